@@ -1,0 +1,29 @@
+"""Where the project's data lies, and how its outputs are written: whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from hearsim.errors import HearsimError
+
+
+def data_folder(kind: Literal["profiles", "models"]) -> Path:
+    """Return the folder of shipped profiles or models: of the checkout, or of the installed wheel."""
+    package = Path(__file__).resolve().parent
+    for folder in (package.parent / kind, package / "_data" / kind):
+        if folder.is_dir():
+            return folder
+    raise HearsimError(f"hearsim is installed without its {kind}: install it anew with `pip install --force-reinstall`")
+
+
+@contextmanager
+def write_atomically(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that takes its name on success and vanishes on any error."""
+    part = path.with_name(path.name + ".part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

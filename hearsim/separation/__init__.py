@@ -1,0 +1,1 @@
+"""Music separation: the networks, their weights, and the stage that runs one inside the chain."""

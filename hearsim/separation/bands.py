@@ -1,0 +1,48 @@
+"""Bands that pool the bins of a spectrum: fewer inputs and fewer mask values where hearing is coarse."""
+
+import math
+
+import torch
+from torch import Tensor
+
+POWER_FLOOR = 1e-7
+"""Power of a pooled, windowed bin (full scale) under which differences are not music: about -90 dBFS."""
+
+
+def band_matrices(rate: int, window: int, bands: int) -> tuple[Tensor, Tensor]:
+    """Return `pool` (bins, bands), which averages power, and `spread` (bands, bins), which interpolates masks.
+
+    The lowest 60 % of the bands are single bins, the rest are spaced logarithmically up to the Nyquist rate.
+    """
+    bins = window // 2 + 1
+    singles = round(0.6 * bands)
+    ratio = math.log(bins / singles) / (bands - singles)
+    edges = torch.arange(bands + 1, dtype=torch.float64)
+    edges[singles:] = singles * torch.exp(ratio * (edges[singles:] - singles))
+    owner = torch.bucketize(torch.arange(bins, dtype=torch.float64) + 0.5, edges) - 1  # band of each bin
+    owner = owner.clamp(max=bands - 1)
+    member = torch.nn.functional.one_hot(owner, bands).double()  # (bins, bands)
+    counts = member.sum(0)
+    if bool((counts == 0).any()):
+        raise ValueError(f"{bands} bands are too many for {bins} bins")
+    centres = (member * torch.arange(bins, dtype=torch.float64)[:, None]).sum(0) / counts
+    spread = torch.zeros(bands, bins, dtype=torch.float64)
+    for k in range(bins):  # linear between the two nearest centres, constant outside
+        right = int(torch.searchsorted(centres, torch.tensor(float(k), dtype=torch.float64)).clamp(1, bands - 1))
+        share = ((k - centres[right - 1]) / (centres[right] - centres[right - 1])).clamp(0, 1)
+        spread[right - 1, k], spread[right, k] = 1 - share, share
+    return (member / counts).float(), spread.float()
+
+
+def band_features(bins: Tensor, pool: Tensor) -> Tensor:
+    """Return log-power per channel and band and, for stereo, the coherence of the channels: (b, T, features).
+
+    `bins` is (b, T, c, 2 K) as from `spectrum`. Log-powers are scaled to about -1 .. 1.
+    """
+    parts = bins.unflatten(-1, (2, -1))  # (b, T, c, 2, K)
+    power = parts.square().sum(-2) @ pool  # (b, T, c, bands)
+    features = [0.125 * (torch.log(power + POWER_FLOOR) + 4.0)]
+    if bins.shape[-2] == 2:
+        cross = parts.prod(-3).sum(-2) @ pool  # (b, T, bands): real part of the cross-power
+        features.append((cross / (power.prod(-2).sqrt() + POWER_FLOOR)).unsqueeze(-2))
+    return torch.cat(features, -2).flatten(-2)

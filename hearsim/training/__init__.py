@@ -1,0 +1,1 @@
+"""Training and evaluating separators: data, the loop, the score. Read `loop.py` from top to bottom."""
