@@ -149,11 +149,16 @@ class Chain(Processor):
 
 
 class Parallel(Processor):
-    """The same input through several branches, summed; faster branches wait for the slowest, to the sample."""
+    """The same input through several branches, summed.
 
-    def __init__(self, *branches: Processor, name: str = "Parallel") -> None:
+    Faster branches wait for the slowest, to the sample. With `align=False` nobody waits, as sound in an ear canal
+    doesn't: each branch arrives when it arrives, and the latency is that of the first to come.
+    """
+
+    def __init__(self, *branches: Processor, name: str = "Parallel", align: bool = True) -> None:
         self.branches = branches
         self._name = name
+        self._align = align
 
     @property
     def name(self) -> str:  # noqa: D102
@@ -161,16 +166,21 @@ class Parallel(Processor):
 
     @property
     def latency(self) -> int:  # noqa: D102
-        return max(branch.latency for branch in self.branches)
+        return self._leading().latency
 
     def parts(self) -> tuple[Part, ...]:  # noqa: D102
-        return max(self.branches, key=lambda branch: branch.latency).parts()
+        return self._leading().parts()
+
+    def _leading(self) -> Processor:
+        """Return the branch whose latency is the latency of the whole."""
+        choose = max if self._align else min
+        return choose(self.branches, key=lambda branch: branch.latency)
 
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
         outputs = [branch.prepare(fmt) for branch in self.branches]
         if any(output != outputs[0] for output in outputs):
             raise self.refuse(fmt, f"its branches end in different formats: {', '.join(map(str, outputs))}")
-        self._matches = [Delay(self.latency - branch.latency) for branch in self.branches]
+        self._matches = [Delay(max(0, self.latency - branch.latency)) for branch in self.branches]
         for match in self._matches:
             match.prepare(outputs[0])
         self._sum = np.zeros(outputs[0].shape, np.float32)

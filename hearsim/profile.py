@@ -29,6 +29,7 @@ def load_profile(name: str | Path) -> Profile:
     """Load a profile by name or path; raises `HearsimError` with file, key and cure."""
     path = _find(name, Profile, Path.cwd())
     table = _read_toml(path)
+    _check_keys(path, Profile, table)
     parts: dict[str, Any] = {"name": path.stem}
     for key, kind in (("listener", Listener), ("mix", Mix), ("aid", Aid), ("rig", Rig)):
         value = table.get(key)
@@ -145,18 +146,26 @@ def _check(path: Path, kind: type[Part], table: dict[str, Any], where: str = "")
     try:
         return kind.model_validate(table)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")  # a misspelt key comes first
         key = ".".join(map(str, first["loc"])) or "the whole"
         if first["type"] == "extra_forbidden":
             level: Any = kind
             for step in first["loc"][:-1]:
                 level = level.model_fields[str(step)].annotation
                 level = next((t for t in getattr(level, "__args__", (level,)) if hasattr(t, "model_fields")), level)
-            known = list(level.model_fields)
-            near = _near(str(first["loc"][-1]), known) or f"known are {', '.join(known)}"
-            raise HearsimError(f"{path}: {where}the key {key} is not known: {near}") from None
+            raise _unknown(path, f"{where}{key}", str(first["loc"][-1]), list(level.model_fields)) from None
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "missing":
             raise HearsimError(f"{path}: {where}the key {key} is missing: add it") from None
         shown = "" if isinstance(first["input"], dict | Settings) else f" = {first['input']!r}"
         raise HearsimError(f"{path}: {where}{key}{shown}: {message[0].lower()}{message[1:]}") from None
+
+
+def _check_keys(path: Path, kind: type[Settings], table: dict[str, Any]) -> None:
+    for key in table:
+        if key not in kind.model_fields:
+            raise _unknown(path, key, key, list(kind.model_fields))
+
+
+def _unknown(path: Path, where: str, key: str, known: list[str]) -> HearsimError:
+    return HearsimError(f"{path}: the key {where} is not known: {_near(key, known) or 'known are ' + ', '.join(known)}")

@@ -1,0 +1,113 @@
+"""A minimum-phase equalizer of nine sections whose gains may move at any sample.
+
+The last section is a broadband gain, the first a low shelf, the others bells: the sections carry differences from
+the gain of the highest band, which so holds up to the Nyquist rate. State-variable form, trapezoidal (Simper 2013,
+"Solving the continuous SVF equations using trapezoidal integration"), gain A^2:  y = m0 x + m1 v1 + m2 v2,  with
+v1 the band-pass and v2 the low-pass output.
+    bell:       g = tan(pi f / fs), 1/Q -> 1/(Q A);  m = (1, (A^2 - 1)/(Q A), 0)
+    low shelf:  g / sqrt A;  m = (1, (A - 1)/Q, A^2 - 1)
+    broadband:  m = (A^2, 0, 0)
+At 0 dB m is (1, 0, 0): the input passes bit for bit, with no delay. Neighbours spill into each other; a matrix
+undoes most of it (Abel & Berners 2004; Välimäki & Liski 2017) and a table of each section's response over its gain
+the rest: section gains are corrected once a hop by what is still missing at the nine frequencies.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from hearsim.dsp.bands import AUDIOMETRIC_HZ, BAND_EDGES_HZ
+from hearsim.units import Curve
+
+BANDS = len(AUDIOMETRIC_HZ)
+SHELF_Q = math.sqrt(0.5)
+PROTOTYPE_DB = 10.0  # the gain at which the spill between sections is taken for the matrix
+TABLE_DB = 80  # responses are tabled for section gains of -80 .. +80 dB, a dB apart
+
+
+def section_shapes(rate_hz: int) -> Curve:
+    """Return (bands, 2): g = tan(pi f / fs) and 1/Q of each section."""
+    shapes = np.empty((BANDS, 2))
+    for band, (centre, low, high) in enumerate(zip(AUDIOMETRIC_HZ, BAND_EDGES_HZ, BAND_EDGES_HZ[1:], strict=False)):
+        if band == 0:
+            shapes[band] = math.tan(math.pi * high / rate_hz), 1 / SHELF_Q
+        elif band == BANDS - 1:
+            shapes[band] = math.tan(math.pi * low / rate_hz), 1 / SHELF_Q  # unused by a broadband gain
+        else:
+            shapes[band] = math.tan(math.pi * centre / rate_hz), (high - low) / centre
+    return shapes
+
+
+@njit(cache=True)
+def section(shape_g, inverse_q, band, bands, gain_db, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Write a1 a2 a3 m0 m1 m2 of one section for a gain in dB into out (6,)."""
+    a = 10.0 ** (gain_db / 40.0)
+    g, k = shape_g, inverse_q
+    if band == 0:
+        g = g / math.sqrt(a)
+        out[3], out[4], out[5] = 1.0, k * (a - 1.0), a * a - 1.0
+    elif band == bands - 1:
+        out[3], out[4], out[5] = a * a, 0.0, 0.0
+    else:
+        k = k / a
+        out[3], out[4], out[5] = 1.0, k * (a * a - 1.0), 0.0
+    out[0] = 1.0 / (1.0 + g * (g + k))
+    out[1] = g * out[0]
+    out[2] = g * out[1]
+
+
+def response_db(gains_db: Curve, frequencies_hz: Curve, rate_hz: int) -> Curve:
+    """Return the gain in dB at frequencies of the sections set to `gains_db` (bands,); analytic, for design."""
+    shapes = section_shapes(rate_hz)
+    s = 1j * np.tan(np.pi * np.asarray(frequencies_hz) / rate_hz)  # bilinear, prewarped
+    total = np.ones(len(s), complex)
+    coefficients = np.empty(6)
+    for band in range(BANDS):
+        section(shapes[band, 0], shapes[band, 1], band, BANDS, float(gains_db[band]), coefficients)
+        a1, a2, _, m0, m1, m2 = coefficients
+        g = a2 / a1
+        k = (1 / a1 - 1) / g - g
+        x = s / g
+        denominator = x * x + k * x + 1
+        total *= m0 + m1 * x / denominator + m2 / denominator
+    result: Curve = 20 * np.log10(np.abs(total))
+    return result
+
+
+def spill_inverse(rate_hz: int) -> Curve:
+    """Return the matrix (bands, bands) that turns wanted gains at the nine frequencies into section gains, in dB."""
+    table = response_table(rate_hz)
+    spill = table[:, :, TABLE_DB + round(PROTOTYPE_DB)].T / PROTOTYPE_DB
+    inverse: Curve = np.linalg.inv(spill)
+    return inverse
+
+
+def response_table(rate_hz: int) -> Curve:
+    """Return (section, frequency, 2 TABLE_DB + 1): each section's gain in dB at the nine frequencies."""
+    table = np.empty((BANDS, BANDS, 2 * TABLE_DB + 1))
+    for band in range(BANDS):
+        for index in range(2 * TABLE_DB + 1):
+            gains = np.zeros(BANDS)
+            gains[band] = index - TABLE_DB
+            table[band, :, index] = response_db(gains, np.array(AUDIOMETRIC_HZ), rate_hz)
+    return table
+
+
+@njit(cache=True)
+def correct(wanted_db, section_db, undo, table):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Move section gains (bands,) towards what gives the wanted gains (bands,), in dB."""
+    bands = wanted_db.shape[0]
+    missing = np.empty(BANDS)
+    half = (table.shape[2] - 1) // 2
+    for j in range(bands):
+        missing[j] = wanted_db[j]
+    for b in range(bands):
+        place = min(max(section_db[b] + half, 0.0), table.shape[2] - 1.001)
+        index = int(place)
+        share = place - index
+        for j in range(bands):
+            missing[j] -= table[b, j, index] + share * (table[b, j, index + 1] - table[b, j, index])
+    for b in range(bands):
+        for j in range(bands):
+            section_db[b] += undo[b, j] * missing[j]
