@@ -1,6 +1,6 @@
 """Audio in memory: stream formats, samples with their rate, and the calibration between full scale and pascals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -15,7 +15,9 @@ Unit = Literal["fs", "pa"]
 class Format:
     """What a stage is prepared for: sample rate in Hz, channels (0 is the left ear), block in samples.
 
-    `stems` names a leading axis where there is one; `unit` is "fs" (full scale) or "pa" (pascals).
+    `stems` names a leading axis where there is one; `unit` is "fs" (full scale) or "pa" (pascals). `late` tells how
+    many samples the stream is late already: a stage with a hop of its own sets its clock by it, so its output does
+    not depend on the delay before it, and so not on the host block.
     """
 
     rate: int
@@ -23,6 +25,7 @@ class Format:
     block: int
     stems: tuple[str, ...] = ()
     unit: Unit = "fs"
+    late: int = field(default=0, compare=False)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -135,7 +135,8 @@ class Chain(Processor):
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
         self.formats = [fmt]
         for stage in self.stages:
-            self.formats.append(stage.prepare(self.formats[-1]))
+            output = stage.prepare(self.formats[-1])
+            self.formats.append(replace(output, late=self.formats[-1].late + stage.latency))
         return self.formats[-1]
 
     def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
@@ -224,7 +225,7 @@ class Reblock(Processor):
 
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
         self._added = self._block - math.gcd(self._block, fmt.block)
-        inner = self.stage.prepare(replace(fmt, block=self._block))
+        inner = self.stage.prepare(replace(fmt, block=self._block, late=fmt.late + self._added))
         outer = replace(inner, block=fmt.block)
         room = self._block + fmt.block
         self._waiting = np.zeros((*fmt.shape[:-1], room), np.float32)

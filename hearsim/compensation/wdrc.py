@@ -95,6 +95,7 @@ class Compensation(Processor):
         self._delays, self._memory = np.zeros((2, BANDS, 4)), np.zeros((2, BANDS, 2))
         self._sides, self._sections = np.zeros((3, 2, BANDS)), np.zeros((2, BANDS, 12))
         self._work, self._clock = np.zeros((2, DETECTOR_HOP)), np.zeros(1, np.int64)
+        self._phase = -fmt.late % DETECTOR_HOP
         self._out = np.zeros(fmt.shape, np.float32)
         self.process(np.zeros(fmt.shape, np.float32))  # compiles the loops here, not in the first block
         self.reset()
@@ -135,8 +136,9 @@ class Compensation(Processor):
         return self._out
 
     def reset(self) -> None:  # noqa: D102
-        for state in (self._delays, self._sides, self._sections, self._memory, self._clock):
+        for state in (self._delays, self._sides, self._sections, self._memory):
             state.fill(0)
+        self._clock.fill(self._phase)
         _, gain_db, section_db = self._sides
         gain_db[...] = self._curve[..., 0]  # the gain that silence has
         for ear in range(2):

@@ -34,15 +34,15 @@ def band_matrices(rate: int, window: int, bands: int) -> tuple[Tensor, Tensor]:
     return (member / counts).float(), spread.float()
 
 
-def band_features(bins: Tensor, pool: Tensor) -> Tensor:
+def band_features(bins: Tensor, pool: Tensor, stereo: bool) -> Tensor:
     """Return log-power per channel and band and, for stereo, the coherence of the channels: (b, T, features).
 
     `bins` is (b, T, c, 2 K) as from `spectrum`. Log-powers are scaled to about -1 .. 1.
     """
-    parts = bins.unflatten(-1, (2, -1))  # (b, T, c, 2, K)
+    parts = bins.unflatten(-1, (2, pool.shape[0]))  # (b, T, c, 2, K)
     power = parts.square().sum(-2) @ pool  # (b, T, c, bands)
     features = [0.125 * (torch.log(power + POWER_FLOOR) + 4.0)]
-    if bins.shape[-2] == 2:
+    if stereo:
         cross = parts.prod(-3).sum(-2) @ pool  # (b, T, bands): real part of the cross-power
         features.append((cross / (power.prod(-2).sqrt() + POWER_FLOOR)).unsqueeze(-2))
     return torch.cat(features, -2).flatten(-2)

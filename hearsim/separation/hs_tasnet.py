@@ -11,6 +11,7 @@ Both branches are added up as *windowed spectra*, so a loss can be taken before 
 analysis window times the synthesis window is the Hann window that the paper puts on the decoder's filters.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -62,11 +63,12 @@ class Memory(nn.Module):
         Two matrix products a layer: `nn.LSTM` repacks its weights at every call (`facts/runtime.md`).
         """
         hidden, states = x, []
-        for layer, (before, cell) in enumerate(state.unbind(0)):
+        for layer in range(self.lstm.num_layers):
+            before, cell = state[layer, 0], state[layer, 1]
             w_in, w_rec, b_in, b_rec = self.lstm.all_weights[layer]
             gates = functional.linear(hidden, w_in, b_in) + functional.linear(before, w_rec, b_rec)
             enter, forget, candidate, leave = gates.chunk(4, -1)
-            cell = torch.sigmoid(forget) * cell + torch.sigmoid(enter) * torch.tanh(candidate)  # noqa: PLW2901
+            cell = torch.sigmoid(forget) * cell + torch.sigmoid(enter) * torch.tanh(candidate)
             hidden = torch.sigmoid(leave) * torch.tanh(cell)
             states.append(torch.stack((hidden, cell)))
         return x + hidden, torch.stack(states)
@@ -78,6 +80,10 @@ class HSTasNetState(NamedTuple):
     history: Tensor  # (batch, channels, window - hop): the input before the newest hop
     overlap: Tensor  # (batch, stems, channels, window - hop): output still to be completed
     memories: tuple[Tensor, ...]  # (layers, 2, batch, units) each, in path order
+
+
+MemoryRunner = Callable[[nn.Module, Tensor], Tensor]
+"""How a memory is run: over a whole signal, or over one frame with its state."""
 
 
 class HSTasNet(SeparatorNet):
@@ -120,13 +126,13 @@ class HSTasNet(SeparatorNet):
         """Return spectra (b, T, c, 2 K), the spectrogram features (b, T, f) and the bases (b, T, n)."""
         bins = spectrum(frames, self.taper)
         if self.config.bands:
-            features = band_features(bins, self.pool)
+            features = band_features(bins, self.pool, self.channels == 2)
         else:
             features = bins.unflatten(-1, (2, -1)).square().sum(-2).sqrt().mean(-2)
         signal, gate = self.encoder(frames.flatten(-2)).chunk(2, -1)
         return bins, features, torch.relu(signal) * torch.sigmoid(gate)
 
-    def remember(self, features: Tensor, bases: Tensor, run: "MemoryRunner") -> tuple[Tensor, Tensor]:
+    def remember(self, features: Tensor, bases: Tensor, run: MemoryRunner) -> tuple[Tensor, Tensor]:
         """Return what the two mask layers see; `run` carries the memories over a signal or over one frame."""
         a_in, b_in = self.spectrum_in(features), self.basis_in(bases)
         a, b = run(self.spectrum_memory, a_in), run(self.basis_memory, b_in)
@@ -139,16 +145,14 @@ class HSTasNet(SeparatorNet):
             return fused, fused
         return fused + a_in, fused + b_in
 
-    def decode(self, bins: Tensor, bases: Tensor, a: Tensor, b: Tensor, basis_spectra: Tensor) -> Tensor:
-        """Return the windowed spectra of the stems (b, T, stems, c, 2 K): masked STFT plus masked bases."""
+    def apply_masks(self, bins: Tensor, bases: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the masked spectra (b, T, stems, c 2 K) and the masked bases (b, T, stems, n)."""
         stems = len(self.stems)
         masks = torch.sigmoid(self.spectrum_mask(self.spectrum_norm(a)))
         masks = masks.unflatten(-1, (stems, self.mask_channels, -1)) @ self.spread  # (b, T, s, c or 1, K)
         parts = bins.unflatten(-1, (2, -1)).unsqueeze(-4)  # (b, T, 1, c, 2, K)
-        spectral = (masks.unsqueeze(-2) * parts).flatten(-3)  # (b, T, s, c 2 K)
-        weights = torch.relu(self.basis_mask(self.basis_norm(b))).unflatten(-1, (stems, -1)) * bases.unsqueeze(-2)
-        rows = torch.addmm(spectral.flatten(0, -2), weights.flatten(0, -2), basis_spectra)
-        return rows.view(*spectral.shape[:-1], self.channels, -1)
+        spectral = (masks.unsqueeze(-2) * parts).flatten(-3)
+        return spectral, torch.relu(self.basis_mask(self.basis_norm(b))).unflatten(-1, (stems, -1)) * bases.unsqueeze(-2)
 
     def basis_spectra(self) -> Tensor:
         """Return the windowed spectra (n, c 2 K) of the decoder's filters."""
@@ -165,7 +169,9 @@ class HSTasNet(SeparatorNet):
         a, b = self.remember(features, bases, lambda memory, x: memory(x))
         if weight is not None:
             bins, bases = bins * weight[:, None, None, None], bases * weight[:, None, None]
-        return self.decode(bins, bases, a, b, self.basis_spectra())
+        spectral, weights = self.apply_masks(bins, bases, a, b)
+        rows = torch.addmm(spectral.flatten(0, -2), weights.flatten(0, -2), self.basis_spectra())
+        return rows.view(*spectral.shape[:-1], self.channels, -1)
 
     def forward(self, mix: Tensor) -> Tensor:
         """Separate (batch, channels, frames) into (batch, stems, channels, frames)."""
@@ -204,16 +210,9 @@ class HSTasNet(SeparatorNet):
             return output
 
         a, b = self.remember(features, bases, run)
-        bins = self.decode(bins, bases, a, b, self.basis_spectra())  # (b, s, c, 2 K)
-        output = inverse_spectrum(bins, self.window) * self.taper
+        spectral, weights = self.apply_masks(bins, bases, a, b)
+        output = inverse_spectrum(spectral.unflatten(-1, (self.channels, -1)), self.window)
+        output = (output + self.decoder(weights).unflatten(-1, (self.channels, -1)) * self.taper) * self.taper
         output[..., : self.window - self.hop] += state.overlap
         ready, overlap = output[..., : self.hop], output[..., self.hop :]
         return ready, HSTasNetState(frames[..., self.hop :], overlap, tuple(after))
-
-
-class MemoryRunner:
-    """How `remember` runs a memory: over a whole signal, or over one frame with its state."""
-
-    def __call__(self, memory: nn.Module, x: Tensor) -> Tensor:
-        """Return the memory's output for x (batch, T?, units)."""
-        raise NotImplementedError

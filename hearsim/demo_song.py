@@ -1,0 +1,228 @@
+"""The demo song: a short piece of music from nothing but this code, with its four true stems.
+
+Drums, bass, chords and a voice-like lead: a band-limited glottal source with vibrato and glides through moving
+formants (Peterson & Barney 1952, JASA 24:175), consonants as bursts of noise, so that STOI has speech to judge.
+A seed chooses key, tempo and melody; the same seed gives the same bytes.
+"""
+
+import numpy as np
+from scipy import signal
+
+from hearsim.audio import Audio
+from hearsim.units import Curve, db_to_gain
+
+STEMS = ("vocals", "drums", "bass", "other")
+_LEVELS_DB = {"vocals": -19.5, "drums": -22.0, "bass": -22.0, "other": -22.5}  # RMS, dBFS, before the limit on peaks
+
+# first three formants (Hz) of a woman's vowels, Peterson & Barney 1952, table II
+_FORMANTS_HZ = {
+    "a": (850.0, 1220.0, 2810.0),
+    "e": (610.0, 2330.0, 2990.0),
+    "i": (310.0, 2790.0, 3310.0),
+    "o": (590.0, 920.0, 2710.0),
+    "u": (370.0, 950.0, 2670.0),
+}
+_BANDWIDTHS_HZ = (90.0, 110.0, 170.0)
+_CHORDS = ((0, 4, 7), (7, 11, 14), (9, 12, 16), (5, 9, 12))  # I V vi IV, semitones over the key
+_SCALE = (0, 2, 4, 7, 9, 12, 14, 16)  # major pentatonic
+
+
+def demo_song(seconds: float = 20.0, rate: int = 44100, seed: int = 0) -> Audio:
+    """Return the stems (vocals, drums, bass, other) of the song: Audio of shape (4, 2, frames).
+
+    Their sum, `mixture`, peaks at -1 dBFS.
+    """
+    song = _Song(seconds, rate, seed)
+    stems = np.stack([_level(part, _LEVELS_DB[name]) for name, part in song.parts().items()])
+    fade = np.minimum(1.0, (song.frames - np.arange(song.frames)) / (0.6 * rate))
+    stems = stems * fade
+    stems *= db_to_gain(-1.0) / np.abs(stems.sum(0)).max()
+    return Audio(stems.astype(np.float32), rate)
+
+
+def mixture(stems: Audio) -> Audio:
+    """Return the sum of stems (stems, channels, frames)."""
+    return Audio(stems.samples.sum(axis=0), stems.rate)
+
+
+def _level(part: Curve, db: float) -> Curve:
+    loud: Curve = part * (db_to_gain(db) / np.sqrt(np.mean(part**2)))
+    return loud
+
+
+class _Song:
+    """One piece: its grid of eighth notes, and a method for each part."""
+
+    def __init__(self, seconds: float, rate: int, seed: int) -> None:
+        self.rate, self.frames = rate, round(seconds * rate)
+        self.rng = np.random.default_rng(seed)
+        self.key_hz = 110.0 * 2 ** (int(self.rng.integers(-3, 4)) / 12)
+        tempo = float(self.rng.integers(96, 117))
+        self.eighth = round(30.0 / tempo * rate)
+        self.eighths = self.frames // self.eighth + 1
+        self.pan = {"hat": 0.35, "lead": 0.0, "keys": -0.4, "pad": 0.25, "snare": 0.05}
+
+    def parts(self) -> dict[str, Curve]:
+        """Return every stem as (2, frames)."""
+        return {"vocals": self.vocals(), "drums": self.drums(), "bass": self.bass(), "other": self.other()}
+
+    def chord(self, eighth: int) -> tuple[int, ...]:
+        """Return the chord (semitones over the key) that sounds at an eighth note; one a bar."""
+        return _CHORDS[eighth // 8 % len(_CHORDS)]
+
+    def place(self, out: Curve, start: int, sound: Curve) -> None:
+        """Add a mono sound into a line at a sample."""
+        end = min(out.size, start + sound.size)
+        out[start:end] += sound[: max(0, end - start)]
+
+    def stereo(self, mono: Curve, pan: float, wet: float) -> Curve:
+        """Pan a line with constant power and add a light, decorrelated reverberation."""
+        angle = (pan + 1) * np.pi / 4
+        dry = np.stack([np.cos(angle) * mono, np.sin(angle) * mono])
+        decay = np.exp(-np.arange(round(0.5 * self.rate)) / (0.11 * self.rate))
+        tail = self.rng.standard_normal((2, decay.size)) * decay
+        tail /= np.sqrt((tail**2).sum(axis=1, keepdims=True))
+        room = np.stack([signal.fftconvolve(mono, line)[: mono.size] for line in tail])
+        mixed: Curve = dry + wet * room
+        return mixed
+
+    def tone(self, hz: float, seconds: float, brightness: float, decay_s: float) -> Curve:
+        """Return a band-limited plucked tone: harmonics up to 16 kHz, higher ones softer and shorter."""
+        t = np.arange(round(seconds * self.rate)) / self.rate
+        out = np.zeros(t.size)
+        for n in range(1, max(2, min(24, int(16000 / hz)))):
+            out += np.sin(2 * np.pi * n * hz * t) / n**brightness * np.exp(-t * (1 + 0.35 * n) / decay_s)
+        release = np.minimum(1.0, (t[-1] - t) / 0.02)
+        return out * np.minimum(1.0, t / 0.004) * release
+
+    def drums(self) -> Curve:
+        """Kick, snare, hats; a fill at the end of each four bars."""
+        rate, low, mid, high = self.rate, np.zeros(self.frames), np.zeros(self.frames), np.zeros(self.frames)
+        t = np.arange(round(0.35 * rate)) / rate
+        kick = np.sin(2 * np.pi * (48 * t + 7.0 * (1 - np.exp(-t / 0.03)))) * np.exp(-t / 0.1)
+        for step in range(self.eighths):
+            at, place = step * self.eighth, step % 8
+            fill = step % 32 >= 29
+            if place in (0, 4) or (place == 3 and step % 16 > 8):
+                self.place(low, at, kick)
+            if place in (2, 6) or fill:
+                noise = self.rng.standard_normal(t.size)
+                snare = 0.5 * noise * np.exp(-t / 0.06) + 0.7 * np.sin(2 * np.pi * 190 * t) * np.exp(-t / 0.05)
+                self.place(mid, at, snare * (0.6 if fill and place not in (2, 6) else 0.9))
+            hat = self.rng.standard_normal(t.size) * np.exp(-t / (0.09 if place == 7 else 0.025))
+            self.place(high, at, hat * (0.35 if place % 2 else 0.5))
+        bright = signal.butter(4, (6000, 17000), "bandpass", fs=rate, output="sos")
+        snare_band = signal.butter(2, (150, 12000), "bandpass", fs=rate, output="sos")
+        hats = self.stereo(signal.sosfilt(bright, high), self.pan["hat"], 0.05)
+        snares = self.stereo(signal.sosfilt(snare_band, mid), self.pan["snare"], 0.25)
+        kicks: Curve = np.stack([low, low]) + hats + snares
+        return kicks
+
+    def bass(self) -> Curve:
+        """Roots and fifths in eighth notes, an octave under the key."""
+        line = np.zeros(self.frames)
+        for step in range(self.eighths):
+            if step % 8 in (1, 5):
+                continue
+            root = self.chord(step)[0]
+            semitones = root - 12 * (root > 5) + (7 if step % 8 == 6 else 0)
+            hz = self.key_hz / 2 * 2 ** (semitones / 12)
+            length = self.eighth * (1.9 if step % 8 in (0, 4) else 0.9) / self.rate
+            self.place(line, step * self.eighth, self.tone(hz, length, 1.6, 0.8))
+        return np.stack([line, line])
+
+    def other(self) -> Curve:
+        """A pad through the bar and an electric piano on the off-beats; denser from the half on."""
+        pad, keys = np.zeros(self.frames), np.zeros(self.frames)
+        for bar in range(0, self.eighths, 8):
+            length = 8 * self.eighth
+            t = np.arange(length) / self.rate
+            swell = np.minimum(1.0, t / 0.15) * np.minimum(1.0, (t[-1] - t) / 0.1)
+            for note in self.chord(bar):
+                hz = self.key_hz * 2 * 2 ** (note / 12)
+                for detune in (-0.0025, 0.0025):
+                    voice = sum(np.sin(2 * np.pi * n * hz * (1 + detune) * t + n) / n**1.7 for n in range(1, 9))
+                    self.place(pad, bar * self.eighth, swell * voice)
+            dense = bar >= self.eighths // 2
+            for step in range(bar, bar + 8):
+                if step % 2 or (dense and step % 8 in (0, 4)):
+                    for note in self.chord(bar):
+                        hz = self.key_hz * 4 * 2 ** (note / 12)
+                        self.place(keys, step * self.eighth, 0.8 * self.tone(hz, 0.5, 2.0, 0.25))
+        wide: Curve = self.stereo(pad, self.pan["pad"], 0.5) + self.stereo(keys, self.pan["keys"], 0.25)
+        return wide
+
+    def melody(self) -> list[tuple[int, int, float]]:
+        """Return the notes of the lead: start and length in samples, frequency in Hz; rests between phrases."""
+        notes, step, degree = [], 4, 3
+        while step < self.eighths - 4:
+            for _ in range(int(self.rng.integers(5, 9))):
+                length = int(self.rng.choice((1, 2, 2, 3)))
+                degree = int(np.clip(degree + self.rng.integers(-2, 3), 0, len(_SCALE) - 1))
+                hz = self.key_hz * 2 * 2 ** (_SCALE[degree] / 12)
+                notes.append((step * self.eighth, length * self.eighth, hz))
+                step += length
+                if step >= self.eighths - 2:
+                    return notes
+            step += int(self.rng.integers(2, 4))
+        return notes
+
+    def vocals(self) -> Curve:
+        """Sing the melody: source, formants, consonants."""
+        notes = self.melody()
+        pitch, loud = np.full(self.frames, np.log(notes[0][2])), np.zeros(self.frames)
+        tracks = {k: np.full(self.frames, _FORMANTS_HZ["a"][k]) for k in range(3)}
+        noise = np.zeros(self.frames)
+        for start, length, hz in notes:
+            vowel = _FORMANTS_HZ[str(self.rng.choice(list(_FORMANTS_HZ)))]
+            pitch[start:] = np.log(hz)
+            for k in range(3):
+                tracks[k][start:] = vowel[k]
+            onset = round(0.05 * self.rate)
+            loud[start + onset : start + length - round(0.02 * self.rate)] = 1.0
+            self.place(noise, max(0, start - round(0.02 * self.rate)), self.consonant())
+        pitch, loud = self.glide(pitch, 0.03), self.glide(loud, 0.015)
+        voice = loud * self.glottis(np.exp(pitch))
+        spoken = self.formants(voice, {k: self.glide(track, 0.025) for k, track in tracks.items()})
+        line = spoken / np.sqrt(np.mean(spoken**2)) + 0.9 * noise
+        return self.stereo(line, self.pan["lead"], 0.22)
+
+    def glide(self, line: Curve, seconds: float) -> Curve:
+        """Smooth steps into glides: a one-pole low-pass, started in its steady state."""
+        keep = np.exp(-1 / (seconds * self.rate))
+        smooth, _ = signal.lfilter([1 - keep], [1, -keep], line, zi=[keep * line[0]])
+        return np.asarray(smooth)
+
+    def glottis(self, hz: Curve) -> Curve:
+        """Return a glottal source: harmonics at -12 dB an octave up to 12 kHz, with vibrato and breath."""
+        t = np.arange(self.frames) / self.rate
+        vibrato = 1 + 0.008 * np.sin(2 * np.pi * 5.4 * t)
+        phase = 2 * np.pi * np.cumsum(hz * vibrato) / self.rate
+        source = np.zeros(self.frames)
+        for n in range(1, 41):
+            source += np.where(n * hz < 12000, np.sin(n * phase), 0.0) / n**1.3
+        return source + 0.01 * self.rng.standard_normal(self.frames)
+
+    def formants(self, source: Curve, tracks: dict[int, Curve]) -> Curve:
+        """Filter through three resonances in parallel whose frequencies move every 64 samples (Klatt 1980)."""
+        out = np.zeros(source.size)
+        for k, weight in enumerate((1.0, 0.7, 0.45)):
+            radius = np.exp(-np.pi * _BANDWIDTHS_HZ[k] / self.rate)
+            state = np.zeros(2)
+            for start in range(0, source.size, 64):
+                angle = 2 * np.pi * tracks[k][start] / self.rate
+                a = [1.0, -2 * radius * np.cos(angle), radius**2]
+                part, state = signal.lfilter([1 - radius, 0, -(1 - radius)], a, source[start : start + 64], zi=state)
+                out[start : start + 64] += weight * (-1) ** k * part
+        return out
+
+    def consonant(self) -> Curve:
+        """Return an s-, sh- or t-like burst of noise."""
+        low, high, seconds = ((5000, 11000, 0.09), (2300, 7000, 0.08), (3000, 9000, 0.025))[int(self.rng.integers(3))]
+        sos = signal.butter(2, (low, high), "bandpass", fs=self.rate, output="sos")
+        length = round(seconds * self.rate)
+        shape = np.hanning(length) if seconds > 0.03 else np.exp(-np.arange(length) / (0.008 * self.rate))
+        burst: Curve = signal.sosfilt(sos, self.rng.standard_normal(length)) * shape
+        return burst
+
+
