@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from hearsim.audio import Format
 from hearsim.compensation.prescription import insertion_gain_db
 from hearsim.compensation.wdrc import Compensation, WdrcSettings
 from hearsim.hearing_loss import HOP, HearingLoss
@@ -20,6 +21,7 @@ from hearsim.output import MpoLimiter, ToFullScale, ToPascal
 from hearsim.processor import Bypass, Chain, Delay, Parallel, Processor, Reblock
 from hearsim.remix import Remix
 from hearsim.separation.stage import Separator
+from hearsim.units import FloatArray
 from hearsim.vent import DirectSound, VentLeak
 
 Part = Literal["separation", "compensation", "limit"]
@@ -31,34 +33,6 @@ def hearing_aid(profile: Profile, bypass: Set[Part] = NOTHING) -> Chain:
 
     `bypass` leaves stages out but keeps their latency.
     """
-    return Chain(*_aid_in_pascals(profile, bypass), ToFullScale(profile.rig.headphones), name=f"aid {profile.name!r}")
-
-
-def ear_canal(profile: Profile) -> Chain:
-    """Return what reaches the eardrum in pascals: the aid's sound and, through a vent, the direct sound before it.
-
-    The two are not aligned: the aid's sound arrives later by the live delay (its latency and one block).
-    """
-    aid = Chain(*_aid_in_pascals(profile, NOTHING))
-    if profile.aid.vent is None:
-        return aid
-    cutoff_hz = profile.aid.vent.cutoff_hz
-    direct = Chain(ToPascal(profile.rig.microphone), DirectSound(cutoff_hz))
-    late = Chain(aid, Delay(profile.aid.block_samples, "input block"), VentLeak(cutoff_hz))
-    return Chain(Parallel(direct, late, align=False, name="ear canal"))
-
-
-def heard(profile: Profile) -> Chain:
-    """Return what the listener hears with the aid, for normal-hearing ears: `heard.wav`."""
-    return Chain(*ear_canal(profile).stages, *_loss(profile), name="heard")
-
-
-def unaided(profile: Profile) -> Chain:
-    """Return what the listener hears without the aid, for normal-hearing ears: `unaided.wav`."""
-    return Chain(ToPascal(profile.rig.microphone), *_loss(profile), name="unaided")
-
-
-def _aid_in_pascals(profile: Profile, bypass: Set[Part]) -> list[Processor]:
     separator = Separator(profile.model)
     remix = Parallel(
         Delay(0),
@@ -71,12 +45,54 @@ def _aid_in_pascals(profile: Profile, bypass: Set[Part]) -> list[Processor]:
         "limit": MpoLimiter(profile.mpo_db_spl),
     }
     chosen = {part: Bypass(stage) if part in bypass else stage for part, stage in stages.items()}
-    return [
+    return Chain(
         chosen["separation"],
         ToPascal(profile.rig.microphone),
         chosen["compensation"],
         chosen["limit"],
-    ]
+        ToFullScale(profile.rig.headphones),
+        name=f"aid {profile.name!r}",
+    )
+
+
+class Ear:
+    """What happens after the aid: the ear canal, with direct sound through a vent, and the listener's hearing.
+
+    Two inputs, the aid's output and the sound that the aid heard; so it is no Processor. Output in full scale of the
+    headphones, for normal-hearing ears. Without a vent `latency` is to be added to the aid's; with one the direct
+    sound is the clock, and the aid's sound arrives later by the live delay (its latency and one block).
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        vent, rig = profile.aid.vent, profile.rig
+        self.vented = vent is not None
+        late = [Delay(profile.aid.block_samples), VentLeak(vent.cutoff_hz)] if vent else []
+        self._aided = Chain(ToPascal(rig.headphones), *late)
+        self._direct = Chain(ToPascal(rig.microphone), *([DirectSound(vent.cutoff_hz)] if vent else []))
+        self._loss = Chain(*_loss(profile))
+
+    def prepare(self, fmt: Format) -> None:
+        """Prepare for the format of the aid's input and output, full scale."""
+        canal = self._aided.prepare(fmt)
+        self._direct.prepare(fmt)
+        self._loss.prepare(canal)
+
+    @property
+    def latency(self) -> int:
+        """Samples by which the output is late; see the class."""
+        return self._loss.latency
+
+    def process(self, aided: FloatArray, sound: FloatArray) -> FloatArray:
+        """Return what is heard of one block of aided sound and the block of sound that came in with it."""
+        pressure = self._aided.process(aided)
+        if self.vented:
+            pressure = pressure + self._direct.process(sound)
+        return self._loss.process(pressure)
+
+
+def unaided(profile: Profile) -> Chain:
+    """Return what the listener hears without the aid, for normal-hearing ears: `unaided.wav`."""
+    return Chain(ToPascal(profile.rig.microphone), *_loss(profile), name="unaided")
 
 
 def compensation(profile: Profile) -> Compensation:

@@ -150,16 +150,11 @@ class Chain(Processor):
 
 
 class Parallel(Processor):
-    """The same input through several branches, summed.
+    """The same input through several branches, summed; faster branches wait for the slowest, to the sample."""
 
-    Faster branches wait for the slowest, to the sample. With `align=False` nobody waits, as sound in an ear canal
-    doesn't: each branch arrives when it arrives, and the latency is that of the first to come.
-    """
-
-    def __init__(self, *branches: Processor, name: str = "Parallel", align: bool = True) -> None:
+    def __init__(self, *branches: Processor, name: str = "Parallel") -> None:
         self.branches = branches
         self._name = name
-        self._align = align
 
     @property
     def name(self) -> str:  # noqa: D102
@@ -167,21 +162,16 @@ class Parallel(Processor):
 
     @property
     def latency(self) -> int:  # noqa: D102
-        return self._leading().latency
+        return max(branch.latency for branch in self.branches)
 
     def parts(self) -> tuple[Part, ...]:  # noqa: D102
-        return self._leading().parts()
-
-    def _leading(self) -> Processor:
-        """Return the branch whose latency is the latency of the whole."""
-        choose = max if self._align else min
-        return choose(self.branches, key=lambda branch: branch.latency)
+        return max(self.branches, key=lambda branch: branch.latency).parts()
 
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
         outputs = [branch.prepare(fmt) for branch in self.branches]
         if any(output != outputs[0] for output in outputs):
             raise self.refuse(fmt, f"its branches end in different formats: {', '.join(map(str, outputs))}")
-        self._matches = [Delay(max(0, self.latency - branch.latency)) for branch in self.branches]
+        self._matches = [Delay(self.latency - branch.latency) for branch in self.branches]
         for match in self._matches:
             match.prepare(outputs[0])
         self._sum = np.zeros(outputs[0].shape, np.float32)

@@ -42,6 +42,11 @@ class Remix(Processor):
         self._gains = dict(gains)
         self._target = self._weights()
 
+    def probe(self, on: bool) -> None:
+        """Set all gains to 0 dB at once while the latency is measured, and back."""
+        self._target = np.zeros(len(self._stems)) if on else self._weights()
+        self._now, self._left = self._target.copy(), 0
+
     def _weights(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         return np.array([self._gains.get(stem, 1.0) - 1.0 for stem in self._stems])
 
