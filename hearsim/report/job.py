@@ -1,0 +1,255 @@
+"""Render one song: from disk to disk, block by block, all outputs in one pass, whole or not at all.
+
+    song --+-- aid ------------+-- aided.wav
+           |                   +-- ear (vent, hearing loss) -- heard.wav
+           +-- hearing loss ------------------------------- unaided.wav
+"""
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from hearsim.audio import Format
+from hearsim.audio_files import Source, open_source, open_wave, write
+from hearsim.demo_song import demo_song, mixture
+from hearsim.errors import HearsimError
+from hearsim.hearing_aid import Ear, hearing_aid, unaided
+from hearsim.listener import STEMS, Profile
+from hearsim.metrics.intelligibility import MonoAt10k
+from hearsim.metrics.levels import BandLevels
+from hearsim.metrics.loudness import LoudnessMeter
+from hearsim.metrics.separation import SdrMeter
+from hearsim.output import MpoLimiter
+from hearsim.processor import Chain, Processor, Reblock, walk
+from hearsim.separation.stage import Separator
+from hearsim.units import FloatArray
+
+Progress = Callable[[float], None]  # takes the share that is done, 0 .. 1
+VERSIONS = ("input", "unaided", "aided", "heard")
+OUTPUTS = ("aided.wav", "heard.wav", "unaided.wav", "report.json", "report.html", "stems", "demo")
+
+
+@dataclass
+class Result:
+    """What a render has measured; `hearsim.report.collect` makes the report of it."""
+
+    profile: Profile
+    source: Source
+    fmt: Format
+    aid: Chain
+    latency: int
+    seconds: list[float] = field(default_factory=list)  # compute time of each block through the aid
+    loudness: dict[str, LoudnessMeter] = field(default_factory=dict)
+    levels: dict[str, BandLevels] = field(default_factory=dict)
+    speech: dict[str, FloatArray] = field(default_factory=dict)  # mono at 10 kHz, where true vocals are given
+    vocals: FloatArray | None = None
+    stem_levels: dict[str, BandLevels] = field(default_factory=dict)
+    sdr: dict[str, tuple[SdrMeter, SdrMeter]] = field(default_factory=dict)  # of the estimate, of the mixture
+
+    @property
+    def limiter(self) -> MpoLimiter:
+        """The aid's limiter, with its counters."""
+        return next(stage for stage in walk(self.aid) if isinstance(stage, MpoLimiter))
+
+    @property
+    def separator(self) -> Separator:
+        """The aid's separator."""
+        return next(stage for stage in walk(self.aid) if isinstance(stage, Separator))
+
+
+@contextmanager
+def output_folder(out: Path, force: bool) -> Iterator[Path]:
+    """Yield a temporary folder beside `out` whose files move to `out` on success and vanish on any error.
+
+    Raises `HearsimError` where `out` already holds a run (without `force`) or can't be written.
+    """
+    held = [name for name in OUTPUTS if (out / name).exists()]
+    if held and not force:
+        raise HearsimError(f"{out} already holds {', '.join(held)}: choose another --out, or give --force")
+    part = out.with_name(f"{out.name}.{os.getpid()}.part")
+    try:
+        if out.exists() and not out.is_dir():
+            raise HearsimError(f"{out} is a file: choose another --out")
+        part.mkdir(parents=True)
+        if not os.access(out if out.is_dir() else part, os.W_OK):
+            raise PermissionError(13, "Permission denied", str(out))
+    except OSError as error:
+        raise HearsimError(f"{out} can't be written ({error.strerror}): choose another --out") from None
+    try:
+        yield part
+        out.mkdir(exist_ok=True)
+        for item in sorted(part.iterdir()):
+            target = out / item.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            os.replace(item, target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def write_demo(folder: Path) -> Path:
+    """Write the demo song and its true stems into a folder; return the path of the song."""
+    folder.mkdir()
+    stems = demo_song()
+    write(folder / "song.wav", mixture(stems))
+    for name, samples in zip(STEMS, stems.samples, strict=True):
+        write(folder / f"{name}.wav", type(stems)(samples, stems.rate))
+    return folder / "song.wav"
+
+
+def open_stems(folder: Path, song: Source) -> dict[str, Source]:
+    """Return the true stems in a folder, by name; raises `HearsimError` for none, or one of another length."""
+    stems = {}
+    for name in STEMS:
+        for path in sorted(folder.glob(f"{name}.*")):
+            stems[name] = open_source(path, song.rate)
+            if stems[name].frames != song.frames:
+                raise HearsimError(
+                    f"{path} is {stems[name].frames} samples long and {song.path} {song.frames}: stems must be as long "
+                    "as the song"
+                )
+    if not stems:
+        raise HearsimError(f"{folder} holds none of {', '.join(f'{name}.wav' for name in STEMS)}: check --stems")
+    return stems
+
+
+def process(song: Source, profile: Profile, folder: Path, truth: dict[str, Source], progress: Progress) -> Result:
+    """Stream a song through aid, ear and loss into a folder; collect what the report needs."""
+    block = profile.aid.block_samples
+    fmt = Format(song.rate, 2, block)
+    aid, ear, bare = hearing_aid(profile), Ear(profile), unaided(profile)
+    aid.prepare(fmt)
+    ear.prepare(fmt)
+    bare.prepare(fmt)
+    result = Result(profile, song, fmt, aid, aid.latency)
+    late = {
+        "input": 0,
+        "unaided": bare.latency,
+        "aided": aid.latency,
+        "heard": ear.latency + (0 if ear.vented else aid.latency),
+    }
+    with ExitStack() as stack:
+        sinks = {}
+        for name in VERSIONS:
+            file = None if name == "input" else stack.enter_context(open_wave(folder / f"{name}.wav", song.rate))
+            sinks[name] = _Sink(file, late[name], song, profile, name, bool(truth))
+        vocals = MonoAt10k(song.rate)
+        true_vocals = truth["vocals"].blocks(block) if "vocals" in truth else None
+        done, total = 0, song.frames + max(late.values())
+        for sound in _padded(song, block, total):
+            started = time.perf_counter()
+            aided = aid.process(sound)
+            result.seconds.append(time.perf_counter() - started)
+            outputs = {"input": sound, "unaided": bare.process(sound), "aided": aided, "heard": ear.process(aided, sound)}
+            for name, sink in sinks.items():
+                sink.add(outputs[name])
+            if true_vocals is not None and (piece := next(true_vocals, None)) is not None:
+                vocals.add(piece[:, : song.frames - done])
+            done += block
+            progress(min(1.0, done / total))
+        for name, sink in sinks.items():
+            result.loudness[name], result.levels[name] = sink.loudness, sink.levels
+            if "vocals" in truth:
+                result.speech[name] = sink.mono.finish()
+        if "vocals" in truth:
+            result.vocals = vocals.finish()
+    return result
+
+
+class _Sink:
+    """Takes one version of the song as it comes, late; drops its latency, writes and measures the rest."""
+
+    def __init__(
+        self, file: soundfile.SoundFile | None, late: int, song: Source, profile: Profile, name: str, mono: bool
+    ) -> None:
+        self._file, self._skip, self._left = file, late, song.frames
+        rig = profile.rig
+        self._pascal = np.float32((rig.microphone if name == "input" else rig.headphones).pascal_per_unit)
+        self.loudness = LoudnessMeter(song.rate)
+        self.levels = BandLevels(song.rate, 2)
+        self.mono = MonoAt10k(song.rate)
+        self._needs_mono = mono
+
+    def add(self, block: FloatArray) -> None:
+        skipped = min(self._skip, block.shape[1])
+        piece = block[:, skipped : skipped + self._left]
+        self._skip -= skipped
+        self._left -= piece.shape[1]
+        if piece.shape[1] == 0:
+            return
+        if self._file is not None:
+            self._file.write(piece.T)
+        self.loudness.add(piece)
+        self.levels.add(piece * self._pascal)
+        if self._needs_mono:
+            self.mono.add(piece)
+
+
+def _padded(song: Source, block: int, total: int) -> Iterator[FloatArray]:
+    """Yield a song's blocks and then silence, until `total` frames have come."""
+    come = 0
+    for sound in song.blocks(block):
+        yield sound
+        come += block
+    while come < total:
+        yield np.zeros((2, block), np.float32)
+        come += block
+
+
+def separate(
+    song: Source, profile: Profile, truth: dict[str, Source], folder: Path | None, result: Result, progress: Progress
+) -> None:
+    """Take a song apart once more to judge the stems against the true ones and, with a folder, to keep them."""
+    separator = Separator(profile.model)
+    hop = separator.hop
+    chain: Processor = Chain(Reblock(separator, hop))
+    chain.prepare(Format(song.rate, 2, hop))
+    skip, left, done = chain.latency, song.frames, 0
+    total = song.frames + skip
+    result.sdr = {name: (SdrMeter(song.rate), SdrMeter(song.rate)) for name in truth}
+    result.stem_levels = {name: BandLevels(song.rate, 2) for name in ("vocals", "accompaniment") if "vocals" in truth}
+    pascal = np.float32(profile.rig.microphone.pascal_per_unit)
+    true_blocks = {name: _padded(stem, hop, total) for name, stem in truth.items()}
+    true_mix = _padded(song, hop, total)
+    with ExitStack() as stack:
+        files = {}
+        if folder is not None:
+            folder.mkdir()
+            files = {name: stack.enter_context(open_wave(folder / f"{name}.wav", song.rate)) for name in STEMS}
+        held = {name: np.zeros((2, skip), np.float32) for name in (*truth, "mixture")}
+        for sound in _padded(song, hop, total):
+            stems = chain.process(sound)
+            references = {}
+            for name, blocks in (*true_blocks.items(), ("mixture", true_mix)):  # late by as much as the estimates
+                line = np.concatenate((held[name], next(blocks)), axis=1)
+                references[name], held[name] = line[:, :hop], line[:, hop:]
+            first = min(skip, hop)
+            skip -= first
+            part = slice(first, first + left)
+            for index, name in enumerate(STEMS):
+                if name in files:
+                    files[name].write(stems[index][:, part].T)
+                if name in truth:
+                    result.sdr[name][0].add(references[name][:, part], stems[index][:, part])
+                    result.sdr[name][1].add(references[name][:, part], references["mixture"][:, part])
+            if result.stem_levels:
+                voice = references["vocals"][:, part]
+                result.stem_levels["vocals"].add(voice * pascal)
+                result.stem_levels["accompaniment"].add((references["mixture"][:, part] - voice) * pascal)
+            left -= len(range(*part.indices(hop)))
+            done += hop
+            progress(min(1.0, done / total))
+
+
+def sha256_of(path: Path) -> str:
+    """Return the checksum of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
