@@ -1,0 +1,58 @@
+"""Tables for the terminal."""
+
+from typing import Any
+
+from rich.table import Table
+
+from hearsim.dsp.bands import AUDIOMETRIC_HZ
+from hearsim.hearing_aid import compensation
+from hearsim.listener import Profile
+
+
+def ledger(latency: dict[str, Any]) -> Table:
+    """Return the latency ledger of a report."""
+    table = Table("part", "kind", title="Latency, microphone to ear", title_justify="left")
+    table.add_column("samples", justify="right")
+    table.add_column("ms", justify="right")
+    for part in latency["parts"]:
+        table.add_row(part["name"], part["kind"], str(part["samples"]), f"{part['ms']:.2f}")
+    table.add_section()
+    table.add_row("live delay, declared", "", str(latency["total_samples"]), f"{latency['total_ms']:.2f}")
+    measured = latency["measured_samples"]
+    table.add_row("live delay, measured", "", str(measured), f"{1e3 * measured / latency['rate_hz']:.2f}")
+    table.add_row("file shift", "", str(latency["file_shift_samples"]), f"{latency['file_shift_ms']:.2f}")
+    table.add_section()
+    compute = latency["compute_ms"]
+    table.add_row("compute per block, p50 / p99 / max", "deadline",
+                  "", f"{compute['p50']:.2f} / {compute['p99']:.2f} / {compute['max']:.2f} of {latency['deadline_ms']:.2f}")  # fmt: skip
+    for verdict in latency["verdicts"]:
+        table.add_row(f"for {verdict['scenario']}", "suits" if verdict["ok"] else "too late", "", "")
+    return table
+
+
+def metrics(found: dict[str, Any]) -> Table:
+    """Return the metrics of a report, and why some are missing."""
+    table = Table("metric", "of", title="Metrics", title_justify="left")
+    table.add_column("value", justify="right")
+    for name, values in found.items():
+        if name == "unavailable":
+            continue
+        for key, value in values.items():
+            shown = ", ".join(f"{ear} {v:.3f}" for ear, v in value.items()) if isinstance(value, dict) else f"{value:.3f}"
+            table.add_row(name, key.replace("_", " "), shown)
+    for name, why in found["unavailable"].items():
+        table.add_row(name, "not computed", why)
+    return table
+
+
+def fitting(profile: Profile) -> Table:
+    """Return the insertion gains of a profile per ear, at three input levels."""
+    table = Table("ear", "input", title="Insertion gain, dB", title_justify="left")
+    for frequency in AUDIOMETRIC_HZ:
+        table.add_column(f"{frequency:g}", justify="right")
+    stage = compensation(profile)
+    for level in (50, 65, 80):
+        gains = stage.insertion_gain_db(float(level))
+        for index, ear in enumerate(("left", "right")):
+            table.add_row(ear, f"{level} dB SPL", *(f"{gain:.1f}" for gain in gains[index]))
+    return table

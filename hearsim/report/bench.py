@@ -1,0 +1,48 @@
+"""`hearsim bench`: what separator, aid and the whole chain cost on one thread, side by side in one run."""
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from hearsim.audio import Format
+from hearsim.audio_files import AID_RATE_HZ
+from hearsim.hearing_aid import hearing_aid
+from hearsim.latency import load_of
+from hearsim.processor import Chain, Processor
+from hearsim.profile import load_profile
+from hearsim.separation.stage import Separator
+
+ROUNDS = 5
+
+
+def bench(profile: str, seconds: float) -> Iterator[str]:
+    """Yield a line per system: p50, p99 and max per block, and the real-time factor; rounds interleaved."""
+    loaded = load_profile(profile)
+    separator = Separator(loaded.model)
+    whole = hearing_aid(loaded)
+    aid = Chain(*hearing_aid(loaded).stages[1:])
+    systems: dict[str, tuple[Processor, Format]] = {
+        f"separator {loaded.model}, block {separator.hop}": (separator, Format(AID_RATE_HZ, 2, separator.hop)),
+        "aid without separator, block 128": (aid, Format(AID_RATE_HZ, 2, 128)),
+        f"whole chain, block {loaded.aid.block_samples}": (whole, Format(AID_RATE_HZ, 2, loaded.aid.block_samples)),
+    }
+    rng = np.random.default_rng(0)
+    times: dict[str, list[float]] = {name: [] for name in systems}
+    for stage, fmt in systems.values():
+        stage.prepare(fmt)
+    for _ in range(ROUNDS):
+        for name, (stage, fmt) in systems.items():
+            sound = (0.1 * rng.standard_normal((2, fmt.block))).astype(np.float32)
+            for _ in range(int(seconds / ROUNDS * fmt.rate / fmt.block)):
+                started = time.perf_counter()
+                stage.process(sound)
+                times[name].append(time.perf_counter() - started)
+    for name, (_, fmt) in systems.items():
+        load = load_of(times[name], fmt)
+        share = float(np.median(times[name])) * fmt.rate / fmt.block
+        mean = float(np.mean(times[name])) * fmt.rate / fmt.block
+        yield (
+            f"{name}: p50 {load.p50_ms:.3f}, p99 {load.p99_ms:.3f}, max {load.max_ms:.3f} ms of {load.deadline_ms:.2f}; "
+            f"{1 / mean:.1f} x real time (median block: {100 * share:.2f} % of real time)"
+        )

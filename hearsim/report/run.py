@@ -1,0 +1,48 @@
+"""`render_song`: the whole main job for one song, with its report."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hearsim.audio_files import open_source
+from hearsim.listener import Profile
+from hearsim.report.collect import collect
+from hearsim.report.job import Progress, open_stems, output_folder, process, separate, write_demo
+from hearsim.report.page import write_page
+from hearsim.report.players import excerpts
+
+
+def render_song(
+    song: Path | None,
+    profile: Profile,
+    out: Path,
+    stems: Path | None = None,
+    save_stems: bool = False,
+    force: bool = False,
+    progress: Progress = lambda share: None,
+) -> dict[str, Any]:
+    """Render a song (None: the built-in one) into a folder; return what stands in its report.json.
+
+    `stems` is a folder with the true stems, for the metrics that need them. Raises `HearsimError` for bad input;
+    then nothing is left behind.
+    """
+    with output_folder(out, force) as part:
+        if song is None:
+            song = write_demo(part / "demo")
+            stems = part / "demo"
+        source = open_source(song)
+        truth = open_stems(stems, source) if stems else {}
+        again = bool(truth) or save_stems  # the network runs once more to judge or keep its stems
+        result = process(source, profile, part, truth, lambda share: progress(share * (0.7 if again else 1.0)))
+        if again:
+            kept = part / "stems" if save_stems else None
+            separate(source, profile, truth, kept, result, lambda share: progress(0.7 + 0.3 * share))
+        written = [part / f"{name}.wav" for name in ("aided", "heard", "unaided")]
+        written += sorted((part / "stems").glob("*.wav")) if save_stems else []
+        report = collect(result, written)
+        if part in song.parents:
+            report["input"]["path"] = str(out / song.relative_to(part))
+        (part / "report.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        players, note = excerpts(source, profile, part)
+        write_page(report, players, note, part / "report.html")
+    return report
