@@ -1,0 +1,221 @@
+"""`hearsim render` as a user runs it: real files in, whole folders or one clear sentence out."""
+
+import json
+import os
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from hearsim.audio_files import open_source, read, write
+from hearsim.cli.app import app
+from hearsim.demo_song import demo_song, mixture
+from hearsim.errors import HearsimError
+from hearsim.hearing_aid import hearing_aid
+from hearsim.processor import render
+from hearsim.profile import load_profile
+from hearsim.report.run import render_song
+
+PROFILE = "moderate-vocals-up"
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a 3 s song at several rates, its stems, and files that are broken each in its own way."""
+    folder = tmp_path_factory.mktemp("songs")
+    stems = demo_song(3.0)
+    mix = mixture(stems)
+    write(folder / "song.wav", mix)
+    (folder / "stems").mkdir()
+    for name, samples in zip(("vocals", "drums", "bass", "other"), stems.samples, strict=True):
+        write(folder / "stems" / f"{name}.wav", type(mix)(samples, mix.rate))
+    for rate in (8000, 22050, 48000, 192000):
+        soundfile.write(folder / f"{rate}.flac", read(folder / "song.wav", rate).samples.T, rate)
+    soundfile.write(folder / "mono.wav", mix.samples[0], mix.rate)
+    soundfile.write(folder / "three.wav", np.zeros((1000, 3)), mix.rate)
+    soundfile.write(folder / "six.wav", np.zeros((1000, 6)), mix.rate)
+    soundfile.write(folder / "empty.wav", np.zeros((0, 2)), mix.rate)
+    bad = mix.samples.T.copy()
+    bad[44100, 0] = np.nan
+    soundfile.write(folder / "nan.wav", bad, mix.rate, "FLOAT")
+    bad[44100, 0] = np.inf
+    soundfile.write(folder / "inf.wav", bad, mix.rate, "FLOAT")
+    (folder / "text.wav").write_text("not audio at all\n" * 100)
+    soundfile.write(folder / "whole.flac", mix.samples.T, mix.rate)
+    (folder / "cut.flac").write_bytes((folder / "whole.flac").read_bytes()[:60000])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rendered(songs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    out = tmp_path_factory.mktemp("out") / "run"
+    report = render_song(songs / "song.wav", load_profile(PROFILE), out, songs / "stems", save_stems=True)
+    return out, report
+
+
+def test_outputs_are_whole_and_as_long_as_the_song(rendered: tuple[Path, dict]) -> None:
+    out, report = rendered
+    assert sorted(path.name for path in out.iterdir()) == [
+        "aided.wav", "heard.wav", "report.html", "report.json", "stems", "unaided.wav"]  # fmt: skip
+    assert all(soundfile.info(path).frames == 3 * 44100 for path in out.rglob("*.wav"))
+    assert json.loads((out / "report.json").read_text()) == report
+    assert not list(out.parent.glob("*.part"))
+
+
+def test_the_file_is_what_the_library_renders(rendered: tuple[Path, dict], songs: Path) -> None:
+    out, _ = rendered
+    aided = render(hearing_aid(load_profile(PROFILE)), read(songs / "song.wav"))
+    np.testing.assert_array_equal(read(out / "aided.wav").samples, aided.samples)
+
+
+def test_report_keeps_its_promises(rendered: tuple[Path, dict]) -> None:
+    _, report = rendered
+    latency = report["latency"]
+    assert latency["measured_samples"] == latency["total_samples"] == sum(p["samples"] for p in latency["parts"])
+    assert set(report["metrics"]["stoi_vocals"]) == {"input", "unaided", "aided", "heard"}
+    assert set(report["metrics"]["si_sdr_db"]) == {"vocals", "drums", "bass", "other"}
+    assert report["metrics"]["unavailable"] == {}
+    assert report["levels"]["peak_db_spl"]["left"] <= report["levels"]["mpo_db_spl"]["left"]
+    assert report["metrics"]["lufs"]["heard"] > report["metrics"]["lufs"]["unaided"] + 3  # the aid helps
+
+
+def test_saved_stems_are_the_estimates_and_aligned(rendered: tuple[Path, dict], songs: Path) -> None:
+    out, report = rendered
+    truth, found = (read(folder / "vocals.wav").samples for folder in (songs / "stems", out / "stems"))
+    csdr = 10 * np.log10(np.sum(truth**2) / np.sum((truth - found) ** 2))
+    assert report["metrics"]["csdr_db"]["vocals"] == pytest.approx(csdr, abs=1e-3)
+
+
+class _Balance(HTMLParser):
+    VOID = frozenset({"meta", "br", "link", "img", "input", "path", "use"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.links += [value for name, value in attrs if name in ("src", "href", "xlink:href") and value]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+def test_page_is_self_contained_and_whole(rendered: tuple[Path, dict]) -> None:
+    out, report = rendered
+    text = (out / "report.html").read_text()
+    balance = _Balance()
+    balance.feed(text)
+    assert balance.open == []
+    assert all(link.startswith(("data:", "#")) for link in balance.links)
+    assert text.count("<audio") == 4
+    for part in report["latency"]["parts"]:
+        assert part["name"] in text
+    assert f"{report['metrics']['stoi_vocals']['heard']:.3f}" in text
+
+
+def test_page_escapes_hostile_names(rendered: tuple[Path, dict]) -> None:
+    from hearsim.report.page import page
+
+    report = json.loads(json.dumps(rendered[1]))
+    report["profile"] = "<script>alert(1)</script>"
+    assert "<script>" not in page(report, {}, "")
+
+
+@pytest.mark.parametrize("name", ["8000.flac", "22050.flac", "48000.flac", "192000.flac", "mono.wav"])
+def test_rates_and_mono_work(songs: Path, tmp_path: Path, name: str) -> None:
+    report = render_song(songs / name, load_profile("flat"), tmp_path / "run")
+    assert soundfile.info(tmp_path / "run" / "aided.wav").frames == pytest.approx(3 * 44100, abs=6)
+    assert "--stems" in report["metrics"]["unavailable"]["stoi_vocals"]
+
+
+def test_resampling_keeps_time(songs: Path) -> None:
+    """A song at 48 kHz read at 44.1 kHz lies on the original, to the sample."""
+    original, again = (read(songs / name).samples for name in ("song.wav", "48000.flac"))
+    error = original[:, 2000:-2000] - again[:, 2000:-2000]
+    assert np.sum(error**2) < 1e-5 * np.sum(original**2)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("missing.wav", "no such file"),
+        ("text.wav", "can't be read as audio"),
+        ("cut.flac", "cut"),
+        ("empty.wav", "0 frames"),
+        ("nan.wav", "NaN or infinite samples, the first at 1.000 s"),
+        ("inf.wav", "NaN or infinite samples, the first at 1.000 s"),
+        ("three.wav", "3 channels"),
+        ("six.wav", "6 channels"),
+    ],
+)
+def test_bad_songs_get_one_sentence(songs: Path, tmp_path: Path, name: str, words: str) -> None:
+    with pytest.raises(HearsimError) as caught:
+        render_song(songs / name, load_profile("flat"), tmp_path / "run")
+    assert words in str(caught.value) and name in str(caught.value) and "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_earlier_run_is_kept(rendered: tuple[Path, dict], songs: Path) -> None:
+    out, _ = rendered
+    before = (out / "report.json").read_bytes()
+    with pytest.raises(HearsimError, match="--force"):
+        render_song(songs / "song.wav", load_profile(PROFILE), out)
+    assert (out / "report.json").read_bytes() == before
+    blocked = out / "report.json" / "run"
+    with pytest.raises(HearsimError, match="can't be written"):
+        render_song(songs / "song.wav", load_profile(PROFILE), blocked)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written(songs: Path, tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(HearsimError, match="can't be written"):
+        render_song(songs / "song.wav", load_profile(PROFILE), tmp_path / "run")
+
+
+def test_stems_of_another_length_are_refused(songs: Path, tmp_path: Path) -> None:
+    with pytest.raises(HearsimError, match="as long as"):
+        render_song(songs / "stems" / "vocals.wav", load_profile("flat"), tmp_path / "run", _short(songs, tmp_path))
+
+
+def _short(songs: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "short"
+    folder.mkdir()
+    soundfile.write(folder / "vocals.wav", read(songs / "song.wav").samples[:, :1000].T, 44100)
+    return folder
+
+
+def test_damaged_model_is_refused(tmp_path: Path) -> None:
+    import shutil
+
+    from hearsim.separation.model import find_model, load_model
+
+    shutil.copytree(find_model("hs-tasnet-lite"), tmp_path / "bent")
+    weights = tmp_path / "bent" / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[len(data) // 2] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(HearsimError, match="is damaged"):
+        load_model(tmp_path / "bent")
+
+
+def test_sources_do_not_depend_on_blocks(songs: Path) -> None:
+    source = open_source(songs / "48000.flac")
+    whole = source.read().samples
+    for size in (1000, 4096):
+        np.testing.assert_array_equal(np.concatenate(list(source.blocks(size)), 1)[:, : source.frames], whole)
+
+
+def test_commands_print_what_they_should() -> None:
+    run = CliRunner()
+    assert PROFILE in run.invoke(app, ["show"]).stdout
+    shown = run.invoke(app, ["latency", PROFILE]).stdout
+    assert "1068 samples live (declared 1068)" in shown
+    assert "hs-tasnet-lite" in run.invoke(app, ["models"]).stdout
