@@ -55,12 +55,12 @@ class Audio:
     @property
     def channels(self) -> int:
         """Number of channels."""
-        return self.samples.shape[-2]
+        return int(self.samples.shape[-2])
 
     @property
     def frames(self) -> int:
         """Number of samples per channel."""
-        return self.samples.shape[-1]
+        return int(self.samples.shape[-1])
 
     @property
     def seconds(self) -> float:

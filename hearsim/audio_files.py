@@ -103,7 +103,9 @@ def open_source(path: str | Path, rate: int | None = AID_RATE_HZ) -> Source:
                 raise HearsimError(f"{path} holds NaN or infinite samples, the first at {second:.3f} s: export it anew")
             found += len(samples)
     except soundfile.LibsndfileError as error:
-        raise HearsimError(f"{path} can't be read as audio ({error.error_string}): is it damaged, or not audio?") from None
+        raise HearsimError(
+            f"{path} can't be read as audio ({error.error_string}): is it damaged, or not audio?"
+        ) from None
     if found == 0:
         raise HearsimError(f"{path} holds no sound (0 frames): choose another file")
     if found < header.frames:

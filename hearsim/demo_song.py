@@ -12,7 +12,12 @@ from hearsim.audio import Audio
 from hearsim.units import Curve, db_to_gain
 
 STEMS = ("vocals", "drums", "bass", "other")
-_LEVELS_DB = {"vocals": -19.5, "drums": -22.0, "bass": -22.0, "other": -22.5}  # RMS, dBFS, before the limit on peaks
+_LEVELS_DB = {
+    "vocals": -19.5,
+    "drums": -22.0,
+    "bass": -22.0,
+    "other": -22.5,
+}  # RMS, dBFS, before the limit on peaks
 
 # first three formants (Hz) of a woman's vowels, Peterson & Barney 1952, table II
 _FORMANTS_HZ = {
@@ -93,7 +98,8 @@ class _Song:
         for n in range(1, max(2, min(24, int(16000 / hz)))):
             out += np.sin(2 * np.pi * n * hz * t) / n**brightness * np.exp(-t * (1 + 0.35 * n) / decay_s)
         release = np.minimum(1.0, (t[-1] - t) / 0.02)
-        return out * np.minimum(1.0, t / 0.004) * release
+        plucked: Curve = out * np.minimum(1.0, t / 0.004) * release
+        return plucked
 
     def drums(self) -> Curve:
         """Kick, snare, hats; a fill at the end of each four bars."""
@@ -132,7 +138,7 @@ class _Song:
         return np.stack([line, line])
 
     def other(self) -> Curve:
-        """A pad through the bar and an electric piano on the off-beats; denser from the half on."""
+        """Play a pad through the bar and an electric piano on the off-beats; denser from the half on."""
         pad, keys = np.zeros(self.frames), np.zeros(self.frames)
         for bar in range(0, self.eighths, 8):
             length = 8 * self.eighth
@@ -224,5 +230,3 @@ class _Song:
         shape = np.hanning(length) if seconds > 0.03 else np.exp(-np.arange(length) / (0.008 * self.rate))
         burst: Curve = signal.sosfilt(sos, self.rng.standard_normal(length)) * shape
         return burst
-
-

@@ -1,10 +1,10 @@
-"""The hearing aid, as the picture in the README:
+"""The hearing aid, as the picture in the README.
 
- file / room / device
-   |  full scale
-   +------------------- delay (match) --------------------+
-   +-- Reblock[ Separator ] -- stems -- Remix (g_k - 1) --+-- sum -- ToPascal -- Compensation -- MpoLimiter -- ear
-                                                                     dB SPL:  audiogram, WDRC    MPO
+file / room / device
+  |  full scale
+  +------------------- delay (match) --------------------+
+  +-- Reblock[ Separator ] -- stems -- Remix (g_k - 1) --+-- sum -- ToPascal -- Compensation -- MpoLimiter -- ear
+                                                                    dB SPL:  audiogram, WDRC    MPO
 """
 
 from collections.abc import Set
@@ -98,7 +98,7 @@ def unaided(profile: Profile) -> Chain:
 def compensation(profile: Profile) -> Compensation:
     """Return the compensation stage of a profile: each ear fitted to its own audiogram."""
     chosen = profile.aid.compression
-    wdrc = chosen and WdrcSettings(chosen.ratio, chosen.knee_db_spl, chosen.attack_ms, chosen.release_ms)
+    wdrc = WdrcSettings(**chosen.model_dump()) if chosen else None
     gains = np.stack([insertion_gain_db(profile.aid.rule, ear.at) for ear in profile.listener.ears])
     return Compensation(gains, wdrc)
 

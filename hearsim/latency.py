@@ -90,7 +90,7 @@ def measure(chain: Processor, fmt: Format) -> int:
             stage.probe(False)
         chain.reset()
     if by_impulse != by_chirp:
-        raise HearsimError(f"the impulse measures {by_impulse} samples, the chirp {by_chirp}: the path has no one delay")
+        raise HearsimError(f"the impulse measures {by_impulse} samples, the chirp {by_chirp}: no single delay")
     return by_impulse
 
 
@@ -146,7 +146,7 @@ def verdicts(delay_ms: float) -> list[Verdict]:
     found = []
     for scenario, limit in _LIMITS_MS.items():
         if limit is None:
-            sentence = f"{delay_ms:.1f} ms is no matter: there is no direct sound to compare with (lips and live players aside)"
+            sentence = f"{delay_ms:.1f} ms is no matter: there is no direct sound beside it (lips aside)"
             found.append(Verdict(scenario, None, True, sentence))
             continue
         ok = delay_ms <= limit

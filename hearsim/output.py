@@ -122,5 +122,3 @@ def ceiling_pa(mpo_db_spl: float) -> float:
     peak = math.sqrt(2) * spl_to_pascal(mpo_db_spl)
     nearest = np.float32(peak)
     return float(nearest if nearest <= peak else np.nextafter(nearest, np.float32(0)))
-
-

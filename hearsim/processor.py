@@ -301,7 +301,10 @@ def describe(chain: Processor, fmt: Format | None = None) -> str:
     """
     fmt = fmt or Format(44100, 2, 512)
     output = chain.prepare(fmt)
-    lines = [f"{chain.name}: {fmt} -> {output}", f"{'stage':<44}{'kind':<12}{'samples':>8}{'ms':>8}{'sum ms':>8}"]
+    lines = [
+        f"{chain.name}: {fmt} -> {output}",
+        f"{'stage':<44}{'kind':<12}{'samples':>8}{'ms':>8}{'sum ms':>8}",
+    ]
     total = 0
     for part in chain.parts():
         total += part.samples

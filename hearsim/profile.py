@@ -17,7 +17,13 @@ from hearsim.listener import Aid, Listener, Mix, Profile, Rig, Settings
 from hearsim.paths import data_folder
 
 Part = TypeVar("Part", bound=Settings)
-FOLDERS: dict[type[Settings], str] = {Listener: "listeners", Mix: "mixes", Aid: "aids", Rig: "rigs", Profile: "."}
+FOLDERS: dict[type[Settings], str] = {
+    Listener: "listeners",
+    Mix: "mixes",
+    Aid: "aids",
+    Rig: "rigs",
+    Profile: ".",
+}
 
 
 def profile_names() -> list[str]:

@@ -19,7 +19,12 @@ LAYERS = [
     {"cli"},
 ]
 STAGES = LAYERS[4]
-HEAVY = {"torch": {"separation", "runtime", "training"}, "pystoi": {"metrics"}, "matplotlib": {"report"}, "numba": {"dsp"}}
+HEAVY = {
+    "torch": {"separation", "runtime", "training"},
+    "pystoi": {"metrics"},
+    "matplotlib": {"report"},
+    "numba": {"dsp"},
+}
 
 
 def imports() -> list[tuple[str, str]]:

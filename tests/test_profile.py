@@ -7,7 +7,15 @@ import pytest
 
 from hearsim.errors import HearsimError
 from hearsim.paths import data_folder
-from hearsim.profile import load_aid, load_listener, load_listeners, load_mix, load_mixes, load_profile, load_rig
+from hearsim.profile import (
+    load_aid,
+    load_listener,
+    load_listeners,
+    load_mix,
+    load_mixes,
+    load_profile,
+    load_rig,
+)
 from hearsim.profile import profile_names as names
 
 GOOD = {"listener": "N3", "mix": "flat", "aid": "closed", "rig": "aid"}
@@ -25,7 +33,8 @@ def test_shipped_profiles_load(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "load"), [("listeners", load_listener), ("mixes", load_mix), ("aids", load_aid), ("rigs", load_rig)]
+    ("kind", "load"),
+    [("listeners", load_listener), ("mixes", load_mix), ("aids", load_aid), ("rigs", load_rig)],
 )
 def test_shipped_parts_load(kind, load) -> None:
     paths = sorted((data_folder("profiles") / kind).glob("*.toml"))
@@ -61,7 +70,9 @@ def test_the_lower_of_mpo_and_ucl_counts() -> None:
 def test_bad_profiles_are_named(tmp_path: Path, keys: dict[str, str], words: tuple[str, ...]) -> None:
     ear = "frequencies_hz = [500]\nthresholds_db_hl = [{}]\n"
     (tmp_path / "loud.toml").write_text(f"[left]\n{ear.format(200)}[right]\n{ear.format(20)}")
-    (tmp_path / "typo.toml").write_text(f"[left]\n{ear.format(20).replace('frequencies', 'frequency')}[right]\n{ear.format(20)}")
+    (tmp_path / "typo.toml").write_text(
+        f"[left]\n{ear.format(20).replace('frequencies', 'frequency')}[right]\n{ear.format(20)}"
+    )
     (tmp_path / "mix.toml").write_text("[gains_db]\nvocals = 40.0\n")
     row = {"audiogram_cfs": [250, 500], "audiogram_levels_l": [10, 20], "audiogram_levels_r": [10, 20]}
     bad = {key: value for key, value in row.items() if key != "audiogram_levels_r"}
@@ -75,7 +86,12 @@ def test_bad_profiles_are_named(tmp_path: Path, keys: dict[str, str], words: tup
 
 def test_clarity_and_cadenza_files_load(tmp_path: Path) -> None:
     cfs = [250, 500, 1000, 2000, 3000, 4000, 6000, 8000]
-    row = {"name": "L0001", "audiogram_cfs": cfs, "audiogram_levels_l": [20] * 8, "audiogram_levels_r": list(range(20, 100, 10))}
+    row = {
+        "name": "L0001",
+        "audiogram_cfs": cfs,
+        "audiogram_levels_l": [20] * 8,
+        "audiogram_levels_r": list(range(20, 100, 10)),
+    }
     (tmp_path / "listeners.json").write_text(json.dumps({"L0001": row}))
     (tmp_path / "gains.json").write_text(json.dumps({"up": {"vocals": 3, "drums": 0, "bass": -3, "other": 0}}))
     assert load_listeners(tmp_path / "listeners.json")["L0001"].right.at((2000.0,))[0] == 50

@@ -35,7 +35,12 @@ def render(
 
     loaded = load_profile(profile)
     seconds = 20.0 if song is None else open_source(song).file_frames / open_source(song).file_rate
-    columns = (TextColumn("rendering"), BarColumn(), TextColumn("{task.fields[speed]}"), TimeRemainingColumn())
+    columns = (
+        TextColumn("rendering"),
+        BarColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, transient=True) as bar:
         task = bar.add_task("render", total=1.0, speed="")
 
@@ -66,7 +71,9 @@ def show(profile: Annotated[str, typer.Argument(help="A profile's name or path."
 
 
 @app.command()
-def latency(profile: Annotated[str, typer.Argument(help="A profile's name or path.")] = DEFAULT_PROFILE) -> None:
+def latency(
+    profile: Annotated[str, typer.Argument(help="A profile's name or path.")] = DEFAULT_PROFILE,
+) -> None:
     """Print the declared and the measured latency, and the comb of the vent."""
     from hearsim.hearing_aid import hearing_aid
     from hearsim.latency import budget, measure, vent_comb, verdicts
@@ -77,7 +84,9 @@ def latency(profile: Annotated[str, typer.Argument(help="A profile's name or pat
     aid, fmt = hearing_aid(loaded), _format(loaded.aid.block_samples)
     typer.echo(describe(aid, fmt))
     total = budget(aid, fmt)
-    typer.echo(f"measured with an impulse and a chirp: {measure(aid, fmt)} samples live (declared {total.total_samples})")
+    typer.echo(
+        f"measured with an impulse and a chirp: {measure(aid, fmt)} samples live (declared {total.total_samples})"
+    )
     for verdict in verdicts(total.total_ms):
         typer.echo(f"{verdict.scenario}: {'suits' if verdict.ok else 'too late'}; {verdict.sentence}")
     if loaded.aid.vent is not None:
@@ -101,7 +110,9 @@ def models() -> None:
 @app.command()
 def train(
     spec: Annotated[Path, typer.Argument(help="A training spec (TOML).")],
-    run: Annotated[Path, typer.Option(help="Folder of the run: log, checkpoint, averaged weights.")] = Path("runs/train"),
+    run: Annotated[Path, typer.Option(help="Folder of the run: log, checkpoint, averaged weights.")] = Path(
+        "runs/train"
+    ),
     resume: Annotated[bool, typer.Option(help="Go on where the run's checkpoint stands.")] = False,
     start_from: Annotated[Path | None, typer.Option(help="Averaged weights of an earlier run to start from.")] = None,
 ) -> None:

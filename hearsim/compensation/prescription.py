@@ -1,5 +1,7 @@
-"""Prescribed insertion gains: NAL-R (Byrne & Dillon 1986, Ear Hear 7:257) and NAL-RP (Byrne, Parkinson & Newall
-1990, Ear Hear 11:40)."""
+"""Prescribed insertion gains: NAL-R and NAL-RP.
+
+Byrne & Dillon 1986, Ear Hear 7:257; Byrne, Parkinson & Newall 1990, Ear Hear 11:40.
+"""
 
 from collections.abc import Callable
 from typing import Literal

@@ -1,6 +1,7 @@
 """The nine bands of the aid, and the long-term speech levels in them."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from scipy import signal
@@ -12,7 +13,7 @@ AUDIOMETRIC_HZ = (250.0, 500.0, 750.0, 1000.0, 1500.0, 2000.0, 3000.0, 4000.0, 6
 _OUTER_HZ = (125.0, 9000.0)
 BAND_EDGES_HZ = (
     _OUTER_HZ[0],
-    *(math.sqrt(low * high) for low, high in zip(AUDIOMETRIC_HZ, AUDIOMETRIC_HZ[1:], strict=False)),
+    *(math.sqrt(low * high) for low, high in pairwise(AUDIOMETRIC_HZ)),
     _OUTER_HZ[1],
 )
 
@@ -46,7 +47,7 @@ def analysis_sections(rate_hz: int) -> Curve:
     Butterworth, two sections a band, -3 dB at the band edges.
     """
     sections = []
-    for low, high in zip(BAND_EDGES_HZ, BAND_EDGES_HZ[1:], strict=False):
+    for low, high in pairwise(BAND_EDGES_HZ):
         sos = signal.butter(2, (low, min(high, 0.45 * rate_hz)), "bandpass", fs=rate_hz, output="sos")
         sections.append(np.delete(sos, 3, axis=1))
     return np.array(sections)

@@ -108,7 +108,16 @@ def _shelf(work, k, memory):  # type: ignore[no-untyped-def]  # pragma: no cover
 @njit(cache=True)
 def _bells(work, frames, left, right, left_memory, right_memory):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Run one bell of both ears over the samples, in place, their coefficients travelling."""
-    la1, la2, la3, lm, ra1, ra2, ra3, rm = left[0], left[1], left[2], left[4], right[0], right[1], right[2], right[4]
+    la1, la2, la3, lm, ra1, ra2, ra3, rm = (
+        left[0],
+        left[1],
+        left[2],
+        left[4],
+        right[0],
+        right[1],
+        right[2],
+        right[4],
+    )
     ld1, ld2, ld3, ldm = left[6], left[7], left[8], left[10]
     rd1, rd2, rd3, rdm = right[6], right[7], right[8], right[10]
     l1, l2, r1, r2 = left_memory[0], left_memory[1], right_memory[0], right_memory[1]
@@ -123,7 +132,16 @@ def _bells(work, frames, left, right, left_memory, right_memory):  # type: ignor
         v2 = ra3 * work[1, i] + (r2 + ra2 * r1 - ra3 * r2)
         r1, r2 = 2.0 * v1 - r1, 2.0 * v2 - r2
         work[1, i] += rm * v1
-    left[0], left[1], left[2], left[4], right[0], right[1], right[2], right[4] = la1, la2, la3, lm, ra1, ra2, ra3, rm
+    left[0], left[1], left[2], left[4], right[0], right[1], right[2], right[4] = (
+        la1,
+        la2,
+        la3,
+        lm,
+        ra1,
+        ra2,
+        ra3,
+        rm,
+    )
     left_memory[0], left_memory[1], right_memory[0], right_memory[1] = l1, l2, r1, r2
 
 

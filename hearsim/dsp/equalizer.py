@@ -60,8 +60,8 @@ def section(shape_g, inverse_q, band, bands, gain_db, out):  # type: ignore[no-u
 def response_db(gains_db: Curve, frequencies_hz: Curve, rate_hz: int) -> Curve:
     """Return the gain in dB at frequencies of the sections set to `gains_db` (bands,); analytic, for design."""
     shapes = section_shapes(rate_hz)
-    s = 1j * np.tan(np.pi * np.asarray(frequencies_hz) / rate_hz)  # bilinear, prewarped
-    total = np.ones(len(s), complex)
+    s = 1j * np.tan(np.pi * np.asarray(frequencies_hz, np.float64) / rate_hz)  # bilinear, prewarped
+    total = np.ones(len(s), np.complex128)
     coefficients = np.empty(6)
     for band in range(BANDS):
         section(shapes[band, 0], shapes[band, 1], band, BANDS, float(gains_db[band]), coefficients)
@@ -71,7 +71,7 @@ def response_db(gains_db: Curve, frequencies_hz: Curve, rate_hz: int) -> Curve:
         x = s / g
         denominator = x * x + k * x + 1
         total *= m0 + m1 * x / denominator + m2 / denominator
-    result: Curve = 20 * np.log10(np.abs(total))
+    result = np.asarray(20 * np.log10(np.abs(total)), np.float64)
     return result
 
 

@@ -5,7 +5,8 @@ import numpy as np
 from hearsim.units import Curve
 
 BANDS_HZ = np.array(
-    [160, 200, 250, 315, 400, 500, 630, 800, 1000, 1250, 1600, 2000, 2500, 3150, 4000, 5000, 6300, 8000], np.float64
+    [160, 200, 250, 315, 400, 500, 630, 800, 1000, 1250, 1600, 2000, 2500, 3150, 4000, 5000, 6300, 8000],
+    np.float64,
 )
 # Table 3: band importance of average speech; internal noise; normal speech
 _IMPORTANCE = np.array(
@@ -15,7 +16,26 @@ _IMPORTANCE = np.array(
     ]
 )
 _INTERNAL_NOISE_DB = np.array(
-    [0.6, -1.7, -3.9, -6.1, -8.2, -9.7, -10.8, -11.9, -12.5, -13.5, -15.4, -17.7, -21.2, -24.2, -25.9, -23.6, -15.8, -7.1]
+    [
+        0.6,
+        -1.7,
+        -3.9,
+        -6.1,
+        -8.2,
+        -9.7,
+        -10.8,
+        -11.9,
+        -12.5,
+        -13.5,
+        -15.4,
+        -17.7,
+        -21.2,
+        -24.2,
+        -25.9,
+        -23.6,
+        -15.8,
+        -7.1,
+    ]
 )
 NORMAL_SPEECH_DB = np.array(
     [

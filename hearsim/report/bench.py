@@ -23,9 +23,15 @@ def bench(profile: str, seconds: float) -> Iterator[str]:
     whole = hearing_aid(loaded)
     aid = Chain(*hearing_aid(loaded).stages[1:])
     systems: dict[str, tuple[Processor, Format]] = {
-        f"separator {loaded.model}, block {separator.hop}": (separator, Format(AID_RATE_HZ, 2, separator.hop)),
+        f"separator {loaded.model}, block {separator.hop}": (
+            separator,
+            Format(AID_RATE_HZ, 2, separator.hop),
+        ),
         "aid without separator, block 128": (aid, Format(AID_RATE_HZ, 2, 128)),
-        f"whole chain, block {loaded.aid.block_samples}": (whole, Format(AID_RATE_HZ, 2, loaded.aid.block_samples)),
+        f"whole chain, block {loaded.aid.block_samples}": (
+            whole,
+            Format(AID_RATE_HZ, 2, loaded.aid.block_samples),
+        ),
     }
     rng = np.random.default_rng(0)
     times: dict[str, list[float]] = {name: [] for name in systems}
@@ -43,6 +49,6 @@ def bench(profile: str, seconds: float) -> Iterator[str]:
         share = float(np.median(times[name])) * fmt.rate / fmt.block
         mean = float(np.mean(times[name])) * fmt.rate / fmt.block
         yield (
-            f"{name}: p50 {load.p50_ms:.3f}, p99 {load.p99_ms:.3f}, max {load.max_ms:.3f} ms of {load.deadline_ms:.2f}; "
+            f"{name}: p50 {load.p50_ms:.3f}, p99 {load.p99_ms:.3f}, max {load.max_ms:.3f} of {load.deadline_ms:.2f} ms; "
             f"{1 / mean:.1f} x real time (median block: {100 * share:.2f} % of real time)"
         )

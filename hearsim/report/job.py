@@ -1,8 +1,8 @@
 """Render one song: from disk to disk, block by block, all outputs in one pass, whole or not at all.
 
-    song --+-- aid ------------+-- aided.wav
-           |                   +-- ear (vent, hearing loss) -- heard.wav
-           +-- hearing loss ------------------------------- unaided.wav
+song --+-- aid ------------+-- aided.wav
+       |                   +-- ear (vent, hearing loss) -- heard.wav
+       +-- hearing loss ------------------------------- unaided.wav
 """
 
 import hashlib
@@ -148,7 +148,12 @@ def process(song: Source, profile: Profile, folder: Path, truth: dict[str, Sourc
             started = time.perf_counter()
             aided = aid.process(sound)
             result.seconds.append(time.perf_counter() - started)
-            outputs = {"input": sound, "unaided": bare.process(sound), "aided": aided, "heard": ear.process(aided, sound)}
+            outputs = {
+                "input": sound,
+                "unaided": bare.process(sound),
+                "aided": aided,
+                "heard": ear.process(aided, sound),
+            }
             for name, sink in sinks.items():
                 sink.add(outputs[name])
             if true_vocals is not None and (piece := next(true_vocals, None)) is not None:
@@ -168,7 +173,13 @@ class _Sink:
     """Takes one version of the song as it comes, late; drops its latency, writes and measures the rest."""
 
     def __init__(
-        self, file: soundfile.SoundFile | None, late: int, song: Source, profile: Profile, name: str, mono: bool
+        self,
+        file: soundfile.SoundFile | None,
+        late: int,
+        song: Source,
+        profile: Profile,
+        name: str,
+        mono: bool,
     ) -> None:
         self._file, self._skip, self._left = file, late, song.frames
         rig = profile.rig
@@ -205,7 +216,12 @@ def _padded(song: Source, block: int, total: int) -> Iterator[FloatArray]:
 
 
 def separate(
-    song: Source, profile: Profile, truth: dict[str, Source], folder: Path | None, result: Result, progress: Progress
+    song: Source,
+    profile: Profile,
+    truth: dict[str, Source],
+    folder: Path | None,
+    result: Result,
+    progress: Progress,
 ) -> None:
     """Take a song apart once more to judge the stems against the true ones and, with a folder, to keep them."""
     separator = Separator(profile.model)
@@ -228,7 +244,10 @@ def separate(
         for sound in _padded(song, hop, total):
             stems = chain.process(sound)
             references = {}
-            for name, blocks in (*true_blocks.items(), ("mixture", true_mix)):  # late by as much as the estimates
+            for name, blocks in (
+                *true_blocks.items(),
+                ("mixture", true_mix),
+            ):  # late by as much as the estimates
                 line = np.concatenate((held[name], next(blocks)), axis=1)
                 references[name], held[name] = line[:, :hop], line[:, hop:]
             first = min(skip, hop)

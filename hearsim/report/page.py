@@ -1,6 +1,7 @@
 """report.html: one self-contained page, nothing from outside."""
 
 import base64
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def _db(gain: float | None) -> str:
     return "muted" if gain is None else f"{gain:+.1f} dB"
 
 
-def _rows(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _rows(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Return a table; every column but the first is set to the right."""
     cells = "".join(f"<th{' class=n' if i else ''} scope=col>{escape(name)}</th>" for i, name in enumerate(head))
     lines = "".join(
@@ -116,7 +117,7 @@ def _ledger(latency: Table) -> str:
     rows.append(("file shift (live delay less the input block)", "", "sum", *shift))
     compute = latency["compute_ms"]
     load = (
-        f"Compute time per block, no delay but a deadline of {latency['deadline_ms']:.2f} ms: p50 {compute['p50']:.2f}, "
+        f"Compute per block, no delay but a deadline of {latency['deadline_ms']:.2f} ms: p50 {compute['p50']:.2f}, "
         f"p99 {compute['p99']:.2f}, max {compute['max']:.2f} ms; load at p99 {100 * latency['load_p99']:.0f} %."
     )
     verdicts = "".join(
@@ -130,7 +131,12 @@ def _ledger(latency: Table) -> str:
 def _levels(report: Table) -> str:
     levels = report["levels"]
     rows = [
-        (ear, f"{levels['peak_db_spl'][ear]:.1f}", f"{levels['mpo_db_spl'][ear]:.1f}", str(levels["mpo_events"][ear]))
+        (
+            ear,
+            f"{levels['peak_db_spl'][ear]:.1f}",
+            f"{levels['mpo_db_spl'][ear]:.1f}",
+            str(levels["mpo_events"][ear]),
+        )
         for ear in ("left", "right")
     ]
     return _rows(("ear", "peak, dB SPL (as a sine)", "MPO, dB SPL", "times limited"), rows)
@@ -150,7 +156,10 @@ def _metrics(metrics: Table) -> str:
 
 def _files(report: Table) -> str:
     song, model = report["input"], report["model"]
-    rows = [("input", song["path"], song["sha256"]), ("model", f"{model['name']}, {model['backend']}", model["sha256"])]
+    rows = [
+        ("input", song["path"], song["sha256"]),
+        ("model", f"{model['name']}, {model['backend']}", model["sha256"]),
+    ]
     rows += [("output", one["path"], one["sha256"]) for one in report["outputs"]]
     items = "".join(f"<li>{kind}: {escape(name)}<br><code>sha256 {escape(sha)}</code></li>" for kind, name, sha in rows)
     return f"<ul>{items}</ul>"

@@ -37,7 +37,7 @@ def excerpts(source: Source, profile: Profile, folder: Path) -> tuple[dict[str, 
         encoded[name] = buffer.getvalue()
     change = gain_to_db(gain)
     note = (
-        f"{length / source.rate:.0f} s from {start / source.rate:.0f} s on, all four on one scale of sound pressure and "
+        f"{length / source.rate:.0f} s from {start / source.rate:.0f} s on, all on one scale of sound pressure and "
         f"{abs(change):.1f} dB {'louder' if change >= 0 else 'softer'} than the files, by the same gain."
     )
     return encoded, note

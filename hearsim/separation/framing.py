@@ -41,7 +41,8 @@ def overlap_add(frames: Tensor, hop: int, length: int) -> Tensor:
     total = frames.new_zeros(*lead, count + window // hop - 1, hop)
     for piece in range(window // hop):
         total[..., piece : piece + count, :] += pieces[..., piece, :]
-    return total.reshape(*lead, -1)[..., window - hop : window - hop + length]
+    signal: Tensor = total.reshape(*lead, -1)[..., window - hop : window - hop + length]
+    return signal
 
 
 def spectrum(frames: Tensor, window: Tensor) -> Tensor:
@@ -56,4 +57,5 @@ def spectrum(frames: Tensor, window: Tensor) -> Tensor:
 def inverse_spectrum(bins: Tensor, window: int) -> Tensor:
     """Return the frames (..., window) of a spectrum (..., 2 K) laid out as by `spectrum`."""
     real, imaginary = bins.chunk(2, -1)
-    return torch.fft.irfft(torch.complex(real.contiguous(), imaginary.contiguous()), n=window)
+    frames: Tensor = torch.fft.irfft(torch.complex(real.contiguous(), imaginary.contiguous()), n=window)
+    return frames

@@ -55,7 +55,8 @@ class Memory(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Run over (batch, T, units) from a zero state."""
-        return x + self.lstm(x)[0]
+        output: Tensor = self.lstm(x)[0]
+        return x + output
 
     def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Run one frame (batch, units) with state (layers, 2, batch, units).
@@ -89,6 +90,10 @@ MemoryRunner = Callable[[nn.Module, Tensor], Tensor]
 class HSTasNet(SeparatorNet):
     """HS-TasNet of any size; see the module's picture."""
 
+    taper: Tensor
+    pool: Tensor
+    spread: Tensor
+
     def __init__(self, config: HSTasNetConfig = FULL) -> None:
         super().__init__()
         self.config = config
@@ -98,7 +103,11 @@ class HSTasNet(SeparatorNet):
         self.register_buffer("taper", root_hann(config.window), persistent=False)
         if config.bands:
             pool, spread = band_matrices(config.rate, config.window, config.bands)
-            self.mask_channels, inputs, masks = config.channels, config.bands * (config.channels + 1), config.bands
+            self.mask_channels, inputs, masks = (
+                config.channels,
+                config.bands * (config.channels + 1),
+                config.bands,
+            )
             inputs = inputs if config.channels > 1 else config.bands
         else:
             pool = spread = torch.eye(bins)
@@ -152,7 +161,9 @@ class HSTasNet(SeparatorNet):
         masks = masks.unflatten(-1, (stems, self.mask_channels, -1)) @ self.spread  # (b, T, s, c or 1, K)
         parts = bins.unflatten(-1, (2, -1)).unsqueeze(-4)  # (b, T, 1, c, 2, K)
         spectral = (masks.unsqueeze(-2) * parts).flatten(-3)
-        return spectral, torch.relu(self.basis_mask(self.basis_norm(b))).unflatten(-1, (stems, -1)) * bases.unsqueeze(-2)
+        return spectral, torch.relu(self.basis_mask(self.basis_norm(b))).unflatten(-1, (stems, -1)) * bases.unsqueeze(
+            -2
+        )
 
     def basis_spectra(self) -> Tensor:
         """Return the windowed spectra (n, c 2 K) of the decoder's filters."""
@@ -192,21 +203,20 @@ class HSTasNet(SeparatorNet):
         return HSTasNetState(
             torch.zeros(batch, self.channels, late, device=device),
             torch.zeros(batch, len(self.stems), self.channels, late, device=device),
-            tuple(
-                torch.zeros(m.lstm.num_layers, 2, batch, m.lstm.hidden_size, device=device) for m in self.memories()
-            ),
+            tuple(torch.zeros(m.lstm.num_layers, 2, batch, m.lstm.hidden_size, device=device) for m in self.memories()),
         )
 
     def step(self, hop: Tensor, state: HSTasNetState) -> tuple[Tensor, HSTasNetState]:
         """Separate the next hop; see `SeparatorNet.step`."""
         frames = torch.cat((state.history, hop), -1)  # (b, c, window)
         bins, features, bases = self.encode(frames)
-        order = {id(memory): index for index, memory in enumerate(self.memories())}
+        known = self.memories()
+        order = {id(memory): index for index, memory in enumerate(known)}
         after = list(state.memories)
 
         def run(memory: nn.Module, x: Tensor) -> Tensor:
             index = order[id(memory)]
-            output, after[index] = memory.step(x, after[index])
+            output, after[index] = known[index].step(x, after[index])
             return output
 
         a, b = self.remember(features, bases, run)

@@ -8,12 +8,15 @@ import hashlib
 import tomllib
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hearsim.errors import HearsimError
 from hearsim.paths import data_folder, write_atomically
+
+if TYPE_CHECKING:
+    from hearsim.separation.hs_tasnet import HSTasNet
 
 
 class ModelInfo(BaseModel):
@@ -54,7 +57,7 @@ def read_info(folder: Path) -> ModelInfo:
         raise HearsimError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
-def load_model(name: str | Path) -> tuple["HSTasNet", ModelInfo]:  # noqa: F821
+def load_model(name: str | Path) -> tuple["HSTasNet", ModelInfo]:
     """Return a model's network, ready to run, and its info.
 
     Raises `HearsimError` where the weights are missing, damaged, or of another network.
@@ -80,7 +83,7 @@ def load_model(name: str | Path) -> tuple["HSTasNet", ModelInfo]:  # noqa: F821
     return net.eval(), info
 
 
-def save_model(net: "HSTasNet", name: str, summary: str, folder: Path) -> None:  # noqa: F821
+def save_model(net: "HSTasNet", name: str, summary: str, folder: Path) -> None:
     """Write model.toml and model.safetensors into a folder."""
     from safetensors.torch import save
 

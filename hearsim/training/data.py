@@ -105,7 +105,12 @@ class Mixer:
     """Makes training examples out of tracks, each from a seed alone, so a run can be resumed exactly."""
 
     def __init__(
-        self, tracks: list[Track], frames: int, augmentation: Augmentation, weights: dict[str, float], rate: int
+        self,
+        tracks: list[Track],
+        frames: int,
+        augmentation: Augmentation,
+        weights: dict[str, float],
+        rate: int,
     ) -> None:
         self.frames, self.augmentation, self.rate = frames, augmentation, rate
         self._pools = {stem: self._pool([t for t in tracks if stem in t.stems], weights) for stem in STEMS}
@@ -115,7 +120,10 @@ class Mixer:
     def _pool(tracks: list[Track], weights: dict[str, float]) -> tuple[list[Track], npt.NDArray[np.float64]]:
         """Return tracks with their chances: length times the weight of the last pattern that fits the name."""
         chances = np.array(
-            [t.frames * ([w for pattern, w in weights.items() if fnmatch(t.name, pattern)] or [1.0])[-1] for t in tracks]
+            [
+                t.frames * ([w for pattern, w in weights.items() if fnmatch(t.name, pattern)] or [1.0])[-1]
+                for t in tracks
+            ]
         )
         return tracks, chances / chances.sum()
 

@@ -54,7 +54,9 @@ def batches(mixer: Mixer, spec: OptimizerSpec, first: int) -> Iterator[Tensor]:
             yield torch.from_numpy(ready)
 
 
-def train(spec: TrainSpec, run: Path, resume: bool = False, start_from: Path | None = None) -> Path:
+def train(  # noqa: PLR0915  one loop, read from top to bottom
+    spec: TrainSpec, run: Path, resume: bool = False, start_from: Path | None = None
+) -> Path:
     """Train one network; return the path of its averaged weights.
 
     `resume` goes on exactly where the run folder's checkpoint stands; `start_from` takes averaged weights of an
@@ -92,7 +94,11 @@ def train(spec: TrainSpec, run: Path, resume: bool = False, start_from: Path | N
         first, hours = saved["step"], saved["hours"]
 
     def save(step: int) -> None:
-        state = {"net": net.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict()}
+        state = {
+            "net": net.state_dict(),
+            "average": average.state_dict(),
+            "optimizer": optimizer.state_dict(),
+        }
         with write_atomically(checkpoint) as part:
             torch.save({**state, "step": step, "hours": hours}, part)
         with write_atomically(averaged) as part:
@@ -110,7 +116,7 @@ def train(spec: TrainSpec, run: Path, resume: bool = False, start_from: Path | N
             if not torch.isfinite(loss):
                 raise HearsimError(f"the loss is {float(loss)} at step {step}: lower the learning rate")
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), optim.clip)
             optimizer.step()
             average.update_parameters(net)
@@ -120,10 +126,18 @@ def train(spec: TrainSpec, run: Path, resume: bool = False, start_from: Path | N
             hours = before + (now - started) / 3600
             if (step + 1) % 20 == 0:
                 heard = (step + 1 - first) * optim.batch * optim.seconds
-                row = (step + 1, f"{np.mean(losses[-20:]):.5f}", f"{hours:.4f}", f"{heard / (now - started):.2f}")
+                row = (
+                    step + 1,
+                    f"{np.mean(losses[-20:]):.5f}",
+                    f"{hours:.4f}",
+                    f"{heard / (now - started):.2f}",
+                )
                 log.writerow(row)
                 file.flush()
-                print(f"step {row[0]} of {optim.steps}  loss {row[1]}  {row[2]} h  {row[3]} x real time", flush=True)
+                print(
+                    f"step {row[0]} of {optim.steps}  loss {row[1]}  {row[2]} h  {row[3]} x real time",
+                    flush=True,
+                )
             if now - saved_at > 60 * optim.save_minutes:
                 save(step + 1)
                 saved_at = now

@@ -33,7 +33,10 @@ def test_flat_mix_with_bypassed_aid_is_a_wire() -> None:
 
 def test_bypass_keeps_the_latency() -> None:
     fmt = Format(44100, 2, 512)
-    whole, bare = hearing_aid(load_profile("flat")), hearing_aid(load_profile("flat"), {"separation", "limit"})
+    whole, bare = (
+        hearing_aid(load_profile("flat")),
+        hearing_aid(load_profile("flat"), {"separation", "limit"}),
+    )
     whole.prepare(fmt)
     bare.prepare(fmt)
     assert whole.latency == bare.latency == 556
