@@ -136,7 +136,7 @@ class Verdict(NamedTuple):
     sentence: str
 
 
-# Sources in facts/hearing.md, Delay: coloration from about 1 ms beside direct sound (doi 10.1080/14992027.2022.2049380);
+# Coloration is heard from about 1 ms beside direct sound (doi 10.1080/14992027.2022.2049380);
 # 10 ms is the Open Speech Platform's budget for a closed aid
 _LIMITS_MS: dict[Scenario, float | None] = {"streamed music": None, "closed dome": 10.0, "open dome": 1.0}
 

@@ -4,19 +4,30 @@ All are frozen and checked: an unknown key, a threshold of 200 dB HL or an MPO t
 refused when the profile is loaded (`hearsim.profile`), not in the middle of a render.
 """
 
+import math
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from hearsim.audio import Calibration
-from hearsim.units import Curve
+from hearsim.units import Curve, db_to_gain
 
 STEMS = ("vocals", "drums", "bass", "other")
 PEAK_OVER_RMS_DB = 3.0103  # of a sine: 20 lg sqrt 2
 
-ThresholdDbHl = Annotated[float, Field(ge=-20, le=130)]
-FrequencyHz = Annotated[float, Field(ge=100, le=20000)]
+
+def _gain_db(value: object) -> object:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value == "mute" or (number and -60 <= float(value) <= 12):  # type: ignore[arg-type]
+        return value
+    raise ValueError('give -60 to +12 dB, or "mute"')
+
+
+Number = Annotated[float, Field(strict=True)]  # neither true nor "12"
+ThresholdDbHl = Annotated[Number, Field(ge=-20, le=130)]
+FrequencyHz = Annotated[Number, Field(ge=100, le=20000)]
+GainDb = Annotated[float | Literal["mute"], BeforeValidator(_gain_db)]
 
 
 class Settings(BaseModel):
@@ -54,8 +65,8 @@ class Audiogram(Settings):
 class Ears(Settings):
     """One level in dB SPL per ear."""
 
-    left: float = Field(ge=60, le=140)
-    right: float = Field(ge=60, le=140)
+    left: Number = Field(ge=60, le=140)
+    right: Number = Field(ge=60, le=140)
 
 
 class Listener(Settings):
@@ -77,15 +88,7 @@ class Mix(Settings):
     """Gains per stem in dB, -60 .. +12; the word "mute" takes a stem out. Stems left out stay at 0 dB."""
 
     name: str
-    gains_db: dict[Literal["vocals", "drums", "bass", "other"], float | Literal["mute"]] = {}
-
-    @field_validator("gains_db")
-    @classmethod
-    def _check(cls, gains: dict[str, float | str]) -> dict[str, float | str]:
-        for stem, gain in gains.items():
-            if not isinstance(gain, str) and not -60 <= gain <= 12:
-                raise ValueError(f'{stem} at {gain} dB: give -60 to +12, or "mute"')
-        return gains
+    gains_db: dict[Literal["vocals", "drums", "bass", "other"], GainDb] = {}
 
     def gain(self, stem: str) -> float:
         """Return the amplitude factor of a stem.
@@ -93,23 +96,23 @@ class Mix(Settings):
         >>> Mix(name="x", gains_db={"drums": "mute"}).gain("drums")
         0.0
         """
-        db = dict(self.gains_db).get(stem, 0.0)  # type: ignore[call-overload]
-        return 0.0 if db == "mute" else float(10 ** (db / 20))
+        db = next((db for name, db in self.gains_db.items() if name == stem), 0.0)
+        return 0.0 if isinstance(db, str) else db_to_gain(db)
 
 
 class Compression(Settings):
     """Multiband WDRC: ratio, knee point as band level, attack and release as in ANSI S3.22."""
 
-    ratio: float = Field(ge=1, le=10)
-    knee_db_spl: float = Field(ge=20, le=100)
-    attack_ms: float = Field(ge=0.5, le=100)
-    release_ms: float = Field(ge=5, le=5000)
+    ratio: Number = Field(ge=1, le=10)
+    knee_db_spl: Number = Field(ge=20, le=100)
+    attack_ms: Number = Field(ge=0.5, le=100)
+    release_ms: Number = Field(ge=5, le=5000)
 
 
 class Vent(Settings):
     """An opening: direct sound comes in below the cutoff, aided sound leaks out there."""
 
-    cutoff_hz: float = Field(ge=20, le=8000)
+    cutoff_hz: Number = Field(ge=20, le=8000)
 
 
 class Aid(Settings):
@@ -117,9 +120,9 @@ class Aid(Settings):
 
     name: str
     scenario: Literal["streamed music", "closed dome", "open dome"]
-    block_samples: int = Field(ge=16, le=8192)
+    block_samples: int = Field(strict=True, ge=16, le=8192)
     rule: Literal["none", "nal-r", "nal-rp"]
-    mpo_db_spl: float = Field(ge=60, le=140)
+    mpo_db_spl: Number = Field(ge=60, le=140)
     compression: Compression | None = None
     vent: Vent | None = None
 
@@ -128,8 +131,8 @@ class Rig(Settings):
     """Microphone and headphones: the level in dB SPL of a digital RMS of 1.0 at either end."""
 
     name: str
-    microphone_full_scale_db_spl: float = Field(ge=60, le=160)
-    headphones_full_scale_db_spl: float = Field(ge=60, le=160)
+    microphone_full_scale_db_spl: Number = Field(ge=60, le=160)
+    headphones_full_scale_db_spl: Number = Field(ge=60, le=160)
 
     @property
     def microphone(self) -> Calibration:
@@ -162,10 +165,13 @@ class Profile(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        limit = max(self.mpo_db_spl)
         room = self.rig.headphones_full_scale_db_spl - PEAK_OVER_RMS_DB
-        if max(self.mpo_db_spl) > room:
+        if limit > room:
+            needed = math.ceil(10 * (limit + PEAK_OVER_RMS_DB)) / 10
             raise ValueError(
-                f"the MPO of {max(self.mpo_db_spl):g} dB SPL (aid {self.aid.name}) would clip the headphones of rig "
-                f"{self.rig.name}, which play up to {room:.1f}: lower mpo_db_spl or choose another rig"
+                f"the MPO of {limit:g} dB SPL (aid {self.aid.name}) would clip the headphones of rig {self.rig.name}, "
+                f"which play up to {math.floor(10 * room) / 10:g}: lower mpo_db_spl, or take a rig whose "
+                f"headphones_full_scale_db_spl is {needed:g} or more"
             )
         return self

@@ -10,9 +10,12 @@ from hearsim.errors import HearsimError
 
 
 def data_folder(kind: Literal["profiles", "models"]) -> Path:
-    """Return the folder of shipped profiles or models: of the checkout, or of the installed wheel."""
+    """Return the folder of shipped profiles or models: of the installed wheel, or of the checkout.
+
+    The wheel comes first: beside an installed package lies site-packages, where a `models` may be anybody's.
+    """
     package = Path(__file__).resolve().parent
-    for folder in (package.parent / kind, package / "_data" / kind):
+    for folder in (package / "_data" / kind, package.parent / kind):
         if folder.is_dir():
             return folder
     raise HearsimError(f"hearsim is installed without its {kind}: install it anew with `pip install --force-reinstall`")

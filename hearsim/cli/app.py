@@ -92,7 +92,7 @@ def latency(
     if loaded.aid.vent is not None:
         comb = vent_comb(total.total_ms, 10.0)
         typer.echo(
-            f"through the vent: notches every {comb['spacing_hz']:.0f} Hz, the first at {comb['first_notch_hz']:.0f} Hz; "
+            f"through the vent: notches every {comb['spacing_hz']:.0f} Hz, the first at {comb['first_notch_hz']:.0f}; "
             f"{comb['ripple_db']:.1f} dB of ripple where the aid is 10 dB over the direct sound"
         )
 
@@ -121,6 +121,21 @@ def train(
     from hearsim.training.spec import read_spec
 
     typer.echo(f"averaged weights: {run_training(read_spec(spec), run, resume, start_from)}")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A model's name or folder.")],
+    data: Annotated[Path, typer.Argument(help="A folder of tracks with four stems each.")],
+    tracks: Annotated[list[str] | None, typer.Option(help="Patterns of track names; all without it.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Write every score to this CSV.")] = None,
+) -> None:
+    """Score a model on whole tracks, beside the mixture and the ideal ratio mask."""
+    from hearsim.training.evaluate import evaluate as run_evaluation
+
+    cache = Path("~/.cache/hearsim/stems").expanduser()
+    for line in run_evaluation(model, data, cache, tuple(tracks or ["*"]), table):
+        typer.echo(line)
 
 
 @app.command()

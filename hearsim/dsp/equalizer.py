@@ -71,16 +71,14 @@ def response_db(gains_db: Curve, frequencies_hz: Curve, rate_hz: int) -> Curve:
         x = s / g
         denominator = x * x + k * x + 1
         total *= m0 + m1 * x / denominator + m2 / denominator
-    result = np.asarray(20 * np.log10(np.abs(total)), np.float64)
-    return result
+    return np.asarray(20 * np.log10(np.abs(total)), np.float64)
 
 
 def spill_inverse(rate_hz: int) -> Curve:
     """Return the matrix (bands, bands) that turns wanted gains at the nine frequencies into section gains, in dB."""
     table = response_table(rate_hz)
     spill = table[:, :, TABLE_DB + round(PROTOTYPE_DB)].T / PROTOTYPE_DB
-    inverse: Curve = np.linalg.inv(spill)
-    return inverse
+    return np.asarray(np.linalg.inv(spill), np.float64)
 
 
 def response_table(rate_hz: int) -> Curve:

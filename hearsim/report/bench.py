@@ -49,6 +49,6 @@ def bench(profile: str, seconds: float) -> Iterator[str]:
         share = float(np.median(times[name])) * fmt.rate / fmt.block
         mean = float(np.mean(times[name])) * fmt.rate / fmt.block
         yield (
-            f"{name}: p50 {load.p50_ms:.3f}, p99 {load.p99_ms:.3f}, max {load.max_ms:.3f} of {load.deadline_ms:.2f} ms; "
-            f"{1 / mean:.1f} x real time (median block: {100 * share:.2f} % of real time)"
+            f"{name}: p50 {load.p50_ms:.3f}, p99 {load.p99_ms:.3f}, max {load.max_ms:.2f} of {load.deadline_ms:.2f} ms; "
+            f"{1 / mean:.1f} x real time ({100 * share:.2f} % of real time, median)"
         )
