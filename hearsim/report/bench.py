@@ -48,7 +48,5 @@ def bench(profile: str, seconds: float) -> Iterator[str]:
         load = load_of(times[name], fmt)
         share = float(np.median(times[name])) * fmt.rate / fmt.block
         mean = float(np.mean(times[name])) * fmt.rate / fmt.block
-        yield (
-            f"{name}: p50 {load.p50_ms:.3f}, p99 {load.p99_ms:.3f}, max {load.max_ms:.2f} of {load.deadline_ms:.2f} ms; "
-            f"{1 / mean:.1f} x real time ({100 * share:.2f} % of real time, median)"
-        )
+        times_ms = f"p50 {load.p50_ms:.3f}, p99 {load.p99_ms:.3f}, max {load.max_ms:.2f} of {load.deadline_ms:.2f} ms"
+        yield f"{name}: {times_ms}; {1 / mean:.1f} x real time ({100 * share:.2f} % of real time, median)"
