@@ -1,12 +1,21 @@
-"""Profiles: what ships loads; what is wrong is named by file, key, value and cure; Clarity's files load as they are."""
+"""Profiles: what ships loads; what is wrong is named by file, key, value and cure; Clarity's files load as they are.
 
+And the two services under them: where shipped data lies, and outputs that are written whole or not at all.
+"""
+
+import importlib.util
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from hearsim import paths
 from hearsim.errors import HearsimError
-from hearsim.paths import data_folder
+from hearsim.listener import Aid, Listener, Mix, Rig
+from hearsim.paths import data_folder, write_atomically
 from hearsim.profile import (
     load_aid,
     load_listener,
@@ -36,18 +45,12 @@ def test_shipped_profiles_load(name: str) -> None:
     ("kind", "load"),
     [("listeners", load_listener), ("mixes", load_mix), ("aids", load_aid), ("rigs", load_rig)],
 )
-def test_shipped_parts_load(kind, load) -> None:
-    paths = sorted((data_folder("profiles") / kind).glob("*.toml"))
-    assert len(paths) >= 4
-    for path in paths:
-        assert load(path.stem).name == path.stem
-
-
-def test_bisgaard_table() -> None:
-    """Bisgaard, Vlaming & Dahlquist 2010: two rows, read elsewhere than in the TOML files."""
-    assert load_listener("N4").left.thresholds_db_hl == (55, 55, 55, 55, 55, 60, 65, 70, 75, 80)
-    assert load_listener("S2").right.thresholds_db_hl == (20, 20, 20, 22.5, 25, 35, 55, 75, 95, 95)
-    assert load_listener("N3").left.at((8000.0, 125.0)).tolist() == [65, 35]  # constant beyond the ends
+def test_shipped_parts_load(kind: str, load: Callable[[str], Listener | Mix | Aid | Rig]) -> None:
+    files = sorted((data_folder("profiles") / kind).glob("*.toml"))
+    assert len(files) >= 4
+    for file in files:
+        assert load(file.stem).name == file.stem
+        assert file.read_text().startswith("# ")  # says what it is
 
 
 def test_the_lower_of_mpo_and_ucl_counts() -> None:
@@ -58,11 +61,11 @@ def test_the_lower_of_mpo_and_ucl_counts() -> None:
     ("keys", "words"),
     [
         ({"mixx": "flat"}, ("mine.toml", "mixx", "did you mean mix?")),
-        ({"listener": "N33"}, ("N33", "N3")),
+        ({"listener": "N33"}, ("mine.toml: listener:", "'N33'", "did you mean N3")),
         ({"aid": "power"}, ("MPO of 115", "rig aid", "lower mpo_db_spl")),
-        ({"listener": "loud.toml"}, ("loud.toml", "thresholds_db_hl", "200", "130")),
+        ({"listener": "loud.toml"}, ("loud.toml: left.thresholds_db_hl[0] = 200 is too high: give 130 or less",)),
         ({"listener": "typo.toml"}, ("typo.toml", "frequency_hz", "frequencies_hz")),
-        ({"mix": "mix.toml"}, ("mix.toml", "vocals at 40.0 dB", "-60 to +12")),
+        ({"mix": "mix.toml"}, ("mix.toml", "gains_db.vocals = 40.0", "-60 to +12")),
         ({"listener": "listeners.json#L2"}, ("listeners.json", "L2", "audiogram_levels_r")),
         ({"listener": "listeners.json#L9"}, ("listeners.json", "L9", "L1")),
     ],
@@ -98,3 +101,147 @@ def test_clarity_and_cadenza_files_load(tmp_path: Path) -> None:
     assert load_mixes(tmp_path / "gains.json")["up"].gain("vocals") == pytest.approx(10 ** (3 / 20))
     profile = load_profile(write(tmp_path, listener="listeners.json#L0001", mix="gains.json#up"))
     assert (profile.listener.name, profile.mix.name) == ("L0001", "up")
+
+
+EAR = "frequencies_hz = [500, 1000]\nthresholds_db_hl = [10, 20]\n"
+AID = 'scenario = "closed dome"\nblock_samples = 512\nrule = "nal-r"\nmpo_db_spl = 100\n'
+WDRC = "[compression]\nratio = 2\nknee_db_spl = 45\nattack_ms = 5\nrelease_ms = 100\n"
+
+
+@pytest.mark.parametrize(
+    ("load", "text", "sentence"),
+    [
+        (load_listener, f"[left]\n{EAR}", "the key right is missing: add it"),
+        (load_listener, f"[lefft]\n{EAR}[right]\n{EAR}", "the key lefft is not known: did you mean left?"),
+        (load_listener, f"[left]\n{EAR}[right]\n{EAR}x = 1\n", "the key right.x is not known: known are "),
+        (load_listener, "left = 3\n", "left = 3 is not a table: give its keys and values"),
+        (load_listener, f"[left]\n{EAR}[right]\n{EAR}[ucl_db_spl]\nleft = 99\n", "the key ucl_db_spl.right is missing"),
+        (load_listener, "[left\n", "at line 1, column 6"),
+        (load_listener, "# one\nname =", "at line 2, the end of the file"),
+        (load_mix, "[gains_db]\nvocals = -inf\n", 'gains_db.vocals = -inf: give -60 to +12 dB, or "mute"'),
+        (load_mix, "[gains_db]\nvocal = 3\n", "the key gains_db.vocal is not known: did you mean vocals?"),
+        (load_aid, AID.replace("512", "true"), "block_samples = True is not a whole number: give one"),
+        (load_aid, AID.replace("nal-r", "nal-nl2"), "rule = 'nal-nl2' is not known: give 'none', 'nal-r' or 'nal-rp'"),
+        (load_aid, AID + WDRC.replace("2", "20"), "compression.ratio = 20 is too high: give 10 or less"),
+        (load_aid, AID + WDRC.replace("ratio", "ratoi"), "the key compression.ratoi is not known: did you mean ratio?"),
+        (load_rig, "headphone_full_scale_db_spl = 100\n", "did you mean headphones_full_scale_db_spl"),
+        (load_profile, 'mix = "flat"\n', "the key listener is missing: name one of N1, N2"),
+        (load_profile, "listener = 3\n", "listener = 3 names nothing: name one of N1, N2"),
+        (load_profile, 'modle = "x"\n', "the key modle is not known: did you mean model?"),
+    ],
+)
+def test_one_sentence_with_file_key_value_and_cure(
+    tmp_path: Path, load: Callable[[Path], object], text: str, sentence: str
+) -> None:
+    path = tmp_path / "my {part}.toml"  # braces: a name is never taken for a template
+    path.write_text(text)
+    with pytest.raises(HearsimError) as caught:
+        load(path)
+    assert str(caught.value).startswith(str(path))
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ({"audiogram_levels_l": [10, 200]}, "listener L7: audiogram_levels_l[1] = 200 is too high: give 130 or less"),
+        ({"audiogram_levels_r": [10, None]}, "listener L7: audiogram_levels_r[1] = None is not a number"),
+        ({"audiogram_levels_r": [10]}, "listener L7: right: 2 frequencies but 1 thresholds"),
+        ({"audiogram_cfs": [90, 500]}, "listener L7: audiogram_cfs[0] = 90 is too low: give 100 or more"),
+    ],
+)
+def test_a_bad_row_of_claritys_listeners_is_named(tmp_path: Path, row: dict[str, object], sentence: str) -> None:
+    good = {"audiogram_cfs": [250, 500], "audiogram_levels_l": [10, 20], "audiogram_levels_r": [10, 20]}
+    path = tmp_path / "listeners.json"
+    path.write_text(json.dumps({"L1": good, "L7": {**good, **row}}))
+    with pytest.raises(HearsimError) as caught:
+        load_listeners(path)
+    assert f"{path}: {sentence}" in str(caught.value)
+    assert load_listener(f"{path}#L1").left.thresholds_db_hl == (10, 20)  # another row's fault is not its own
+
+
+def test_a_bad_row_of_cadenzas_gains_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "gains.json"
+    path.write_text(json.dumps({"up": {"vocals": 3}, "typo": {"vocal": 3}, "loud": {"drums": 13}}))
+    with pytest.raises(HearsimError, match="mix typo: the key vocal is not known: did you mean vocals"):
+        load_mixes(path)
+    with pytest.raises(HearsimError, match="mix loud: drums = 13: give -60 to"):
+        load_mix(f"{path}#loud")
+    assert load_mix(f"{path}#up").gains_db == {"vocals": 3}
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, ".", "", "no/such.toml", "no\0thing", "gone.json#L1"])
+def test_names_that_are_no_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(HearsimError):
+        load_listener(name)
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfe", b"[]", b"{", b"[" * 100_000])
+def test_files_that_hold_something_else(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "x.json").write_bytes(text)
+    (tmp_path / "x.toml").write_bytes(b"a = " + text)
+    with pytest.raises(HearsimError, match=r"x\.json"):
+        load_listeners(tmp_path / "x.json")
+    with pytest.raises(HearsimError, match=r"x\.toml"):
+        load_mix(tmp_path / "x.toml")
+    with pytest.raises(HearsimError, match="Is a directory"):
+        load_mixes(tmp_path)
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "bom.toml").write_text("[gains_db]\nbass = 6\n", encoding="utf-8-sig")
+    assert load_mix(tmp_path / "bom.toml").gains_db == {"bass": 6}
+
+
+def test_parts_lie_relative_to_their_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "soft.toml").write_text("[gains_db]\ndrums = -20\n")
+    path = write(tmp_path, mix="parts/soft.toml", name="Anna at home")
+    monkeypatch.chdir("/")
+    profile = load_profile(path)
+    assert profile.name == "Anna at home"
+    assert profile.mix == Mix(name="soft", gains_db={"drums": -20})
+    assert profile.model == "hs-tasnet-lite"
+
+
+def installed(site_packages: Path) -> ModuleType:
+    """hearsim.paths as it would be if the package were installed in `site_packages`."""
+    (site_packages / "hearsim").mkdir(parents=True)
+    copy = shutil.copy(str(paths.__file__), site_packages / "hearsim" / "paths.py")
+    spec = importlib.util.spec_from_file_location("installed_paths", copy)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_data_is_found_in_a_wheel_and_beside_a_checkout(tmp_path: Path) -> None:
+    package = installed(tmp_path)
+    with pytest.raises(HearsimError, match="without its models"):
+        package.data_folder("models")
+    (tmp_path / "models").mkdir()
+    assert package.data_folder("models") == tmp_path / "models"
+    (tmp_path / "hearsim" / "_data" / "models").mkdir(parents=True)  # now `models` beside it is someone else's
+    assert package.data_folder("models") == tmp_path / "hearsim" / "_data" / "models"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_broken_write_leaves_nothing_behind(tmp_path: Path, error: type[BaseException]) -> None:
+    path = tmp_path / "aided.wav"
+    path.write_text("old")
+    with pytest.raises(error), write_atomically(path) as part:
+        part.write_text("half")
+        assert path.read_text() == "old"
+        raise error
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {"aided.wav": "old"}
+
+
+def test_a_finished_write_takes_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "aided.wav"
+    path.write_text("old")
+    with write_atomically(path) as part:
+        part.write_text("new")
+        assert part.parent == path.parent  # a rename within one file system is atomic
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {"aided.wav": "new"}
