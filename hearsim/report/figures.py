@@ -1,89 +1,156 @@
-"""The report's figures, as SVG text: fitting over the audiogram, band levels, the ledger as a bar."""
+"""The report's figures as inline SVG: the ledger as a bar, the fitting over the audiogram, band levels.
+
+The bar is written by hand and takes the page's colours and width; the curves are drawn by matplotlib, one figure an
+ear, so that they stay readable on a narrow screen. The same report gives the same bytes.
+"""
 
 import io
+import math
 import re
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-Table = dict[str, Any]
-KIND_COLOURS = {"buffering": "#4e79a7", "algorithm": "#e1812c", "device": "#59a14f", "acoustics": "#9c755f"}
-EAR_COLOURS = {"left": "#1f5fbf", "right": "#c23b3b"}  # clinics draw the left ear blue, the right one red
-EAR_MARKS = {"left": "x", "right": "o"}
-
-
-def _figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
-    import matplotlib
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    matplotlib.rcParams.update({"svg.hashsalt": "hearsim", "svg.fonttype": "none", "font.size": 9})
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-    return figure, figure.subplots(1, columns, squeeze=False)[0]
-
-
-def _svg(figure: Any, label: str) -> str:
-    """Return a figure as an <svg> element with an accessible name, the same bytes each time."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r' (width|height)="[^"]*pt"', "", text, count=2)
-    return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+Table = dict[str, Any]
+KIND_COLOURS = {"buffering": "#8fb4dc", "algorithm": "#f2b06b", "device": "#93cf87", "acoustics": "#cfb0a0"}
+EAR_COLOURS = {"left": "#1f5fbf", "right": "#c23b3b"}  # ASHA 1990: left ear blue x, right ear red o
+EAR_MARKS = {"left": "x", "right": "o"}
+_OCTAVES_HZ = (125, 250, 500, 1000, 2000, 4000, 8000)
+_LABELLED_SHARE = 0.1  # of the bar: narrower segments have no room for their number
 
 
 def ledger_bar(latency: Table) -> str:
-    """Return the ledger as one stacked bar."""
-    figure, (axis,) = _figure(7.5, 1.15)
-    left, seen = 0.0, set()
+    """Return the ledger as one stacked bar over an axis in ms, with live delay and file shift marked below.
+
+    The file shift ends with the bar: it is all but the input block, which comes first.
+    """
+    parts = [part for part in latency["parts"] if part["samples"] > 0]
+    total = sum(part["ms"] for part in parts) or 1.0
+    shapes, start = [], 0.0
+    for part in parts:
+        share = part["ms"] / total
+        shapes.append(
+            f'<rect x="{start:.3%}" y="2" width="{share:.3%}" height="36" fill="{KIND_COLOURS[part["kind"]]}">'
+            f"<title>{escape(part['name'])}: {part['ms']:.2f} ms, {escape(part['kind'])}</title></rect>"
+        )
+        if share >= _LABELLED_SHARE:
+            shapes.append(_text(start + share / 2, 25, f"{part['ms']:.1f}", "middle", "on"))
+        start += share
+    step = _tick_step(total)
+    for count in range(math.floor(total / step + 1e-9) + 1):
+        at = count * step / total
+        shapes.append(f'<line x1="{at:.3%}" x2="{at:.3%}" y1="38" y2="43"/>')
+        anchor = "start" if count == 0 else "end" if at > 0.96 else "middle"
+        shapes.append(_text(at, 56, f"{count * step:g}{' ms' if count == 0 else ''}", anchor))
+    for name, y in (("live delay", 76), ("file shift", 100)):
+        length = latency["total_ms"] if name == "live delay" else latency["file_shift_ms"]
+        begin = max(0.0, 1 - length / total)
+        shapes.append(f'<line class="span" x1="{begin:.3%}" x2="100%" y1="{y + 5}" y2="{y + 5}"/>')
+        shapes.append(_text(1, y, f"{name} {length:.2f} ms", "end"))
+    kinds = ", ".join(f"{kind} {ms:.2f} ms" for kind, ms in by_kind(latency).items())
+    label = f"Live delay {latency['total_ms']:.2f} ms: {kinds}; file shift {latency['file_shift_ms']:.2f} ms"
+    return f'<svg class="bar" role="img" aria-label="{escape(label)}">{"".join(shapes)}</svg>'
+
+
+def by_kind(latency: Table) -> dict[str, float]:
+    """Return the delay in ms of each kind that has any, in the ledger's order."""
+    sums: dict[str, float] = {}
     for part in latency["parts"]:
-        if part["samples"] == 0:
-            continue
-        label = part["kind"] if part["kind"] not in seen else None
-        seen.add(part["kind"])
-        colour = KIND_COLOURS[part["kind"]]
-        axis.barh(0, part["ms"], left=left, color=colour, edgecolor="white", label=label)
-        left += part["ms"]
-    axis.axvline(latency["file_shift_ms"], color="#444", linestyle=":", label="file shift")
-    axis.set(yticks=[], xlabel="live delay, ms", xlim=(0, left * 1.01))
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, 1.6), ncols=4, frameon=False)
-    return _svg(figure, f"Latency ledger: {left:.1f} ms live delay")
+        if part["samples"] > 0:
+            sums[part["kind"]] = sums.get(part["kind"], 0.0) + part["ms"]
+    return sums
 
 
-def fitting(report: Table) -> str:
-    """Return the audiogram of each ear with the insertion gains over it."""
-    figure, axes = _figure(7.5, 3.4, 2)
-    for axis, ear in zip(axes, ("left", "right"), strict=True):
-        loss, fit = report["listener"][ear], report["fitting"][ear]
-        axis.plot(loss["frequencies_hz"], loss["thresholds_db_hl"], EAR_MARKS[ear] + "-", color=EAR_COLOURS[ear],
-                  label="threshold, dB HL", markerfacecolor="none")  # fmt: skip
-        for style, (level, gains) in zip((":", "-", "--"), fit["insertion_gain_db"].items(), strict=True):
-            axis.plot(fit["frequencies_hz"], gains, style, color="#555", label=f"gain at {level} dB SPL")
-        axis.set_xscale("log")
-        ticks = (250, 500, 1000, 2000, 4000, 8000)
-        axis.set_xticks(ticks, [f"{t / 1000:g}k" if t >= 1000 else str(t) for t in ticks], minor=False)
-        axis.set_xticks([], minor=True)
-        axis.set(ylim=(120, -10), xlim=(200, 9000), xlabel="Hz", title=f"{ear} ear, {fit['rule']}")
-        axis.grid(alpha=0.25)
-    axes[0].set_ylabel("dB HL, and insertion gain in dB")
-    axes[0].legend(fontsize=7.5, frameon=False)
-    return _svg(figure, "Audiogram and insertion gain per ear")
+def _tick_step(total_ms: float) -> float:
+    """Return 1, 2 or 5 times a power of ten, so that the axis has 3 to 8 ticks."""
+    power: float = 10.0 ** math.floor(math.log10(total_ms))
+    return next(factor * power for factor in (0.2, 0.5, 1.0, 2.0) if total_ms / (factor * power) <= 7)
 
 
-def band_levels(report: Table) -> str:
-    """Return the band levels in and out of the aid, with the limit."""
+def _text(share: float, y: float, text: str, anchor: str, css: str = "") -> str:
+    return f'<text x="{share:.3%}" y="{y}" text-anchor="{anchor}" class="{css}">{escape(text)}</text>'
+
+
+def fitting(report: Table, ear: str) -> str:
+    """Return the audiogram of an ear with the insertion gains at 50, 65 and 80 dB SPL over it.
+
+    Both run downward from 0 on one scale, so a gain of half the loss lies half way to the threshold. An octave is as
+    wide as 20 dB are high (ISO 8253-1).
+    """
+    loss, fit = report["listener"][ear], report["fitting"][ear]
+    lowest = max(120.0, *(10 * math.ceil(value / 10) for value in loss["thresholds_db_hl"]))
+    octaves = [math.log2(f / 1000) for f in loss["frequencies_hz"]]
+    with _drawing(4.2, 4.6) as (figure, axis):
+        axis.axhline(0, color="#999", linewidth=0.8)
+        axis.plot(octaves, loss["thresholds_db_hl"], EAR_MARKS[ear] + "-", color=EAR_COLOURS[ear],
+                  label="threshold, dB HL", markerfacecolor="none", markersize=8)  # fmt: skip
+        places = [math.log2(f / 1000) for f in fit["frequencies_hz"]]
+        for (level, gains), style in zip(fit["insertion_gain_db"].items(), (":", "-", "--"), strict=True):
+            axis.plot(places, gains, style, color="#333", linewidth=1.6, label=f"gain at {level} dB SPL")
+        _frequency_axis(axis, _OCTAVES_HZ)
+        axis.set(ylim=(lowest, -10), xlim=(min(-3.2, *octaves), max(3.2, *octaves)), xlabel="Hz",
+                 ylabel="dB HL, and insertion gain in dB", yticks=range(0, int(lowest) + 1, 20))  # fmt: skip
+        axis.set_aspect(1 / 20)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)
+        label = f"Audiogram and insertion gain of the {ear} ear; the numbers are in the table below"
+        return _svg(figure, label, f"fitting-{ear}")
+
+
+def band_levels(report: Table, ear: str) -> str:
+    """Return the 1/3-octave levels of an ear into and out of the aid in dB SPL, with the aid's limit (MPO)."""
     levels = report["levels"]
-    figure, axes = _figure(7.5, 2.9, 2)
-    for axis, ear in zip(axes, ("left", "right"), strict=True):
-        bands = np.array(levels["bands_hz"])
-        axis.step(bands, levels["input_db_spl"][ear], where="mid", color="#888", label="in")
-        axis.step(bands, levels["aided_db_spl"][ear], where="mid", color=EAR_COLOURS[ear], label="aided")
-        axis.axhline(levels["mpo_db_spl"][ear], color="#000", linestyle="--", linewidth=0.9, label="MPO")
-        axis.set_xscale("log")
-        ticks = (63, 250, 1000, 4000, 16000)
-        axis.set_xticks(ticks, ["63", "250", "1k", "4k", "16k"])
-        axis.set_xticks([], minor=True)
-        axis.set(xlabel="Hz, 1/3 octaves", title=f"{ear} ear", ylim=(0, max(120, levels["mpo_db_spl"][ear] + 5)))
-        axis.grid(alpha=0.25)
-    axes[0].set_ylabel("dB SPL")
-    axes[0].legend(fontsize=7.5, frameon=False, ncols=3)
-    return _svg(figure, "Band levels into and out of the aid")
+    limit = levels["mpo_db_spl"][ear]
+    places = [math.log2(f / 1000) for f in levels["bands_hz"]]
+    with _drawing(4.2, 3.3) as (figure, axis):
+        axis.step(places, levels["input_db_spl"][ear], where="mid", color="#777", label="in")
+        axis.step(places, levels["aided_db_spl"][ear], where="mid", color=EAR_COLOURS[ear], label="aided")
+        axis.axhline(limit, color="#111", linestyle="--", linewidth=1, label="MPO")
+        _frequency_axis(axis, (62.5, 250, 1000, 4000, 16000))
+        axis.set(ylim=(0, max(120, limit + 5)), xlabel="Hz, 1/3 octaves", ylabel="dB SPL")
+        figure.legend(loc="outside lower center", ncols=3, frameon=False)
+        label = f"Band levels into and out of the aid, {ear} ear; the numbers are in the table below"
+        return _svg(figure, label, f"levels-{ear}")
+
+
+@contextmanager
+def _drawing(width_in: float, height_in: float) -> Iterator[tuple["Figure", "Axes"]]:
+    """Yield a figure and its axes under settings of our own, whatever the user's matplotlibrc says."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update({"svg.hashsalt": "hearsim", "svg.fonttype": "none", "font.size": 10})
+        figure = Figure(figsize=(width_in, height_in), layout="constrained", facecolor="none")
+        axes = figure.subplots()
+        axes.set_facecolor("white")
+        yield figure, axes
+
+
+def _frequency_axis(axis: "Axes", ticks_hz: tuple[float, ...]) -> None:
+    """Label an axis in octaves re 1 kHz with frequencies."""
+    labels = [f"{f / 1000:g}k" if f >= 1000 else f"{math.floor(f + 0.5)}" for f in ticks_hz]
+    axis.set_xticks([math.log2(f / 1000) for f in ticks_hz], labels)
+    axis.grid(alpha=0.3)
+
+
+def _svg(figure: "Figure", label: str, name: str) -> str:
+    """Return a figure as an <svg> element with an accessible name.
+
+    Inside an HTML page namespaces are not needed, ids must be unique, and a style for * would hit the whole page.
+    """
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r' (xmlns|xmlns:xlink|version)="[^"]*"', "", text)
+    text = re.sub(r' (width|height)="[^"]*pt"', "", text, count=2)
+    text = re.sub(r'\bid="', f'id="{name}-', text).replace("url(#", f"url(#{name}-")
+    text = text.replace('xlink:href="#', f'href="#{name}-')
+    return text.replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1)

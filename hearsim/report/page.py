@@ -1,165 +1,341 @@
-"""report.html: one self-contained page, nothing from outside."""
+"""report.html: one self-contained page, nothing from outside. Its frame and style stand in page.html.in."""
 
 import base64
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from importlib import resources
 from pathlib import Path
+from string import Template
 from typing import Any
 
-from hearsim.report.figures import band_levels, fitting, ledger_bar
+from hearsim.errors import HearsimError
+from hearsim.report.figures import KIND_COLOURS, band_levels, by_kind, fitting, ledger_bar
 
 Table = dict[str, Any]
-
-_STYLE = """
-:root{color-scheme:light dark;--ink:#1c2127;--soft:#5b6570;--line:#d9dee3;--back:#fbfbfa;--card:#fff}
-@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--soft:#a3acb5;--line:#3a424b;--back:#16191d;--card:#1f2429}}
-*{box-sizing:border-box}body{margin:0 auto;max-width:62rem;padding:1.2rem;font:16px/1.5 system-ui,sans-serif;
-color:var(--ink);background:var(--back)}h1{font-size:1.5rem;margin:.2rem 0}h2{font-size:1.1rem;margin:2rem 0 .5rem}
-p{margin:.4rem 0}.soft{color:var(--soft)}.card{background:#fff;border:1px solid var(--line);border-radius:8px;
-padding:.6rem;margin:.6rem 0}.card svg{width:100%;height:auto;display:block}.scroll{overflow-x:auto}
-table{border-collapse:collapse;width:100%;font-size:.92rem}th,td{text-align:left;padding:.3rem .6rem .3rem 0;
-border-bottom:1px solid var(--line);vertical-align:top}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-.players{display:grid;grid-template-columns:repeat(auto-fit,minmax(15rem,1fr));gap:.8rem}
-.players div{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:.6rem}
-audio{width:100%}.no{color:#b3402e}.yes{color:#2c7a4b}code{overflow-wrap:anywhere;font-size:.85rem}
-@media(prefers-color-scheme:dark){.no{color:#f09080}.yes{color:#7fcf9f}}
-"""
-
+Players = Mapping[str, bytes | Path | None]
+SCHEMA = "hearsim.report/1"
+_EARS = ("left", "right")
 _PLAYERS = {
     "input": "The song as it comes in",
     "unaided": "What this listener hears without the aid",
     "aided": "What the aid plays",
     "heard": "What this listener hears with the aid",
 }
-
-_METRICS = {
-    "stoi_vocals": ("STOI of the vocals", "", 3),
-    "estoi_vocals": ("ESTOI of the vocals", "", 3),
-    "sdr_db": ("SDR of the separated stems, median of 1 s frames", "dB", 1),
-    "sdr_mixture_db": ("the same for the mixture, unseparated", "dB", 1),
-    "csdr_db": ("SDR of the whole clip (cSDR)", "dB", 1),
-    "si_sdr_db": ("SI-SDR", "dB", 1),
-    "sii": ("SII: speech in quiet, vocals in the music", "", 3),
-    "lufs": ("Loudness of the files, BS.1770-4", "LUFS", 1),
-    "peak_dbfs": ("Sample peak of the files", "dBFS", 1),
+_METRICS: dict[str, dict[str, tuple[str, str, int]]] = {  # table -> metric -> label, unit, digits
+    "The whole signal, by version (STOI: the true vocals against it, so the rest of the music is the masker)": {
+        "stoi_vocals": ("STOI of the vocals", "0–1", 3),
+        "estoi_vocals": ("ESTOI of the vocals", "0–1", 3),
+        "lufs": ("Loudness of the file, BS.1770-4", "LUFS", 1),
+        "peak_dbfs": ("Sample peak of the file", "dBFS", 1),
+    },
+    "The separated stems, against the true ones": {
+        "sdr_db": ("SDR, median of 1 s frames", "dB", 1),
+        "sdr_mixture_db": ("The same for the mixture, unseparated", "dB", 1),
+        "csdr_db": ("SDR of the whole clip (cSDR)", "dB", 1),
+        "si_sdr_db": ("SI-SDR", "dB", 1),
+    },
+    "Speech Intelligibility Index, ANSI S3.5: speech in quiet, and the vocals in the music": {
+        "sii": ("SII", "0–1", 3),
+    },
 }
 
 
-def write_page(report: Table, players: dict[str, bytes], note: str, path: Path) -> None:
-    """Write the page of a report; `players` holds FLAC bytes by version, `note` says at what level they play."""
-    path.write_text(page(report, players, note), encoding="utf-8")
+class Markup(str):
+    """Text that is HTML already; all other text is escaped."""
 
 
-def page(report: Table, players: dict[str, bytes], note: str) -> str:
-    """Return the page as HTML."""
-    song = Path(report["input"]["path"]).name
-    title = f"{song} through the aid {report['profile']!r}"
-    latency = report["latency"]
-    summary = (
-        f"Listener {report['listener']['name']}, model {report['model']['name']}: {latency['total_ms']:.1f} ms from "
-        f"microphone to ear (measured: {latency['measured_samples']} samples, declared: {latency['total_samples']}), "
-        f"limited {sum(report['levels']['mpo_events'].values())} times."
-    )
-    sections = [
-        f"<h1>{escape(title)}</h1><p>{escape(summary)}</p>",
-        _section("Listen", _players(players, note)),
-        _section("Latency", _card(ledger_bar(latency)) + _ledger(latency)),
-        _section("Fitting", _card(fitting(report))),
-        _section("Levels", _card(band_levels(report)) + _levels(report)),
-        _section("Mix", _rows(("stem", "gain"), [(s, _db(g)) for s, g in report["mix"].items()])),
-        _section("Metrics", _metrics(report["metrics"])),
-        _section("Files", _files(report)),
-    ]
+Cell = str | Markup
+
+
+def write_page(report: Table, players: Players, note: str, path: Path) -> None:
+    """Write the page of a report.
+
+    `players` holds FLAC by version, as bytes or as a file's path (None: not made); `note` says at what level they
+    play. Raises `HearsimError` for a report of another schema.
+    """
+    # a file name that is no UTF-8 comes in as lone surrogates, which no encoder takes
+    path.write_text(page(report, players, note), encoding="utf-8", errors="backslashreplace")
+
+
+def page(report: Table, players: Players, note: str) -> str:
+    """Return the page as HTML: the same report gives the same text. Parameters and errors as `write_page`."""
+    if report.get("schema") != SCHEMA:
+        found = report.get("schema")
+        raise HearsimError(f"the report's schema is {found!r}, not {SCHEMA!r}: render the song again")
+    title = f"{Path(report['input']['path']).name}, rendered with the profile {report['profile']}"
+    sections = {
+        "Listen": _players(players, note),
+        "Latency": _latency(report["latency"]),
+        "Fitting": _by_ear(fitting, report) + _fitting_numbers(report),
+        "Levels": _by_ear(band_levels, report) + _levels(report),
+        "Mix": _mix(report["mix"]),
+        "Metrics": _metrics(report["metrics"]),
+        "Input, model and checksums": _files(report),
+    }
+    body = "".join(f"<section><h2>{head}</h2>\n{text}</section>\n" for head, text in sections.items())
+    frame = Template(resources.files(__package__).joinpath("page.html.in").read_text(encoding="utf-8"))
+    return frame.substitute(title=escape(title), summary=escape(_summary(report)), body=body)
+
+
+def _summary(report: Table) -> str:
+    latency, times = report["latency"], sum(report["levels"]["mpo_events"].values())
+    suits = [verdict["scenario"] for verdict in latency["verdicts"] if verdict["ok"]]
+    in_time = f"in time for {' and '.join(suits)}" if suits else "too late for any way of listening"
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
-        f"<body><main>{''.join(sections)}</main></body></html>\n"
+        f"{report['input']['seconds']:.1f} s of sound for the listener {report['listener']['name']}: "
+        f"{latency['total_ms']:.1f} ms from microphone to ear, {in_time}; "
+        f"the limiter stepped in {times} time{'' if times == 1 else 's'}."
     )
 
 
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{title}</h2>{body}</section>"
+def _number(value: float | None, digits: int = 0, sign: str = "-") -> str:
+    """Return a number with a true minus sign, or a dash where there is none."""
+    return "–" if value is None else f"{value:{sign}z.{digits}f}".replace("-", "−")
 
 
-def _card(svg: str) -> str:
-    return f'<div class="card">{svg}</div>'
+def _table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell]], numbers: int, sums: int = 0) -> str:
+    """Return a table in a box that scrolls sideways by itself.
 
+    The last `numbers` columns are set to the right, the last `sums` rows in bold. A row shorter than the head ends in
+    one cell that spans the rest.
+    """
+    first = len(head) - numbers
 
-def _db(gain: float | None) -> str:
-    return "muted" if gain is None else f"{gain:+.1f} dB"
+    def css(column: int) -> str:
+        return ' class="n"' if column >= first else ""
 
-
-def _rows(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Return a table; every column but the first is set to the right."""
-    cells = "".join(f"<th{' class=n' if i else ''} scope=col>{escape(name)}</th>" for i, name in enumerate(head))
-    lines = "".join(
-        "<tr>" + "".join(f"<td{' class=n' if i else ''}>{escape(value)}</td>" for i, value in enumerate(row)) + "</tr>"
-        for row in rows
+    cells = "".join(f'<th scope="col"{css(i)}>{escape(name)}</th>' for i, name in enumerate(head))
+    lines = []
+    for index, row in enumerate(rows):
+        line = [f'<th scope="row">{_html(row[0])}</th>']
+        for i, value in enumerate(row[1:], start=1):
+            span = len(head) - i if i == len(row) - 1 else 1
+            line.append(
+                f"<td{css(i)}>{_html(value)}</td>" if span == 1 else f'<td colspan="{span}">{_html(value)}</td>'
+            )
+        bold = ' class="sum"' if index >= len(rows) - sums else ""
+        lines.append(f"<tr{bold}>{''.join(line)}</tr>\n")
+    return (
+        f'<div class="scroll" role="region" aria-label="{escape(caption)}" tabindex="0"><table>'
+        f"<caption>{escape(caption)}</caption>\n<thead><tr>{cells}</tr></thead>\n<tbody>{''.join(lines)}</tbody>"
+        "</table></div>\n"
     )
-    return f'<div class="scroll"><table><thead><tr>{cells}</tr></thead><tbody>{lines}</tbody></table></div>'
 
 
-def _players(players: dict[str, bytes], note: str) -> str:
-    boxes = "".join(
-        f'<div><p>{escape(_PLAYERS[name])}</p><audio controls preload="none" aria-label="{escape(_PLAYERS[name])}" '
-        f'src="data:audio/flac;base64,{base64.b64encode(data).decode()}"></audio></div>'
-        for name, data in players.items()
-    )
-    return f'<div class="players">{boxes}</div><p class="soft">{escape(note)}</p>'
+def _html(value: Cell) -> str:
+    return value if isinstance(value, Markup) else escape(value)
 
 
-def _ledger(latency: Table) -> str:
-    rows = [(p["name"], p["kind"], p["source"], str(p["samples"]), f"{p['ms']:.2f}") for p in latency["parts"]]
-    rows.append(("live delay", "", "sum", str(latency["total_samples"]), f"{latency['total_ms']:.2f}"))
+def _players(players: Players, note: str) -> str:
+    boxes = []
+    for name, sound in players.items():
+        label = escape(_PLAYERS.get(name, name))
+        if sound is None:
+            boxes.append(f'<div class="player"><h3>{label}</h3><p class="soft">not made</p></div>')
+            continue
+        data = base64.b64encode(sound.read_bytes() if isinstance(sound, Path) else sound).decode()
+        boxes.append(
+            f'<div class="player"><h3>{label}</h3><audio controls preload="metadata" aria-label="{label}" '
+            f'src="data:audio/flac;base64,{data}"></audio></div>'
+        )
+    return f'<div class="players">{"".join(boxes)}</div>\n<p class="soft">{escape(note)}</p>\n'
+
+
+def _swatch(kind: str) -> Markup:
+    return Markup(f'<span class="kind"><i style="background:{KIND_COLOURS[kind]}"></i>{escape(kind)}</span>')
+
+
+def _latency(latency: Table) -> str:
+    """Return the ledger as a bar and a table, the compute time and the verdicts."""
+    legend = "".join(f"<span>{_swatch(kind)} {_number(ms, 2)} ms</span> " for kind, ms in by_kind(latency).items())
+    rows: list[list[Cell]] = [
+        [part["name"], _swatch(part["kind"]), part["source"], str(part["samples"]), _number(part["ms"], 2)]
+        for part in latency["parts"]
+    ]
     measured = latency["measured_samples"]
-    rows.append(("live delay", "", "measured", str(measured), f"{1e3 * measured / latency['rate_hz']:.2f}"))
-    shift = (str(latency["file_shift_samples"]), f"{latency['file_shift_ms']:.2f}")
-    rows.append(("file shift (live delay less the input block)", "", "sum", *shift))
-    compute = latency["compute_ms"]
-    load = (
-        f"Compute per block, no delay but a deadline of {latency['deadline_ms']:.2f} ms: p50 {compute['p50']:.2f}, "
-        f"p99 {compute['p99']:.2f}, max {compute['max']:.2f} ms; load at p99 {100 * latency['load_p99']:.0f} %."
+    for name, source, samples in (
+        ("live delay: sum of the rows", "declared", latency["total_samples"]),
+        ("live delay: impulse and chirp", "measured", measured),
+        ("file shift: live delay less the input block", "declared", latency["file_shift_samples"]),
+    ):
+        rows.append([name, "", source, str(samples), _number(1e3 * samples / latency["rate_hz"], 2)])
+    difference = measured - latency["total_samples"]
+    agree = (
+        "Declared and measured delay are the same, to the sample."
+        if difference == 0
+        else f"The measured delay differs from the declared one by {_number(difference, 0, '+')} samples: a fault."
     )
-    verdicts = "".join(
-        f"<li><b>{escape(v['scenario'])}</b>: <span class={'yes' if v['ok'] else 'no'}>"
-        f"{'suits' if v['ok'] else 'too late'}</span>, {escape(v['sentence'])}</li>"
-        for v in latency["verdicts"]
+    ledger = _table(
+        f"Delay ledger at {latency['rate_hz']} Hz", ("part", "kind", "source", "samples", "ms"), rows, 2, sums=3
     )
-    return _rows(("part", "kind", "source", "samples", "ms"), rows) + f"<p>{load}</p><ul>{verdicts}</ul>"
+    return (
+        ledger_bar(latency)
+        + f'<p class="soft legend">{legend}</p>\n{ledger}<p>{agree} The live delay is what the wearer hears. The file '
+        "shift is the delay inside a rendered file; it is cut from the files named below.</p>\n"
+        + _compute(latency)
+        + _verdicts(latency)
+    )
+
+
+def _compute(latency: Table) -> str:
+    times = latency["compute_ms"]
+    row = [_number(latency["deadline_ms"], 2), *(_number(times[key], 2) for key in ("p50", "p99", "max"))]
+    in_time = times["p99"] <= latency["deadline_ms"]
+    verdict = _verdict(in_time, "in time at p99", "too slow at p99")
+    return _table(
+        "Compute time per block: a deadline, no part of the delay",
+        ("", "deadline, ms", "p50, ms", "p99, ms", "max, ms", "load at p99"),
+        [[verdict, *row, f"{_number(100 * latency['load_p99'])}\u00a0%"]],
+        5,
+    )
+
+
+def _verdicts(latency: Table) -> str:
+    rows: list[list[Cell]] = []
+    for one in latency["verdicts"]:
+        limit = "none" if one["limit_ms"] is None else f"{one['limit_ms']:g}\u00a0ms"
+        name = one["scenario"] + (" (this aid)" if one["scenario"] == latency.get("scenario") else "")
+        rows.append([name, limit, _verdict(one["ok"], "suits", "too late"), one["sentence"]])
+    return _table(
+        "Does the live delay suit the way of listening?", ("way of listening", "limit", "verdict", "why"), rows, 0
+    )
+
+
+def _verdict(good: bool, yes: str, no: str) -> Markup:
+    return Markup(f'<span class="{"yes" if good else "no"}">{yes if good else no}</span>')
+
+
+def _by_ear(draw: Callable[[Table, str], str], report: Table) -> str:
+    """Return a figure per ear, side by side where there is room."""
+    boxes = "".join(f'<div class="figure"><h3>{ear.capitalize()} ear</h3>{draw(report, ear)}</div>\n' for ear in _EARS)
+    return f'<div class="ears">{boxes}</div>\n'
+
+
+def _details(tables: str) -> str:
+    return f"<details><summary>The figure's numbers</summary>\n{tables}</details>\n"
+
+
+def _fitting_numbers(report: Table) -> str:
+    tables = ""
+    for ear in _EARS:
+        loss, fit = report["listener"][ear], report["fitting"][ear]
+        lines = {"threshold, dB HL": zip(loss["frequencies_hz"], loss["thresholds_db_hl"], strict=True)}
+        for level, gains in fit["insertion_gain_db"].items():
+            lines[f"gain at {level} dB SPL, dB"] = zip(fit["frequencies_hz"], gains, strict=True)
+        tables += _over_frequency(
+            f"{ear.capitalize()} ear, fitted by {fit['rule']}", {k: dict(v) for k, v in lines.items()}
+        )
+    rules = {fit["rule"] for fit in report["fitting"].values()}
+    note = f"Fitting rule: {' and '.join(sorted(rules))}. Insertion gain for speech-like sound at three levels."
+    return f'<p class="soft">{escape(note)}</p>\n{_details(tables)}'
+
+
+def _over_frequency(caption: str, lines: Mapping[str, Mapping[float, float]]) -> str:
+    """Return a table with a row per frequency and a column per line; a dash where a line has no value."""
+    rows = [
+        [str(math.floor(f + 0.5)), *(_number(line.get(f), 1) for line in lines.values())]
+        for f in sorted({f for line in lines.values() for f in line})
+    ]
+    return _table(caption, ("Hz", *lines), rows, len(lines))
 
 
 def _levels(report: Table) -> str:
     levels = report["levels"]
     rows = [
-        (
+        [
             ear,
-            f"{levels['peak_db_spl'][ear]:.1f}",
-            f"{levels['mpo_db_spl'][ear]:.1f}",
+            _number(levels["peak_db_spl"][ear], 1),
+            _number(levels["mpo_db_spl"][ear], 1),
             str(levels["mpo_events"][ear]),
-        )
-        for ear in ("left", "right")
+        ]
+        for ear in _EARS
     ]
-    return _rows(("ear", "peak, dB SPL (as a sine)", "MPO, dB SPL", "times limited"), rows)
+    tables = ""
+    for ear in _EARS:
+        lines = {
+            name: levels[f"{key}_db_spl"][ear] for name, key in (("in, dB SPL", "input"), ("aided, dB SPL", "aided"))
+        }
+        bands = {name: dict(zip(levels["bands_hz"], line, strict=True)) for name, line in lines.items()}
+        tables += _over_frequency(f"{ear.capitalize()} ear, 1/3 octaves", bands)
+    head = ("ear", "peak, dB SPL (as a sine)", "MPO, dB SPL", "times limited")
+    note = f"Samples that were no numbers and became silence: {levels['non_finite_samples']}."
+    return (
+        _table("The limiter at the end of the aid", head, rows, 3) + f'<p class="soft">{note}</p>\n{_details(tables)}'
+    )
+
+
+def _mix(mix: Table) -> str:
+    rows = [[stem, "muted" if gain is None else _number(gain, 1, "+" if gain else "-")] for stem, gain in mix.items()]
+    return _table("Gain of each stem; 0 dB leaves it as it is", ("stem", "gain, dB"), rows, 1)
 
 
 def _metrics(metrics: Table) -> str:
-    rows: list[tuple[str, ...]] = []
-    for key, (label, unit, digits) in _METRICS.items():
-        for name, value in metrics.get(key, {}).items():
-            values = value if isinstance(value, dict) else {"": value}
-            shown = ", ".join(f"{ear + ' ' if ear else ''}{number:.{digits}f}" for ear, number in values.items())
-            rows.append((label, name.replace("_", " "), f"{shown} {unit}".strip()))
-    table = _rows(("metric", "of", "value"), rows)
-    missing = "".join(f"<li>{escape(name)}: {escape(why)}</li>" for name, why in metrics["unavailable"].items())
-    return table + (f"<p>Not computed:</p><ul>{missing}</ul>" if missing else "")
+    """Return a table per group of metrics, with the reason in the place of one that is not there."""
+    missing = dict(metrics["unavailable"])
+    known = {name for group in _METRICS.values() for name in group}
+    others = {name: (_plain(name), "", 3) for name in metrics if name not in known | {"unavailable"}}
+    text = "".join(
+        _metric_table(caption, group, metrics, missing) for caption, group in (*_METRICS.items(), ("Others", others))
+    )
+    items = "".join(f"<li>{escape(_plain(name))}: {escape(why)}</li>\n" for name, why in missing.items())
+    return text + (f"<p>Not computed:</p>\n<ul>{items}</ul>\n" if items else "")
+
+
+def _metric_table(caption: str, group: Mapping[str, tuple[str, str, int]], metrics: Table, missing: Table) -> str:
+    """Return the table of a group, a column per version, stem or ear; takes the reasons it prints out of `missing`."""
+    found: list[tuple[str, str, int, Table]] = []
+    reasons: list[list[Cell]] = []
+    for key, (label, unit, digits) in group.items():
+        values = metrics.get(key, {})
+        values = values if isinstance(values, dict) else {"value": values}
+        if not values and key in missing:
+            reasons.append([label, unit, f"not computed: {missing.pop(key)}"])
+        elif any(isinstance(value, dict) for value in values.values()):
+            found += [(f"{label}, {_plain(name)}", unit, digits, value) for name, value in values.items()]
+        elif values:
+            found.append((label, unit, digits, values))
+    columns = list(dict.fromkeys(name for *_, values in found for name in values)) or ["value"]
+    rows = [[label, unit, *(_number(row.get(name), digits) for name in columns)] for label, unit, digits, row in found]
+    head = ("metric", "unit", *map(_plain, columns))
+    return _table(caption, head, [*rows, *reasons], len(columns)) if rows or reasons else ""
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _files(report: Table) -> str:
-    song, model = report["input"], report["model"]
-    rows = [
-        ("input", song["path"], song["sha256"]),
-        ("model", f"{model['name']}, {model['backend']}", model["sha256"]),
+    song, model, rig = report["input"], report["model"], report["rig"]
+    facts = [
+        (
+            f"Input: {song['path']}",
+            f"{song['rate_hz']} Hz, {song['channels']} channels, {song['frames']} frames, {song['seconds']:.2f} s, "
+            f"{_number(song['lufs'], 1)} LUFS",
+            song["sha256"],
+        ),
+        (
+            f"Model: {model['name']}",
+            f"{model['parameters']} parameters, {model['backend']}, "
+            f"{model['non_finite_blocks']} blocks whose output was no number and was not used",
+            model["sha256"],
+        ),
     ]
-    rows += [("output", one["path"], one["sha256"]) for one in report["outputs"]]
-    items = "".join(f"<li>{kind}: {escape(name)}<br><code>sha256 {escape(sha)}</code></li>" for kind, name, sha in rows)
-    return f"<ul>{items}</ul>"
+    facts += [
+        (
+            f"Output: {one['path']}",
+            f"{_number(one['lufs'], 1)} LUFS, peak {_number(one['peak_dbfs'], 1)} dBFS",
+            one["sha256"],
+        )
+        for one in report["outputs"]
+    ]
+    items = "".join(
+        f'<li>{escape(what)}<br><span class="soft">{escape(how)}</span><br>'
+        f"<code>sha256 {escape(sha) or '–'}</code></li>\n"
+        for what, how, sha in facts
+    )
+    levels = (
+        f"RMS 1.0 is {rig['microphone_full_scale_db_spl']:g} dB SPL at the microphone and "
+        f"{rig['headphones_full_scale_db_spl']:g} dB SPL at the headphones."
+    )
+    return f'<ul>{items}</ul>\n<p class="soft">{levels}</p>\n'
