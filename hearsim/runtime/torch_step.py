@@ -26,14 +26,14 @@ class _Flat(nn.Module):
 class TorchStep:
     """Runs a network hop by hop: (channels, hop) in, (stems, channels, hop) out, float32.
 
-    `backend` names what runs, for the report. Denormal numbers are flushed in this process.
+    `backend` names what runs, for the report. Denormal numbers are flushed during a step, and only then: the flag
+    belongs to the thread, and the rest of the program may need them.
     """
 
     backend = "torch, traced, float32, 1 thread"
 
     def __init__(self, net: Any) -> None:
         torch.set_num_threads(1)
-        torch.set_flush_denormal(True)
         self._net = net.eval()
         self.reset()
         with torch.inference_mode():
@@ -49,8 +49,12 @@ class TorchStep:
 
     def __call__(self, hop: FloatArray) -> FloatArray:
         """Separate the next hop; the result is valid until the next call."""
-        with torch.inference_mode():
-            output, *state = self._step(torch.from_numpy(np.ascontiguousarray(hop))[None], *self._state)
+        torch.set_flush_denormal(True)
+        try:
+            with torch.inference_mode():
+                output, *state = self._step(torch.from_numpy(np.ascontiguousarray(hop))[None], *self._state)
+        finally:
+            torch.set_flush_denormal(False)
         self._state = tuple(state)
         stems: FloatArray = output[0].numpy()
         return stems

@@ -67,6 +67,12 @@ def test_the_backend_is_the_network() -> None:
         np.testing.assert_allclose(np.concatenate(hops, -1), net.stream(mix)[0].numpy(), atol=1e-5)
 
 
+def test_denormal_numbers_are_left_to_others() -> None:
+    net = net_of(LITE)
+    TorchStep(net)(np.zeros((2, net.hop), np.float32))
+    assert np.float32(1e-40) * np.float32(0.5) > 0.0
+
+
 def test_broken_output_is_caught_counted_and_left() -> None:
     net = net_of(LITE)
     stage = Separator(net)
