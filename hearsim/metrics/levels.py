@@ -8,59 +8,61 @@ from scipy import fft
 from hearsim.dsp.bands import THIRD_OCTAVES_HZ
 from hearsim.units import REFERENCE_PA, Curve, FloatArray, gain_to_db
 
-_SIZE = 8192  # bins of 5.4 Hz at 44.1 kHz: the 63 Hz band holds three
+_WIDEST_BIN_HZ = 3.0  # the 63 Hz band (14.5 Hz) then holds the main lobe of a sine window, three bins
 _FLOOR_DB_SPL = -100.0
 
 
 class BandLevels:
     """Mean level in dB SPL per channel and 1/3-octave band of a stream in pascals; any block size.
 
-    Hann windows of 8192 samples at half overlap; what is left at the end is padded with zeros.
+    Sine windows of about 0.4 s at half overlap, from half a window before the signal to half a window after it: their
+    squares sum to one, so every sample counts alike. Bands that the rate can't hold whole are left out.
     """
 
     def __init__(self, rate_hz: int, channels: int) -> None:
-        bins_hz = np.arange(_SIZE // 2 + 1) * rate_hz / _SIZE
+        self._size = size = 2 ** math.ceil(math.log2(rate_hz / _WIDEST_BIN_HZ))
         half = 2 ** (1 / 6)
-        edges = np.array([(f / half, min(f * half, rate_hz / 2)) for f in THIRD_OCTAVES_HZ if f * half <= rate_hz / 2])
-        self.bands_hz = np.array(THIRD_OCTAVES_HZ[: len(edges)])
-        width = rate_hz / _SIZE  # a bin counts by the share of it that lies in the band
-        overlap = np.minimum(bins_hz + width / 2, edges[:, 1:]) - np.maximum(bins_hz - width / 2, edges[:, :1])
-        self._member = np.clip(overlap / width, 0.0, 1.0)
-        self._taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_SIZE) / _SIZE)
-        self._power = np.zeros((channels, _SIZE // 2 + 1))
-        self._waiting = np.zeros((channels, _SIZE), np.float64)
-        self._filled = self._frames = 0
+        self.bands_hz = np.array([f for f in THIRD_OCTAVES_HZ if f * half <= rate_hz / 2])
+        width = rate_hz / size  # a bin counts by the share of it that lies in the band
+        bins_hz = np.arange(size // 2 + 1) * width
+        upper = np.minimum(bins_hz + width / 2, self.bands_hz[:, None] * half)
+        lower = np.maximum(bins_hz - width / 2, self.bands_hz[:, None] / half)
+        self._share = np.clip((upper - lower) / width, 0.0, 1.0)
+        self._taper = np.sin(np.pi * np.arange(size) / size)
+        self._power = np.zeros((channels, len(self.bands_hz)))
+        self._waiting = np.zeros((channels, size))
+        self._filled, self._frames = size // 2, 0
         self.peak_pa = np.zeros(channels)
 
     def add(self, block: FloatArray) -> None:
         """Take the next block (channels, frames)."""
         self.peak_pa = np.maximum(self.peak_pa, np.abs(block).max(axis=1, initial=0.0))
+        half = self._size // 2
         start = 0
         while start < block.shape[1]:
-            end = min(block.shape[1], start + _SIZE - self._filled)
+            end = min(block.shape[1], start + self._size - self._filled)
             self._waiting[:, self._filled : self._filled + end - start] = block[:, start:end]
             self._filled += end - start
             self._frames += end - start
             start = end
-            if self._filled == _SIZE:
-                self._take()
-                self._waiting[:, : _SIZE // 2] = self._waiting[:, _SIZE // 2 :]
-                self._filled = _SIZE // 2
+            if self._filled == self._size:
+                self._power += self._band_power(self._waiting)
+                self._waiting[:, :half] = self._waiting[:, half:]
+                self._filled = half
 
-    def _take(self) -> None:
-        bins = fft.rfft(self._waiting * self._taper)
-        self._power += bins.real**2 + bins.imag**2
+    def _band_power(self, window: Curve) -> Curve:
+        """Return the power of one window per channel and band, times the window's length squared."""
+        bins = fft.rfft(window * self._taper)
+        power: Curve = (bins.real**2 + bins.imag**2) @ self._share.T
+        return power
 
     def db_spl(self) -> Curve:
         """Return the levels (channels, bands) of all that was added; silence reads -100 dB SPL."""
-        rest = self._waiting.copy()
-        power = self._power.copy()
-        if self._filled:
-            rest[:, self._filled :] = 0.0
-            bins = fft.rfft(rest * self._taper)
-            power += bins.real**2 + bins.imag**2
-        # half-overlapped Hann windows count each sample 3/4 times its square: mean square = 2 P / (N frames 3/4)
-        mean_square = 2 * (power @ self._member.T) / (_SIZE * 0.75 * max(1, self._frames))
+        half = self._size // 2
+        rest = np.zeros((len(self._power), self._size + half))  # two more windows, filled up with silence
+        rest[:, : self._filled] = self._waiting[:, : self._filled]
+        power = self._power + self._band_power(rest[:, : self._size]) + self._band_power(rest[:, half:])
+        mean_square = 2 * power / (self._size * max(1, self._frames))  # Parseval; 2: both sides of the spectrum
         levels: Curve = 10 * np.log10(np.maximum(mean_square / REFERENCE_PA**2, 10 ** (_FLOOR_DB_SPL / 10)))
         return levels
 
@@ -70,7 +72,11 @@ class BandLevels:
 
 
 def spectrum_levels_db(bands_hz: Curve, levels_db: Curve, wanted_hz: Curve) -> Curve:
-    """Return levels in 1 Hz (dB SPL) at wanted 1/3-octave centres, from 1/3-octave band levels."""
-    found: Curve = np.interp(np.log(wanted_hz), np.log(bands_hz), levels_db)
-    found = found - 10 * np.log10(wanted_hz * (2 ** (1 / 6) - 2 ** (-1 / 6)))
+    """Return levels in 1 Hz (dB SPL) at wanted 1/3-octave centres, from 1/3-octave band levels.
+
+    Each takes the band it lies in; where there is none, silence (-100 dB).
+    """
+    octaves = np.abs(np.log2(wanted_hz[:, None] / bands_hz))  # (wanted, bands)
+    density = levels_db[octaves.argmin(axis=1)] - 10 * np.log10(wanted_hz * (2 ** (1 / 6) - 2 ** (-1 / 6)))
+    found: Curve = np.where(octaves.min(axis=1) <= 1 / 6, density, _FLOOR_DB_SPL)
     return found

@@ -6,63 +6,70 @@ import pyloudnorm
 from hearsim.errors import HearsimError
 from hearsim.units import Curve, FloatArray, gain_to_db
 
-BLOCK_S, STEP_S = 0.4, 0.1  # BS.1770-4: gating blocks of 400 ms, 75 % overlap
-_WARM_UP_S = 1.0  # the filters forget: 38 Hz high-pass
-_CHUNK_S = 20.0
+_BLOCK_S, _BLOCKS_PER_S = 0.4, 10  # BS.1770-4, annex 1: gating blocks of 400 ms, 75 % overlap
+_ABSOLUTE_GATE_LUFS, _RELATIVE_GATE_LU = -70.0, -10.0  # BS.1770-4, annex 1, eq. 5 and 6
+_CHUNK_S = 20
+_MARGIN_S = 1  # before: the filters' memory (the slowest is a high-pass at 38 Hz); after: the chunk's last blocks end
+_SILENCE_DBFS = -200.0
 
 
 class LoudnessMeter:
     """Integrated loudness in LUFS and sample peak of a stream (channels, frames), any block size.
 
-    pyloudnorm weighs and squares chunks of 20 s, each with the second before it as warm-up; the gates of BS.1770-4
-    are then applied to all blocks together.
+    pyloudnorm weighs and squares chunks of 20 s with a second on either side; the gates of BS.1770-4 are then
+    applied to the gating blocks of all chunks. Chunks start at whole seconds, where gating blocks start at any rate.
     """
 
     def __init__(self, rate_hz: int) -> None:
         self._rate = rate_hz
-        self._meter = pyloudnorm.Meter(rate_hz, block_size=BLOCK_S)
-        self._pieces: list[FloatArray] = []
-        self._held, self._warm = 0, 0
+        self._meter = pyloudnorm.Meter(rate_hz, block_size=_BLOCK_S)
+        self._held = np.zeros((0, 0), np.float32)  # one chunk and its margins; the first block tells the channels
+        self._filled = _MARGIN_S * rate_hz  # before the signal there is silence
         self._blocks: list[Curve] = []
         self.peak = 0.0
 
     def add(self, block: FloatArray) -> None:
-        """Take the next block."""
-        self.peak = max(self.peak, float(np.abs(block).max(initial=0.0)))
-        self._pieces.append(block.copy())
-        self._held += block.shape[-1]
-        if self._held >= int(_CHUNK_S * self._rate):
-            self._weigh(last=False)
+        """Take the next block; raises `HearsimError` for NaN or Inf."""
+        peak = float(np.abs(block).max(initial=0.0))
+        if not np.isfinite(peak):
+            raise HearsimError("loudness can't be measured: the signal holds NaN or Inf")
+        self.peak = max(self.peak, peak)
+        size, keep = (_CHUNK_S + 2 * _MARGIN_S) * self._rate, 2 * _MARGIN_S * self._rate
+        if self._held.size == 0:
+            self._held = np.zeros((block.shape[0], size), np.float32)
+        start = 0
+        while start < block.shape[1]:
+            end = min(block.shape[1], start + size - self._filled)
+            self._held[:, self._filled : self._filled + end - start] = block[:, start:end]
+            self._filled += end - start
+            start = end
+            if self._filled == size:
+                self._blocks.append(self._weighed()[: _CHUNK_S * _BLOCKS_PER_S])
+                self._held[:, :keep] = self._held[:, -keep:]
+                self._filled = keep
 
-    def _weigh(self, last: bool) -> None:
-        """Turn what is held into gating blocks; keep what the next chunk needs before it."""
-        held = np.concatenate(self._pieces, axis=1)
-        step = int(STEP_S * self._rate)
-        if held.shape[1] >= int(BLOCK_S * self._rate):
-            self._meter.integrated_loudness(held.T.astype(np.float64))
-            loudness: Curve = np.asarray(self._meter.blockwise_loudness)
-            self._blocks.append(loudness[self._warm // step :])
-        if not last:
-            done = (held.shape[1] - int(BLOCK_S * self._rate)) // step + 1  # blocks that started in this chunk
-            keep = max(0, done * step - int(_WARM_UP_S * self._rate) // step * step)
-            self._warm = done * step - keep
-            self._pieces, self._held = [held[:, keep:]], held.shape[1] - keep
+    def _weighed(self) -> Curve:
+        """Return the loudness of the gating blocks that start after the first margin."""
+        held = self._held[:, : self._filled]
+        if held.shape[1] < (_MARGIN_S + _BLOCK_S) * self._rate:
+            return np.zeros(0)
+        self._meter.integrated_loudness(held.T.astype(np.float64))
+        return np.asarray(self._meter.blockwise_loudness[_MARGIN_S * _BLOCKS_PER_S :])
 
     def integrated(self) -> float:
-        """Return the integrated loudness in LUFS; raises `HearsimError` for silence or less than 0.4 s."""
-        if self._pieces:
-            self._weigh(last=True)
-            self._pieces = []
-        blocks = np.concatenate(self._blocks) if self._blocks else np.zeros(0)
-        loud = blocks[blocks >= -70.0]  # absolute gate
+        """Return the integrated loudness in LUFS of all that was added.
+
+        Raises `HearsimError` for silence (nothing over -70 LUFS) and for less than 0.4 s.
+        """
+        blocks = np.concatenate([*self._blocks, self._weighed()])
+        loud = blocks[blocks >= _ABSOLUTE_GATE_LUFS]
         if loud.size == 0:
             raise HearsimError("loudness can't be measured: the signal is silent or shorter than 0.4 s")
-        relative = _mean_lufs(loud) - 10.0
-        return _mean_lufs(loud[loud > relative])
+        return _mean_lufs(loud[loud > _mean_lufs(loud) + _RELATIVE_GATE_LU])
 
     def peak_dbfs(self) -> float:
         """Return the sample peak in dBFS; -200 for silence."""
-        return max(-200.0, gain_to_db(self.peak))
+        return max(_SILENCE_DBFS, gain_to_db(self.peak))
 
 
 def _mean_lufs(loudness: Curve) -> float:

@@ -42,6 +42,8 @@ class SdrMeter:
         total: Curve = rows.sum(axis=0)
         if total[0] <= 0.0:
             raise HearsimError("the true stem is silent: there is nothing to compare with")
+        if not np.isfinite(total).all():
+            raise HearsimError("SDR needs finite samples: the true stem or its estimate holds NaN or Inf")
         return rows, total
 
     def csdr_db(self) -> float:
@@ -60,6 +62,8 @@ class SdrMeter:
         rows, total = self._clip()
         rows = rows[: len(self._sums)] if self._sums else rows
         plays = rows[:, 0] > total[0] / len(rows) * 10 ** (SILENT_DB / 10)
+        if not plays.any():
+            raise HearsimError("the true stem plays in no whole second: SDR by frames can't be computed")
         return float(np.median([_ratio_db(row[0], row[3]) for row in rows[plays]]))
 
 
@@ -72,19 +76,22 @@ def _ratio_db(signal: float, error: float) -> float:
 def ideal_ratio_mask(stems: FloatArray, window: int = 1024, hop: int = 512) -> FloatArray:
     """Return the estimates (stems, channels, frames) of ideal magnitude ratio masks on the mixture's own phase.
 
-    The ceiling of masking at this window: square-root Hann both ways, mask |S_k| / sum_j |S_j|.
+    The ceiling of masking at this window: square-root Hann both ways, mask |S_k| / sum_j |S_j|. `hop` divides
+    `window` at least in two.
     """
+    if hop * 2 > window or window % hop:
+        raise HearsimError(f"a window of {window} can't be rebuilt at a hop of {hop}: take a half, a third, ... of it")
     frames = stems.shape[-1]
     late = window - hop
     count = math.ceil(frames / hop) + window // hop - 1
     padded = np.pad(stems, ((0, 0), (0, 0), (late, count * hop + late - frames - late)))
-    taper = np.sin(np.pi * np.arange(window) / window).astype(np.float32)
+    taper = np.sin(np.pi * np.arange(window) / window).astype(np.float32)  # squares sum to window / (2 hop)
     out = np.zeros_like(padded)
     for index in range(count):
         part = slice(index * hop, index * hop + window)
         bins = fft.rfft(padded[..., part] * taper)
         magnitude = np.abs(bins)
         masked = bins.sum(0) * magnitude / (magnitude.sum(0) + 1e-12)
-        out[..., part] += fft.irfft(masked, n=window) * taper
+        out[..., part] += fft.irfft(masked, n=window) * taper * np.float32(2 * hop / window)
     result: FloatArray = out[..., late : late + frames]
     return result

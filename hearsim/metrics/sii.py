@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from hearsim.errors import HearsimError
 from hearsim.units import Curve
 
 BANDS_HZ = np.array(
@@ -17,24 +18,8 @@ _IMPORTANCE = np.array(
 )
 _INTERNAL_NOISE_DB = np.array(
     [
-        0.6,
-        -1.7,
-        -3.9,
-        -6.1,
-        -8.2,
-        -9.7,
-        -10.8,
-        -11.9,
-        -12.5,
-        -13.5,
-        -15.4,
-        -17.7,
-        -21.2,
-        -24.2,
-        -25.9,
-        -23.6,
-        -15.8,
-        -7.1,
+        *(0.6, -1.7, -3.9, -6.1, -8.2, -9.7, -10.8, -11.9, -12.5),
+        *(-13.5, -15.4, -17.7, -21.2, -24.2, -25.9, -23.6, -15.8, -7.1),
     ]
 )
 NORMAL_SPEECH_DB = np.array(
@@ -53,12 +38,19 @@ def sii(
     """Return the SII (0 .. 1) of speech and noise, spectrum levels in the 18 bands at the free field.
 
     `gain_db` is insertion gain: it raises both. `thresholds_db_hl` at the bands. Clause 4.2, all levels as at the
-    free field, where the norm gives the internal noise too.
+    free field, where the norm gives the internal noise too. Raises `HearsimError` for anything but 18 finite numbers.
     """
-    speech = np.asarray(speech_db, np.float64) + gain_db
-    noise = np.full(18, _NO_NOISE_DB) if noise_db is None else np.asarray(noise_db, np.float64) + gain_db
-    masking = _masking(speech, noise)
+    gain = np.full(18, gain_db) if np.ndim(gain_db) == 0 else np.asarray(gain_db)
+    inputs = {"speech": speech_db, "thresholds": thresholds_db_hl, "gain": gain}
+    if noise_db is not None:
+        inputs["noise"] = noise_db
+    for name, values in inputs.items():
+        if np.shape(values) != (18,) or not np.isfinite(values).all():
+            raise HearsimError(f"SII takes 18 finite numbers, one a band: check the {name}, shape {np.shape(values)}")
+    speech = np.asarray(speech_db, np.float64) + gain
+    noise = np.full(18, _NO_NOISE_DB) if noise_db is None else np.asarray(noise_db, np.float64) + gain
     internal = _INTERNAL_NOISE_DB + thresholds_db_hl
+    masking = _masking(speech, noise)
     disturbance = np.maximum(masking, internal)
     distortion = np.minimum(1.0, 1 - (speech - NORMAL_SPEECH_DB - 10) / 160)
     audible = np.clip((speech - disturbance + 15) / 30, 0.0, 1.0)

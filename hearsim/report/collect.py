@@ -164,7 +164,7 @@ def _sii(result: Result, lost: Table) -> Table:
     if result.stem_levels:
         bands = result.stem_levels["vocals"].bands_hz
         voice, rest = (
-            spectrum_levels_db(bands, result.stem_levels[name].db_spl().mean(axis=0), BANDS_HZ)
+            spectrum_levels_db(bands, _power_mean(result.stem_levels[name].db_spl()), BANDS_HZ)
             for name in ("vocals", "accompaniment")
         )
         speech["music"] = (voice, rest)
@@ -179,3 +179,8 @@ def _sii(result: Result, lost: Table) -> Table:
                 row[ear] = sii(levels, result.profile.listener.ears[index].at(BANDS_HZ), noise, gain)
             table[f"{scene}_{'aided' if aided else 'unaided'}"] = row
     return table
+
+
+def _power_mean(levels_db: Curve) -> Curve:
+    """Return the mean over ears (ears, bands) of levels as powers: a voice on one side is 3 dB down, not gone."""
+    return np.asarray(10 * np.log10(np.mean(10 ** (0.1 * levels_db), axis=0)), np.float64)
