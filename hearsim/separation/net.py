@@ -1,45 +1,169 @@
 """What every separation network is: trained on whole signals, streamed hop by hop, equal in both.
 
+A network masks what its encoders make of a frame (`masked`): a spectrum, learned bases, or both. All else stands
+here once: framing, synthesis, overlap-add, state. Both kinds of output are summed as *windowed spectra*, so a loss
+can be taken before the inverse transform (memory traffic is what training on a CPU is made of).
+
 The law, for every network, with random weights: stream(x)[n] == forward(x)[n - latency].
 """
 
 import abc
-from typing import Any
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+from hearsim.separation.framing import frame, inverse_spectrum, overlap_add, spectrum, windows
 
 STEMS = ("vocals", "drums", "bass", "other")
 
 
+@dataclass(frozen=True, kw_only=True)
+class NetConfig:
+    """What all networks have: rate in Hz, window, hop and synthesis window in samples, channels, stems."""
+
+    rate: int = 44100
+    window: int = 1024
+    hop: int = 512
+    channels: int = 2
+    stems: tuple[str, ...] = STEMS
+
+    @property
+    def tail(self) -> int:
+        """Length of the synthesis window: two hops. Shorter than `window` it makes the windows asymmetric."""
+        return 2 * self.hop
+
+
+class Memory(nn.Module):
+    """LSTM layers with an identity skip around them. Their state is (layers, 2, batch, units)."""
+
+    def __init__(self, units: int, layers: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(units, units, layers, batch_first=True)
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Run over (batch, T, units); return the output and the state after it."""
+        if x.shape[1] == 1 and not self.training:
+            return self._one(x, state)
+        output, (hidden, cell) = self.lstm(x, (state[:, 0].contiguous(), state[:, 1].contiguous()))
+        return x + output, torch.stack((hidden, cell), 1)
+
+    def _one(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Run one frame by two matrix products a layer: `nn.LSTM` repacks its weights at every call."""
+        hidden, states = x[:, 0], []
+        for layer in range(self.lstm.num_layers):
+            before, cell = state[layer, 0], state[layer, 1]
+            w_in, w_rec, b_in, b_rec = self.lstm.all_weights[layer]
+            gates = functional.linear(hidden, w_in, b_in) + functional.linear(before, w_rec, b_rec)
+            enter, forget, candidate, leave = gates.chunk(4, -1)
+            cell = torch.sigmoid(forget) * cell + torch.sigmoid(enter) * torch.tanh(candidate)
+            hidden = torch.sigmoid(leave) * torch.tanh(cell)
+            states.append(torch.stack((hidden, cell)))
+        return x + hidden.unsqueeze(1), torch.stack(states)
+
+
+class NetState(NamedTuple):
+    """What a stream carries from hop to hop."""
+
+    history: Tensor  # (batch, channels, window - hop): the input before the newest hop
+    overlap: Tensor  # (batch, stems, channels, tail - hop): output still to be completed
+    memories: tuple[Tensor, ...]  # (layers, 2, batch, units) each, in the order of `memories()`
+
+
+class Masked(NamedTuple):
+    """What a network makes of frames; None for a branch that it does not have."""
+
+    spectra: Tensor | None  # (batch, T, stems, channels * 2 K)
+    bases: Tensor | None  # (batch, T, stems, n): weights of the decoder's filters
+    memories: tuple[Tensor, ...]  # their states after the last frame
+
+
 class SeparatorNet(nn.Module, abc.ABC):
-    """A causal network that takes a mixture apart into stems.
+    """A causal network that takes a mixture apart into stems; see the module."""
 
-    Attributes: `rate` in Hz, `window` and `hop` in samples, `channels`, `stems` (names, in output order).
-    """
+    analysis: Tensor
+    synthesis: Tensor
 
-    rate: int
-    window: int
-    hop: int
-    channels: int
-    stems: tuple[str, ...]
+    def __init__(self, config: NetConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.rate, self.window, self.hop, self.tail = config.rate, config.window, config.hop, config.tail
+        self.channels, self.stems = config.channels, config.stems
+        self.decoder: nn.Linear | None = None  # filters (channels * window, n) of a waveform branch
+        analysis, synthesis = windows(config.window, config.tail)
+        self.register_buffer("analysis", analysis, persistent=False)
+        self.register_buffer("synthesis", synthesis, persistent=False)
 
     @property
     def latency(self) -> int:
         """Samples by which streaming is late in a file; live it is one hop more."""
-        return self.window - self.hop
+        return self.tail - self.hop
 
     @abc.abstractmethod
+    def masked(self, frames: Tensor, memories: tuple[Tensor, ...], scale: Tensor | None = None) -> Masked:
+        """Mask (batch, T, channels, window) frames; `memories` are the states before the first of them.
+
+        `scale` (batch,) scales the output of each example, which a loss may want without a pass over the result.
+        """
+
+    @abc.abstractmethod
+    def memories(self) -> list[Memory]:
+        """Return the memories, in the order of their states."""
+
+    def silent_memories(self, batch: int = 1) -> tuple[Tensor, ...]:
+        """Return the states of the memories before the first frame."""
+        device = self.synthesis.device
+        return tuple(
+            torch.zeros(m.lstm.num_layers, 2, batch, m.lstm.hidden_size, device=device) for m in self.memories()
+        )
+
+    def spectra(
+        self, frames: Tensor, memories: tuple[Tensor, ...], scale: Tensor | None = None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return the stems' windowed spectra (batch, T, stems, channels, 2 K) and the states after them."""
+        spectral, weights, after = self.masked(frames, memories, scale)
+        if self.decoder is not None and weights is not None:
+            filters = self.decoder.weight.T.unflatten(-1, (self.channels, self.window))  # (n, channels, window)
+            filters = spectrum(filters, self.analysis).flatten(-2)
+            flat = weights.flatten(0, -2)
+            rows = flat @ filters if spectral is None else torch.addmm(spectral.flatten(0, -2), flat, filters)
+            spectral = rows.view(*weights.shape[:-1], -1)
+        assert spectral is not None
+        return spectral.unflatten(-1, (self.channels, -1)), after
+
     def forward(self, mix: Tensor) -> Tensor:
-        """Separate a mixture (batch, channels, frames) into (batch, stems, channels, frames), time-aligned."""
+        """Separate (batch, channels, frames) into (batch, stems, channels, frames), time-aligned."""
+        frames = frame(mix, self.window, self.hop, self.tail).transpose(1, 2)
+        found, _ = self.spectra(frames, self.silent_memories(mix.shape[0]))
+        tails = inverse_spectrum(found, self.window)[..., -self.tail :] * self.synthesis  # (b, T, stems, c, tail)
+        return overlap_add(tails.permute(0, 2, 3, 1, 4), self.hop, mix.shape[-1])
 
-    @abc.abstractmethod
-    def initial_state(self, batch: int = 1) -> Any:
-        """Return the state before the first hop: a NamedTuple of tensors."""
+    def initial_state(self, batch: int = 1) -> NetState:
+        """Return silence before the first hop."""
+        device = self.synthesis.device
+        return NetState(
+            torch.zeros(batch, self.channels, self.window - self.hop, device=device),
+            torch.zeros(batch, len(self.stems), self.channels, self.tail - self.hop, device=device),
+            self.silent_memories(batch),
+        )
 
-    @abc.abstractmethod
-    def step(self, hop: Tensor, state: Any) -> tuple[Tensor, Any]:
+    def step(self, hop: Tensor, state: NetState) -> tuple[Tensor, NetState]:
         """Separate the next (batch, channels, hop) into (batch, stems, channels, hop), `latency` samples late."""
+        frames = torch.cat((state.history, hop), -1)  # (b, channels, window)
+        spectral, weights, memories = self.masked(frames.unsqueeze(1), state.memories)
+        tails: list[Tensor] = []
+        if spectral is not None:
+            bins = spectral.squeeze(1).unflatten(-1, (self.channels, -1))
+            tails.append(inverse_spectrum(bins, self.window)[..., -self.tail :])
+        if self.decoder is not None and weights is not None:
+            waves = self.decoder(weights.squeeze(1)).unflatten(-1, (self.channels, -1))
+            tails.append(waves[..., -self.tail :] * self.analysis[-self.tail :])
+        output = sum(tails[1:], tails[0]) * self.synthesis
+        output[..., : self.tail - self.hop] += state.overlap
+        ready, overlap = output[..., : self.hop], output[..., self.hop :]
+        return ready, NetState(frames[..., self.hop :], overlap, memories)
 
     @torch.no_grad()
     def stream(self, mix: Tensor) -> Tensor:

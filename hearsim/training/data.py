@@ -96,8 +96,11 @@ class Augmentation(BaseModel):
     level_db: tuple[float, float] = (-10.0, 4.0)  # of the whole mixture
     mute: float = 0.1  # chance of each stem to be left out
     swap: float = 0.5  # chance of left and right changing places
-    speed: float = 0.3  # chance of a stem of a made-up mixture being played faster or slower
+    speed: float = 0.3  # chance of a stem (or a whole song) being played faster or slower, and so higher or lower
     speed_range: tuple[float, float] = (0.85, 1.18)
+    equalize: float = 0.3  # chance of a stem to pass a random low shelf, bell and high shelf
+    equalize_db: float = 6.0  # the most each of them raises or lowers
+    reverberate: float = 0.15  # chance of a stem to get a tail of decaying noise, -20 .. -8 dB under it
     low_pass: float = 0.1  # chance of the whole example being cut off at 6 .. 16 kHz
 
 
@@ -131,37 +134,62 @@ class Mixer:
         tracks, chances = pool
         return tracks[int(rng.choice(len(tracks), p=chances))]
 
-    def _piece(self, stem: str, rng: np.random.Generator) -> FloatArray:
-        """Return one stem of any track, where it plays, sometimes at another speed (and so another pitch)."""
-        track, chosen = self._draw(self._pools[stem], rng), self.augmentation
-        speed = float(rng.uniform(*chosen.speed_range)) if rng.random() < chosen.speed else 1.0
-        frames = int(np.ceil(self.frames * speed)) + 64
-        for _ in range(4):  # a few tries to find a place where the stem plays
-            start = int(rng.integers(0, max(1, track.frames - frames)))
-            piece = track.read(stem, start, frames)
-            if np.abs(piece[:, ::64]).max() > 0.02:
-                break
+    def _speed(self, rng: np.random.Generator) -> float:
+        chosen = self.augmentation
+        return float(rng.uniform(*chosen.speed_range)) if rng.random() < chosen.speed else 1.0
+
+    def _read(self, track: Track, stem: str, start: int, speed: float) -> FloatArray:
+        """Return (2, frames) of a stem from `start` on, zeros after its end."""
+        piece = track.read(stem, start, int(np.ceil(self.frames * speed)) + 64)
         if speed != 1.0:
             piece = soxr.resample(piece.T, speed * self.rate, self.rate, quality="LQ").T
         return piece[:, : self.frames]
+
+    def _start(self, track: Track, stem: str | None, speed: float, rng: np.random.Generator) -> int:
+        """Return where to begin; after a few tries, where the stem plays."""
+        last = max(1, track.frames - int(self.frames * speed))
+        for _ in range(4):
+            start = int(rng.integers(0, last))
+            if stem is None or np.abs(track.read(stem, start, self.rate)[:, ::64]).max() > 0.02:
+                break
+        return start
+
+    def _colour(self, stem: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """Return a stem (2, frames) with a random equalizer and a random reverberation, or as it was."""
+        chosen = self.augmentation
+        if rng.random() < chosen.equalize:
+            gain_db = rng.uniform(-chosen.equalize_db, chosen.equalize_db, 3)
+            corners = np.exp(rng.uniform(np.log([80, 400, 3000]), np.log([400, 3000, 10000])))
+            frequencies = np.array([0, *corners, self.rate / 2])
+            curve = np.interp(frequencies, corners, gain_db)
+            taps = signal.firwin2(511, frequencies, 10 ** (curve / 20), fs=self.rate)
+            stem = signal.oaconvolve(stem, taps[None], mode="same", axes=1).astype(np.float32)
+        if rng.random() < chosen.reverberate:
+            seconds = rng.uniform(0.1, 0.6)
+            frames = int(seconds * self.rate)
+            tail = rng.standard_normal((2, frames)) * np.exp(-6.9 * np.arange(frames) / frames)
+            tail *= db_to_gain(rng.uniform(-20, -8)) / np.sqrt(np.square(tail).sum(1, keepdims=True))
+            wet = signal.oaconvolve(stem, tail, axes=1)[:, : stem.shape[1]]
+            stem = stem + wet.astype(np.float32)
+        return stem
 
     def example(self, rng: np.random.Generator) -> FloatArray:
         """Return stems (stems, channels, frames); their sum is the mixture."""
         chosen = self.augmentation
         stems = np.zeros((len(STEMS), 2, self.frames), np.float32)
-        if rng.random() < chosen.whole_songs:
-            song = self._draw(self._songs, rng)
-            start = int(rng.integers(0, max(1, song.frames - self.frames)))
-            for index, stem in enumerate(STEMS):
-                stems[index] = song.read(stem, start, self.frames)
-        else:
-            for index, stem in enumerate(STEMS):
-                piece = self._piece(stem, rng)
-                stems[index, :, : piece.shape[-1]] = piece
+        whole = rng.random() < chosen.whole_songs
+        song, speed = self._draw(self._songs, rng), self._speed(rng)
+        start = self._start(song, None, speed, rng)
         level = rng.uniform(*chosen.level_db)
-        for index in range(len(STEMS)):
-            gain = db_to_gain(level + rng.uniform(*chosen.gain_db)) * (rng.random() >= chosen.mute)
-            stems[index] *= np.float32(gain * rng.choice((-1.0, 1.0)))
+        for index, stem in enumerate(STEMS):
+            if not whole:
+                song, speed = self._draw(self._pools[stem], rng), self._speed(rng)
+                start = self._start(song, stem, speed, rng)
+            gain = db_to_gain(level + rng.uniform(*chosen.gain_db)) * rng.choice((-1.0, 1.0))
+            if rng.random() < chosen.mute or stem not in song.stems:
+                continue
+            piece = self._colour(self._read(song, stem, start, speed), rng)
+            stems[index, :, : piece.shape[1]] = np.float32(gain) * piece
         if rng.random() < chosen.swap:
             stems = stems[:, ::-1]
         if rng.random() < chosen.low_pass:
@@ -169,6 +197,34 @@ class Mixer:
             stems = signal.sosfilt(sos, stems).astype(np.float32)
         return np.ascontiguousarray(stems)
 
-    def batch(self, size: int, seed: int, step: int) -> FloatArray:
-        """Return (size, stems, channels, frames), the same for the same seed and step."""
-        return np.stack([self.example(np.random.default_rng((seed, step, item))) for item in range(size)])
+
+class Stretches:
+    """Batches in which every lane plays a long example piece by piece, so that a network can carry its state.
+
+    Lanes begin their examples at different steps. Everything follows from the seed and the step.
+    """
+
+    def __init__(self, mixer: Mixer, lanes: int, pieces: int, context: int, seed: int) -> None:
+        if mixer.frames % pieces:
+            raise ValueError(f"{mixer.frames} samples are not {pieces} equal pieces")
+        self._mixer, self._lanes, self._pieces, self._context = mixer, lanes, pieces, context
+        self._seed, self._frames = seed, mixer.frames // pieces
+        self._playing: dict[int, tuple[int, FloatArray]] = {}  # lane: number of its example, the example
+
+    def batch(self, step: int) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+        """Return (lanes, stems, channels, context + piece), and which lanes begin an example here.
+
+        The first `context` samples are those before the piece; zeros at the beginning of an example.
+        """
+        out = np.zeros((self._lanes, len(STEMS), 2, self._context + self._frames), np.float32)
+        fresh = np.zeros(self._lanes, np.bool_)
+        for lane in range(self._lanes):
+            number, piece = divmod(step + lane * self._pieces // self._lanes, self._pieces)
+            if self._playing.get(lane, (-1, None))[0] != number:
+                rng = np.random.default_rng((self._seed, number, lane))
+                self._playing[lane] = number, self._mixer.example(rng)
+            fresh[lane] = piece == 0
+            begin = piece * self._frames - self._context
+            part = self._playing[lane][1][..., max(0, begin) : (piece + 1) * self._frames]
+            out[lane, ..., -part.shape[-1] :] = part
+        return out, fresh

@@ -2,7 +2,9 @@
 
 L1 between the windowed spectra of stems and estimates, per example in units of the mixture's standard deviation;
 before the inverse transform, because memory traffic is what training on a CPU is made of (`facts/separation.md`).
-A run folder holds log.csv, checkpoint.pt (to resume exactly; not for shipping) and averaged.safetensors.
+The state of the memories is carried over the pieces of an example (truncated back-propagation), so the network
+learns to stream. A run folder holds log.csv, checkpoint.pt (to resume exactly; not for shipping) and
+averaged.safetensors.
 """
 
 import csv
@@ -12,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +23,10 @@ from torch import Tensor, nn
 
 from hearsim.errors import HearsimError
 from hearsim.paths import write_atomically
-from hearsim.separation.framing import frame, spectrum
+from hearsim.separation.framing import inverse_spectrum, spectrum
 from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
-from hearsim.training.data import Mixer, read_tracks
+from hearsim.separation.net import SeparatorNet
+from hearsim.training.data import Mixer, Stretches, read_tracks
 from hearsim.training.spec import OptimizerSpec, TrainSpec
 
 
@@ -34,24 +38,58 @@ def learning_rate(step: int, spec: OptimizerSpec) -> float:
     return spec.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
 
 
-def loss_of(net: HSTasNet, stems: Tensor) -> Tensor:
-    """Return the loss of a batch of stems (batch, stems, channels, frames)."""
+class MeanAbsolute(torch.autograd.Function):
+    """The mean of |estimate - target|, with fewer passes over these large arrays than `l1_loss` makes."""
+
+    @staticmethod
+    def forward(ctx: Any, estimate: Tensor, target: Tensor) -> Tensor:
+        """Return the mean; the target gets no gradient."""
+        difference = estimate - target
+        ctx.save_for_backward(difference)
+        mean: Tensor = torch.linalg.vector_norm(difference, 1) / difference.numel()
+        return mean
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
+        """Return the sign of the difference, scaled; it takes the place of the saved difference."""
+        (difference,) = ctx.saved_tensors
+        return difference.sign_().mul_(upstream[0] / difference.numel()), None
+
+
+def loss_of(
+    net: SeparatorNet, stems: Tensor, memories: tuple[Tensor, ...], precision: torch.dtype
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Return the loss of stems (batch, stems, channels, context + frames) and the states after them.
+
+    `context` is window - hop samples that came before. Between windowed spectra where the synthesis window is as
+    long as the analysis window, between windowed frames where it is shorter.
+    """
     mix = stems.sum(1)
-    weight = 1 / (mix.std((1, 2)) + 1e-3)  # (batch,)
+    scale = 1 / (mix.std((1, 2)) + 1e-3)  # (batch,): to units of the mixture's standard deviation
     with torch.no_grad():
-        frames = frame(stems * weight[:, None, None, None], net.window, net.hop)
-        target = spectrum(frames.permute(0, 3, 1, 2, 4), net.taper)  # (b, T, s, c, 2 K)
-    return nn.functional.l1_loss(net.spectra(mix, weight), target)
+        cut = (stems * scale[:, None, None, None]).unfold(-1, net.window, net.hop).permute(0, 3, 1, 2, 4)
+        whole = net.tail == net.window
+        target = spectrum(cut, net.analysis) if whole else cut[..., -net.tail :] * net.analysis[-net.tail :]
+    with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+        found, after = net.spectra(mix.unfold(-1, net.window, net.hop).transpose(1, 2), memories, scale)
+    if not whole:
+        found = inverse_spectrum(found.float(), net.window)[..., -net.tail :] * net.synthesis
+        target = target * net.synthesis
+    return MeanAbsolute.apply(found, target), after  # type: ignore[no-untyped-call]
 
 
-def batches(mixer: Mixer, spec: OptimizerSpec, first: int) -> Iterator[Tensor]:
-    """Yield the batches of the steps from `first` on, each prepared while the one before is trained on."""
+Batch = tuple[Tensor, Tensor]
+"""Stems (batch, stems, channels, context + frames), and 1 for each example that goes on, 0 for one that begins."""
+
+
+def batches(stretches: Stretches, first: int, last: int) -> Iterator[Batch]:
+    """Yield the batches of the steps first .. last - 1, each prepared while the one before is trained on."""
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(mixer.batch, spec.batch, spec.seed, first)
-        for step in range(first, spec.steps):
-            ready = coming.result()
-            coming = pool.submit(mixer.batch, spec.batch, spec.seed, step + 1)
-            yield torch.from_numpy(ready)
+        coming = pool.submit(stretches.batch, first)
+        for step in range(first, last):
+            stems, fresh = coming.result()
+            coming = pool.submit(stretches.batch, step + 1)
+            yield torch.from_numpy(stems), torch.from_numpy(~fresh).float()
 
 
 def train(  # noqa: PLR0915  one loop, read from top to bottom
@@ -76,14 +114,17 @@ def train(  # noqa: PLR0915  one loop, read from top to bottom
         for track in read_tracks(spec.data.root, spec.data.cache)
         if not any(fnmatch(track.name, pattern) for pattern in out)
     ]
-    net = HSTasNet(HSTasNetConfig(**spec.model.model_dump(exclude={"name"})))
+    net = HSTasNet(HSTasNetConfig(**spec.model.model_dump(exclude={"name"}))).train()
     if start_from is not None:
         net.load_state_dict(load_file(start_from))
     average = torch.optim.swa_utils.AveragedModel(
         net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(optim.average)
     )
-    optimizer = torch.optim.AdamW(net.parameters(), optim.learning_rate, weight_decay=optim.weight_decay)
-    mixer = Mixer(tracks, int(optim.seconds * net.rate), spec.augmentation, spec.data.weights, net.rate)
+    optimizer = torch.optim.AdamW(net.parameters(), optim.learning_rate, weight_decay=optim.weight_decay, fused=True)
+    piece = round(optim.seconds * net.rate / net.hop) * net.hop
+    mixer = Mixer(tracks, piece * optim.pieces, spec.augmentation, spec.data.weights, net.rate)
+    stretches = Stretches(mixer, optim.batch, optim.pieces, net.window - net.hop, optim.seed)
+    memories = net.silent_memories(optim.batch)
 
     first, hours = 0, 0.0
     if resume:
@@ -91,7 +132,7 @@ def train(  # noqa: PLR0915  one loop, read from top to bottom
         net.load_state_dict(saved["net"])
         average.load_state_dict(saved["average"])
         optimizer.load_state_dict(saved["optimizer"])
-        first, hours = saved["step"], saved["hours"]
+        first, hours, memories = saved["step"], saved["hours"], tuple(saved["memories"])
 
     def save(step: int) -> None:
         state = {
@@ -100,7 +141,7 @@ def train(  # noqa: PLR0915  one loop, read from top to bottom
             "optimizer": optimizer.state_dict(),
         }
         with write_atomically(checkpoint) as part:
-            torch.save({**state, "step": step, "hours": hours}, part)
+            torch.save({**state, "memories": list(memories), "step": step, "hours": hours}, part)
         with write_atomically(averaged) as part:
             save_file(average.module.state_dict(), part)
 
@@ -109,10 +150,11 @@ def train(  # noqa: PLR0915  one loop, read from top to bottom
     before = hours
     with (run / "log.csv").open("a", newline="") as file:
         log = csv.writer(file)
-        for step, stems in enumerate(batches(mixer, optim, first), start=first):
+        for step, (stems, goes_on) in enumerate(batches(stretches, first, optim.steps), start=first):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, optim)
-            loss = loss_of(net, stems)
+            memories = tuple(memory.detach() * goes_on[:, None] for memory in memories)
+            loss, memories = loss_of(net, stems, memories, getattr(torch, optim.precision))
             if not torch.isfinite(loss):
                 raise HearsimError(f"the loss is {float(loss)} at step {step}: lower the learning rate")
             optimizer.zero_grad()

@@ -24,6 +24,8 @@ class ModelSpec(_Table):
     fusion: Literal["full", "small", "shared"] = "shared"
     bands: int = 160
     channels: int = 2
+    window: int = 1024
+    hop: int = 512
 
 
 class DataSpec(_Table):
@@ -41,7 +43,8 @@ class OptimizerSpec(_Table):
 
     steps: int
     batch: int = 8
-    seconds: float = 4.0
+    seconds: float = 4.0  # of each example at each step: the length of back-propagation
+    pieces: int = 4  # steps an example lasts; the network's state is carried over them
     learning_rate: float = 1.5e-3
     warm_up: int = 50
     clip: float = 5.0
@@ -49,6 +52,7 @@ class OptimizerSpec(_Table):
     average: float = 0.998  # decay of the exponential moving average of the weights
     seed: int = 0
     threads: int = 1
+    precision: Literal["float32", "bfloat16"] = "float32"  # of matrix products; weights are float32
     save_minutes: float = 4.0
 
 
