@@ -89,7 +89,7 @@ def open_source(path: str | Path, rate: int | None = AID_RATE_HZ) -> Source:
     """
     path = Path(path)
     if not path.is_file():
-        raise HearsimError(f"{path}: there is no such file")
+        raise HearsimError(f"{path} is a folder: give a file" if path.is_dir() else f"{path}: there is no such file")
     try:
         header = soundfile.info(path)
         if header.channels > 2:

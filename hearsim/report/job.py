@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,33 +66,44 @@ class Result:
 
 
 @contextmanager
-def output_folder(out: Path, force: bool) -> Iterator[Path]:
+def output_folder(out: Path, force: bool, inputs: Sequence[Path] = ()) -> Iterator[Path]:
     """Yield a temporary folder beside `out` whose files move to `out` on success and vanish on any error.
 
-    Raises `HearsimError` where `out` already holds a run (without `force`) or can't be written.
+    With `force` an earlier run is replaced. Raises `HearsimError` where `out` already holds one (without `force`),
+    holds one of the `inputs` under a name of the outputs, or can't be written.
     """
     held = [name for name in OUTPUTS if (out / name).exists()]
     if held and not force:
         raise HearsimError(f"{out} already holds {', '.join(held)}: choose another --out, or give --force")
-    part = out.with_name(f"{out.name}.{os.getpid()}.part")
+    for source in inputs:
+        if any((out / name).resolve() in (source.resolve(), *source.resolve().parents) for name in held):
+            raise HearsimError(f"{source} would be replaced by an output: choose another --out than {out}")
+    part = out.with_name(f"{out.name}.{os.getpid()}.part") if out.name else Path(f"{os.getpid()}.part")
+    made = [folder for folder in part.parents if not folder.exists()]
     try:
         if out.exists() and not out.is_dir():
             raise HearsimError(f"{out} is a file: choose another --out")
         part.mkdir(parents=True)
         if not os.access(out if out.is_dir() else part, os.W_OK):
             raise PermissionError(13, "Permission denied", str(out))
-    except OSError as error:
-        raise HearsimError(f"{out} can't be written ({error.strerror}): choose another --out") from None
-    try:
         yield part
+        if "report.json" in held:  # what an earlier run kept and this one does not make
+            for name in {"stems", "demo"}.intersection(held):
+                shutil.rmtree(out / name)
         out.mkdir(exist_ok=True)
         for item in sorted(part.iterdir()):
             target = out / item.name
             if target.is_dir():
                 shutil.rmtree(target)
             os.replace(item, target)
+    except (OSError, soundfile.LibsndfileError) as error:  # inputs were read to their ends before: it is an output
+        why = error.strerror if isinstance(error, OSError) else "is the disk full?"
+        raise HearsimError(f"{out} can't be written ({why}): choose another --out") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        for folder in made:
+            if folder.exists() and not any(folder.iterdir()):
+                folder.rmdir()
 
 
 def write_demo(folder: Path) -> Path:

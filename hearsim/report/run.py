@@ -5,11 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from hearsim.audio_files import open_source
+from hearsim.errors import HearsimError
 from hearsim.listener import Profile
 from hearsim.report.collect import collect
 from hearsim.report.job import Progress, open_stems, output_folder, process, separate, write_demo
 from hearsim.report.page import write_page
 from hearsim.report.players import excerpts
+
+LONGEST_FRAMES = 3 * 3600 * 44100
+"""Float32 stereo of three hours is 3.8 GB; a WAV file holds 4."""
 
 
 def render_song(
@@ -26,11 +30,14 @@ def render_song(
     `stems` is a folder with the true stems, for the metrics that need them. Raises `HearsimError` for bad input;
     then nothing is left behind.
     """
-    with output_folder(out, force) as part:
+    with output_folder(out, force, [path for path in (song, stems) if path is not None]) as part:
         if song is None:
             song = write_demo(part / "demo")
             stems = part / "demo"
         source = open_source(song)
+        if source.frames > LONGEST_FRAMES:
+            hours = LONGEST_FRAMES / source.rate / 3600
+            raise HearsimError(f"{song} is longer than {hours:.0f} hours, more than a WAV file holds: cut it in two")
         truth = open_stems(stems, source) if stems else {}
         again = bool(truth) or save_stems  # the network runs once more to judge or keep its stems
         result = process(source, profile, part, truth, lambda share: progress(share * (0.7 if again else 1.0)))

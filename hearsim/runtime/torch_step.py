@@ -1,5 +1,6 @@
 """The torch backend: one network, its state, one thread, traced once so that a step costs few calls of Python."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,10 @@ class TorchStep:
         self.reset()
         with torch.inference_mode():
             example = (torch.zeros(1, net.channels, net.hop), *self._state)
-            self._step = torch.jit.freeze(torch.jit.trace(_Flat(net).eval(), example, check_trace=False))
+            with warnings.catch_warnings():  # one frame a step is what the trace is for; jit stays though deprecated
+                warnings.simplefilter("ignore", torch.jit.TracerWarning)
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self._step = torch.jit.freeze(torch.jit.trace(_Flat(net).eval(), example, check_trace=False))
             for _ in range(4):  # the profiling executor optimises during its first calls
                 self._step(*example)
 

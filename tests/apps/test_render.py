@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -219,3 +220,34 @@ def test_commands_print_what_they_should() -> None:
     shown = run.invoke(app, ["latency", PROFILE]).stdout
     assert "1068 samples live (declared 1068)" in shown
     assert "hs-tasnet-lite" in run.invoke(app, ["models"]).stdout
+
+
+def test_inputs_are_never_replaced(songs: Path, tmp_path: Path) -> None:
+    (tmp_path / "stems").mkdir()
+    for path in (songs / "stems").iterdir():
+        (tmp_path / "stems" / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "aided.wav").write_bytes((songs / "song.wav").read_bytes())
+    for song, stems in ((tmp_path / "aided.wav", None), (songs / "song.wav", tmp_path / "stems")):
+        with pytest.raises(HearsimError, match="would be replaced"):
+            render_song(song, load_profile(PROFILE), tmp_path, stems, save_stems=True, force=True)
+    assert (tmp_path / "stems" / "bass.wav").exists() and len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_failed_run_leaves_no_folder_behind(songs: Path, tmp_path: Path) -> None:
+    with pytest.raises(HearsimError):
+        render_song(songs / "nan.wav", load_profile(PROFILE), tmp_path / "a" / "b")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system, which needs root")
+def test_a_full_disk_is_said(songs: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1500k", "none", small], check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        with pytest.raises(HearsimError, match=r"can't be written"):
+            render_song(songs / "song.wav", load_profile(PROFILE), small / "run")
+        assert not list(small.iterdir())
+    finally:
+        subprocess.run(["umount", small], check=True)
