@@ -40,8 +40,7 @@ class TorchStep:
         with torch.inference_mode():
             example = (torch.zeros(1, net.channels, net.hop), *self._state)
             with warnings.catch_warnings():  # one frame a step is what the trace is for; jit stays though deprecated
-                warnings.simplefilter("ignore", torch.jit.TracerWarning)
-                warnings.simplefilter("ignore", DeprecationWarning)
+                warnings.simplefilter("ignore")
                 self._step = torch.jit.freeze(torch.jit.trace(_Flat(net).eval(), example, check_trace=False))
             for _ in range(4):  # the profiling executor optimises during its first calls
                 self._step(*example)
