@@ -11,7 +11,6 @@ from scipy import signal
 from hearsim.audio import Audio
 from hearsim.units import Curve, db_to_gain
 
-STEMS = ("vocals", "drums", "bass", "other")
 _LEVELS_DB = {
     "vocals": -19.5,
     "drums": -22.0,

@@ -21,6 +21,29 @@ def data_folder(kind: Literal["profiles", "models"]) -> Path:
     raise HearsimError(f"hearsim is installed without its {kind}: install it anew with `pip install --force-reinstall`")
 
 
+def model_names() -> list[str]:
+    """Return the names of the shipped models."""
+    return sorted(path.parent.name for path in data_folder("models").glob("*/model.toml"))
+
+
+def find_model(name: str | Path, base: Path | None = None, asker: str = "") -> Path:
+    """Return the folder of a model: a shipped one's name, or a folder, relative to `base` (default: where we are).
+
+    Raises `HearsimError` where there is none; `asker` (file and key that name the model) comes first in its sentence.
+    """
+    own = (base or Path.cwd()) / name
+    for folder in (data_folder("models") / name, own):
+        try:
+            if (folder / "model.toml").is_file():
+                return folder.resolve()
+        except OSError as error:  # a name too long for the file system, a folder that may not be entered
+            raise HearsimError(f"{asker}{str(name)[:40]!r} can't be looked up: {error.strerror}") from None
+    raise HearsimError(
+        f"{asker}no model is called {str(name)!r} and no file {own / 'model.toml'} is there: take "
+        f"{' or '.join(model_names())}, or give a model's folder"
+    )
+
+
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that takes its name on success and vanishes on any error."""

@@ -100,7 +100,8 @@ def latency(
 @app.command()
 def models() -> None:
     """List the shipped models."""
-    from hearsim.separation.model import find_model, model_names, read_info
+    from hearsim.paths import find_model, model_names
+    from hearsim.separation.model import read_info
 
     for name in model_names():
         info = read_info(find_model(name))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hearsim.errors import HearsimError
-from hearsim.paths import data_folder, write_atomically
+from hearsim.paths import find_model, write_atomically
 
 if TYPE_CHECKING:
     from hearsim.separation.hs_tasnet import HSTasNet
@@ -32,19 +32,6 @@ class ModelInfo(BaseModel):
     network: dict[str, int | str | list[str]]
 
 
-def model_names() -> list[str]:
-    """Return the names of the shipped models."""
-    return sorted(path.parent.name for path in data_folder("models").glob("*/model.toml"))
-
-
-def find_model(name: str | Path) -> Path:
-    """Return the folder of a model given by name or path; raises `HearsimError` where there is none."""
-    for folder in (data_folder("models") / name, Path(name)):
-        if (folder / "model.toml").is_file():
-            return folder
-    raise HearsimError(f"no model is called {str(name)!r}: there are {', '.join(model_names())}, or give a folder")
-
-
 def read_info(folder: Path) -> ModelInfo:
     """Return what a model's model.toml says; raises `HearsimError` naming file and key."""
     path = folder / "model.toml"
@@ -52,6 +39,8 @@ def read_info(folder: Path) -> ModelInfo:
         return ModelInfo.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise HearsimError(f"{path} is not TOML: {error}") from None
+    except OSError as error:
+        raise HearsimError(f"{path} can't be read ({error.strerror}): restore it, or choose another model") from None
     except ValidationError as error:
         first = error.errors()[0]
         raise HearsimError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
@@ -69,9 +58,10 @@ def load_model(name: str | Path) -> tuple["HSTasNet", ModelInfo]:
 
     folder = find_model(name)
     info, weights = read_info(folder), folder / "model.safetensors"
-    if not weights.is_file():
-        raise HearsimError(f"{weights} is missing: restore it, or choose another model")
-    data = weights.read_bytes()
+    try:
+        data = weights.read_bytes()
+    except OSError as error:
+        raise HearsimError(f"{weights} can't be read ({error.strerror}): restore it, or choose another model") from None
     if hashlib.sha256(data).hexdigest() != info.sha256:
         raise HearsimError(f"{weights} is damaged (its checksum is not that of model.toml): restore or reinstall it")
     settings = {key: tuple(value) if isinstance(value, list) else value for key, value in info.network.items()}

@@ -196,7 +196,8 @@ def _short(songs: Path, tmp_path: Path) -> Path:
 def test_damaged_model_is_refused(tmp_path: Path) -> None:
     import shutil
 
-    from hearsim.separation.model import find_model, load_model
+    from hearsim.paths import find_model
+    from hearsim.separation.model import load_model
 
     shutil.copytree(find_model("hs-tasnet-lite"), tmp_path / "bent")
     weights = tmp_path / "bent" / "model.safetensors"
