@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from hearsim.errors import HearsimError
+from hearsim.errors import HearsimError, WriteError
 
 
 def data_folder(kind: Literal["profiles", "models"]) -> Path:
@@ -45,11 +45,28 @@ def find_model(name: str | Path, base: Path | None = None, asker: str = "") -> P
 
 
 @contextmanager
+def writes(path: Path) -> Iterator[None]:
+    """Say in one sentence what failed (`WriteError`); only for bodies that do nothing but write to `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(path, error.strerror or str(error)) from error
+
+
+@contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its name on success and vanishes on any error."""
+    """Yield a temporary path beside `path` that takes its name on success and vanishes on any error.
+
+    Raises `WriteError` where the temporary file can't be opened or renamed.
+    """
     part = path.with_name(path.name + ".part")
     try:
         yield part
         os.replace(part, path)
+    except OSError as error:
+        if error.filename not in (str(part), part):  # not about this file: the body reads, too
+            raise
+        raise WriteError(path, error.strerror or str(error)) from error
     finally:
-        part.unlink(missing_ok=True)
+        if part.exists():
+            part.unlink()

@@ -1,5 +1,6 @@
 """The commands. Each does its imports when it runs, so `hearsim --help` is quick."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,23 +29,21 @@ def render(
     """Run a song through the aid: audio, metrics and the latency ledger."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from hearsim.audio_files import open_source
     from hearsim.cli.tables import ledger, metrics
     from hearsim.profile import load_profile
     from hearsim.report.run import render_song
 
     loaded = load_profile(profile)
-    seconds = 20.0 if song is None else open_source(song).file_frames / open_source(song).file_rate
     columns = (
         TextColumn("rendering"),
         BarColumn(),
         TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, transient=True) as bar:
+    with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as bar:
         task = bar.add_task("render", total=1.0, speed="")
 
-        def show(share: float) -> None:
+        def show(share: float, seconds: float) -> None:
             elapsed = bar.tasks[0].elapsed or 0.0
             speed = f"{share * seconds / elapsed:.1f} x real time" if elapsed > 0 else ""
             bar.update(task, completed=share, speed=speed)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hearsim.audio_files import sha256_of
 from hearsim.dsp.bands import AUDIOMETRIC_HZ
 from hearsim.errors import HearsimError
 from hearsim.hearing_aid import compensation
@@ -15,7 +16,7 @@ from hearsim.listener import STEMS
 from hearsim.metrics.intelligibility import stoi
 from hearsim.metrics.levels import spectrum_levels_db
 from hearsim.metrics.sii import BANDS_HZ, NORMAL_SPEECH_DB, sii
-from hearsim.report.job import Result, sha256_of
+from hearsim.report.job import Result
 from hearsim.units import Curve, samples_to_ms
 
 EARS = ("left", "right")
@@ -41,7 +42,7 @@ def collect(result: Result, outputs: list[Path]) -> Table:
             "rate_hz": source.file_rate,
             "channels": source.file_channels,
             "frames": source.file_frames,
-            "seconds": source.file_frames / source.file_rate,
+            "seconds": source.seconds,
             "lufs": metrics.get("lufs", {}).get("input"),
         },
         "listener": {

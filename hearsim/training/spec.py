@@ -69,9 +69,9 @@ def read_spec(path: Path) -> TrainSpec:
     """Read a training spec; raises `HearsimError` naming file and key."""
     try:
         spec = TrainSpec.model_validate(tomllib.loads(path.read_text()))
-    except FileNotFoundError:
-        raise HearsimError(f"{path}: there is no such training spec") from None
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        raise HearsimError(f"{path} can't be read ({error.strerror}): give the name of a training spec") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise HearsimError(f"{path} is not TOML: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
