@@ -56,15 +56,16 @@ def render(
 @app.command()
 def show(profile: Annotated[str, typer.Argument(help="A profile's name or path.")] = "") -> None:
     """Print a profile's signal path, ledger and fitting; without a name, list the profiles."""
-    from hearsim.cli.tables import fitting
-    from hearsim.hearing_aid import hearing_aid
-    from hearsim.processor import describe
     from hearsim.profile import load_profile, profile_names
 
     if not profile:
         typer.echo("\n".join(profile_names()))
         return
-    loaded = load_profile(profile)
+    loaded = load_profile(profile)  # before the heavy imports: a typing error is told at once
+    from hearsim.cli.tables import fitting
+    from hearsim.hearing_aid import hearing_aid
+    from hearsim.processor import describe
+
     typer.echo(describe(hearing_aid(loaded), _format(loaded.aid.block_samples)))
     _print(fitting(loaded))
 
