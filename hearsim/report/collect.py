@@ -13,7 +13,6 @@ from hearsim.errors import HearsimError
 from hearsim.hearing_aid import compensation
 from hearsim.latency import budget, load_of, measure, verdicts
 from hearsim.listener import STEMS
-from hearsim.metrics.intelligibility import stoi
 from hearsim.metrics.levels import spectrum_levels_db
 from hearsim.metrics.sii import BANDS_HZ, NORMAL_SPEECH_DB, sii
 from hearsim.report.job import Result
@@ -137,13 +136,13 @@ def _metrics(result: Result, lost: Table) -> Table:
     for version, meter in result.loudness.items():
         note("lufs", version, meter.integrated)
         note("peak_dbfs", version, meter.peak_dbfs)
-    vocals = result.vocals
-    if vocals is None:
+    speech = result.speech
+    if speech is None:
         lost["stoi_vocals"] = lost["estoi_vocals"] = "there are no true vocals: give their folder with --stems"
     else:
-        for version, speech in result.speech.items():
-            note("stoi_vocals", version, lambda speech=speech: stoi(vocals, speech))  # type: ignore[misc]
-            note("estoi_vocals", version, lambda speech=speech: stoi(vocals, speech, extended=True))  # type: ignore[misc]
+        for version in result.loudness:
+            note("stoi_vocals", version, lambda version=version: speech.value(version, "stoi"))  # type: ignore[misc]
+            note("estoi_vocals", version, lambda version=version: speech.value(version, "estoi"))  # type: ignore[misc]
     if not result.sdr:
         lost["si_sdr_db"] = lost["sdr_db"] = lost["csdr_db"] = "there are no true stems: give their folder with --stems"
     for stem, (estimate, mixed) in result.sdr.items():

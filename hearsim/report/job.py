@@ -21,7 +21,7 @@ from hearsim.demo_song import demo_song, mixture
 from hearsim.errors import HearsimError, WriteError
 from hearsim.hearing_aid import Ear, hearing_aid, unaided
 from hearsim.listener import STEMS, Profile
-from hearsim.metrics.intelligibility import MonoAt10k
+from hearsim.metrics.intelligibility import StoiMeter
 from hearsim.metrics.levels import BandLevels
 from hearsim.metrics.loudness import LoudnessMeter
 from hearsim.metrics.separation import SdrMeter
@@ -48,8 +48,7 @@ class Result:
     seconds: list[float] = field(default_factory=list)  # compute time of each block through the aid
     loudness: dict[str, LoudnessMeter] = field(default_factory=dict)
     levels: dict[str, BandLevels] = field(default_factory=dict)
-    speech: dict[str, FloatArray] = field(default_factory=dict)  # mono at 10 kHz, where true vocals are given
-    vocals: FloatArray | None = None
+    speech: StoiMeter | None = None  # of all versions, where true vocals are given
     stem_levels: dict[str, BandLevels] = field(default_factory=dict)
     sdr: dict[str, tuple[SdrMeter, SdrMeter]] = field(default_factory=dict)  # of the estimate, of the mixture
     clips: dict[str, Clip] = field(default_factory=dict)  # what the page plays
@@ -154,6 +153,7 @@ def process(song: Source, profile: Profile, folder: Path, truth: dict[str, Sourc
     ear.prepare(fmt)
     bare.prepare(fmt)
     result = Result(profile, song, fmt, aid)
+    result.speech = StoiMeter(song.rate, VERSIONS) if "vocals" in truth else None
     late = {
         "input": 0,
         "unaided": bare.latency,
@@ -164,9 +164,8 @@ def process(song: Source, profile: Profile, folder: Path, truth: dict[str, Sourc
         sinks = {}
         for name in VERSIONS:
             file = None if name == "input" else stack.enter_context(open_wave(folder / f"{name}.wav", song.rate))
-            sinks[name] = _Sink(file, late[name], song, profile, name, bool(truth))
-        vocals = MonoAt10k(song.rate)
-        true_vocals = truth["vocals"].blocks(block) if "vocals" in truth else None
+            sinks[name] = _Sink(file, late[name], song, profile, name, result.speech)
+        true_vocals = truth["vocals"].blocks(block) if "vocals" in truth else iter(())
         done, total = 0, song.frames + max(late.values())
         for sound in _padded(song, block, total):
             started = time.perf_counter()
@@ -180,16 +179,14 @@ def process(song: Source, profile: Profile, folder: Path, truth: dict[str, Sourc
             }
             for name, sink in sinks.items():
                 sink.add(outputs[name])
-            if true_vocals is not None and (piece := next(true_vocals, None)) is not None:
-                vocals.add(piece[:, : song.frames - done])
+            if result.speech and (piece := next(true_vocals, None)) is not None:
+                result.speech.add_reference(piece[:, : song.frames - done])
             done += block
             progress(min(1.0, done / total), song.seconds)
         for name, sink in sinks.items():
             result.loudness[name], result.levels[name], result.clips[name] = sink.loudness, sink.levels, sink.clip
-            if "vocals" in truth:
-                result.speech[name] = sink.mono.finish()
-        if "vocals" in truth:
-            result.vocals = vocals.finish()
+        if result.speech:
+            result.speech.finish()
     return result
 
 
@@ -203,16 +200,15 @@ class _Sink:
         song: Source,
         profile: Profile,
         name: str,
-        mono: bool,
+        speech: StoiMeter | None,
     ) -> None:
         self._file, self._skip, self._left = file, late, song.frames
+        self._name, self._speech = name, speech
         rig = profile.rig
         self._pascal = np.float32((rig.microphone if name == "input" else rig.headphones).pascal_per_unit)
         self.loudness = LoudnessMeter(song.rate)
         self.levels = BandLevels(song.rate, 2)
         self.clip = Clip(song.frames, song.rate)
-        self.mono = MonoAt10k(song.rate)
-        self._needs_mono = mono
 
     def add(self, block: FloatArray) -> None:
         skipped = min(self._skip, block.shape[1])
@@ -226,8 +222,8 @@ class _Sink:
         self.clip.add(piece)
         self.loudness.add(piece)
         self.levels.add(piece * self._pascal)
-        if self._needs_mono:
-            self.mono.add(piece)
+        if self._speech:
+            self._speech.add(self._name, piece)
 
 
 def _padded(song: Source, block: int, total: int) -> Iterator[FloatArray]:
