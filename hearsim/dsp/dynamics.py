@@ -7,15 +7,14 @@ after sound never meets denormal numbers.
 
 import math
 
-from numba import njit
-
+from hearsim.dsp.compiled import compiled
 from hearsim.dsp.equalizer import correct, section
 
 DETECTOR_HOP = 32  # samples between two readings of the level: 0.73 ms at 44.1 kHz
 TINY = 1e-30
 
 
-@njit(cache=True)
+@compiled
 def compress(  # type: ignore[no-untyped-def]
     block, out, analysis, shapes, undo, table, curve, smoothing, delays, sides, sections, memory, work, clock
 ):  # pragma: no cover
@@ -60,7 +59,7 @@ def compress(  # type: ignore[no-untyped-def]
         n = end
 
 
-@njit(cache=True)
+@compiled
 def _detect(block, start, end, k, left, right, peaks, smoothing, b):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Run one band-pass of both ears over samples start .. end and follow its peaks."""
     b0, b1, b2, a1, a2, c0, c1, c2, d1, d2 = k[0], k[1], k[2], k[3], k[4], k[5], k[6], k[7], k[8], k[9]
@@ -90,7 +89,7 @@ def _detect(block, start, end, k, left, right, peaks, smoothing, b):  # type: ig
     peaks[0, b], peaks[1, b] = peak_l, peak_r
 
 
-@njit(cache=True)
+@compiled
 def _shelf(work, k, memory):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Run a low shelf over the samples of one ear, in place, its coefficients travelling."""
     a1, a2, a3, m1, m2 = k[0], k[1], k[2], k[4], k[5]
@@ -105,7 +104,7 @@ def _shelf(work, k, memory):  # type: ignore[no-untyped-def]  # pragma: no cover
     memory[0], memory[1] = z1, z2
 
 
-@njit(cache=True)
+@compiled
 def _bells(work, frames, left, right, left_memory, right_memory):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Run one bell of both ears over the samples, in place, their coefficients travelling."""
     la1, la2, la3, lm, ra1, ra2, ra3, rm = (
@@ -145,7 +144,7 @@ def _bells(work, frames, left, right, left_memory, right_memory):  # type: ignor
     left_memory[0], left_memory[1], right_memory[0], right_memory[1] = l1, l2, r1, r2
 
 
-@njit(cache=True)
+@compiled
 def _flush(state):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Set numbers on their way to the denormal range to zero."""
     flat = state.ravel()
@@ -154,7 +153,7 @@ def _flush(state):  # type: ignore[no-untyped-def]  # pragma: no cover
             flat[i] = 0.0
 
 
-@njit(cache=True)
+@compiled
 def _read_levels(curve, smoothing, sides):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Move the gain of each band towards what its level asks for."""
     for e in range(sides.shape[1]):
@@ -170,7 +169,7 @@ def _read_levels(curve, smoothing, sides):  # type: ignore[no-untyped-def]  # pr
                 sides[1, e, b] = target  # the detector's own decay is the release
 
 
-@njit(cache=True)
+@compiled
 def _move_sections(shapes, undo, table, sides, sections):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Let the sections travel to the present gains within the next hop."""
     bands = shapes.shape[0]
@@ -183,7 +182,7 @@ def _move_sections(shapes, undo, table, sides, sections):  # type: ignore[no-unt
                 row[6 + i] = (row[6 + i] - row[i]) / DETECTOR_HOP
 
 
-@njit(cache=True)
+@compiled
 def limit(  # type: ignore[no-untyped-def]
     block, out, ceiling, release, line, needs, holds, state, counts
 ):  # pragma: no cover

@@ -15,9 +15,9 @@ the rest: section gains are corrected once a hop by what is still missing at the
 import math
 
 import numpy as np
-from numba import njit
 
 from hearsim.dsp.bands import AUDIOMETRIC_HZ, BAND_EDGES_HZ
+from hearsim.dsp.compiled import compiled
 from hearsim.units import Curve
 
 BANDS = len(AUDIOMETRIC_HZ)
@@ -39,7 +39,7 @@ def section_shapes(rate_hz: int) -> Curve:
     return shapes
 
 
-@njit(cache=True)
+@compiled
 def section(shape_g, inverse_q, band, bands, gain_db, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Write a1 a2 a3 m0 m1 m2 of one section for a gain in dB into out (6,)."""
     a = 10.0 ** (gain_db / 40.0)
@@ -92,7 +92,7 @@ def response_table(rate_hz: int) -> Curve:
     return table
 
 
-@njit(cache=True)
+@compiled
 def correct(wanted_db, section_db, undo, table):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Move section gains (bands,) towards what gives the wanted gains (bands,), in dB."""
     bands = wanted_db.shape[0]
