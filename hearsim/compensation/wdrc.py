@@ -59,6 +59,10 @@ class Compensation(Processor):
     def latency(self) -> int:  # noqa: D102
         return 0
 
+    @property
+    def non_finite(self) -> tuple[int, ...]:  # noqa: D102
+        return tuple(self._lost.tolist())
+
     def _static_curve(self) -> Curve:
         """Return (2, bands, 4): gain at the knee dB, knee dB re 1 Pa peak, slope 1 - 1/CR, floor dB."""
         curve = np.zeros((2, BANDS, 4))
@@ -94,6 +98,7 @@ class Compensation(Processor):
         self._delays, self._memory = np.zeros((2, BANDS, 4)), np.zeros((2, BANDS, 2))
         self._sides, self._sections = np.zeros((3, 2, BANDS)), np.zeros((2, BANDS, 12))
         self._work, self._clock = np.zeros((2, DETECTOR_HOP)), np.zeros(1, np.int64)
+        self._lost = np.zeros(2, np.int64)
         self._phase = -fmt.late % DETECTOR_HOP
         self._out = np.zeros(fmt.shape, np.float32)
         self.process(np.zeros(fmt.shape, np.float32))  # compiles the loops here, not in the first block
@@ -131,6 +136,7 @@ class Compensation(Processor):
             self._memory,
             self._work,
             self._clock,
+            self._lost,
         )
         return self._out
 
@@ -138,6 +144,7 @@ class Compensation(Processor):
         for state in (self._delays, self._sides, self._sections, self._memory):
             state.fill(0)
         self._clock.fill(self._phase)
+        self._lost.fill(0)
         _, gain_db, section_db = self._sides
         gain_db[...] = self._curve[..., 0]  # the gain that silence has
         for ear in range(2):
