@@ -12,6 +12,7 @@ undoes most of it (Abel & Berners 2004; Välimäki & Liski 2017) and a table of 
 the rest: section gains are corrected once a hop by what is still missing at the nine frequencies.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -81,6 +82,7 @@ def spill_inverse(rate_hz: int) -> Curve:
     return np.asarray(np.linalg.inv(spill), np.float64)
 
 
+@functools.lru_cache(maxsize=8)
 def response_table(rate_hz: int) -> Curve:
     """Return (section, frequency, 2 TABLE_DB + 1): each section's gain in dB at the nine frequencies."""
     table = np.empty((BANDS, BANDS, 2 * TABLE_DB + 1))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hearsim.dsp.bands import AUDIOMETRIC_HZ
+from hearsim.dsp.bands import AUDIOMETRIC_HZ, NOMINAL_THIRD_OCTAVES_HZ
 from hearsim.errors import HearsimError
 from hearsim.hearing_aid import compensation
 from hearsim.latency import load_of, measure, measured_budget, verdicts
@@ -113,7 +113,7 @@ def _levels(result: Result, counts: Table) -> Table:
         return dict(zip(EARS, np.asarray(levels).tolist(), strict=True))
 
     return {
-        "bands_hz": result.levels["input"].bands_hz.tolist(),
+        "bands_hz": list(NOMINAL_THIRD_OCTAVES_HZ[: len(result.levels["input"].bands_hz)]),
         "input_db_spl": per_ear(result.levels["input"].db_spl()),
         "aided_db_spl": per_ear(result.levels["aided"].db_spl()),
         "mpo_db_spl": per_ear(list(result.profile.mpo_db_spl)),
