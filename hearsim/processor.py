@@ -76,6 +76,11 @@ class Processor(abc.ABC):
         """
         return ()
 
+    @property
+    def inside(self) -> Sequence["Processor"]:
+        """The stages that this one is made of, in path order; empty for all but composites."""
+        return ()
+
     def parts(self) -> tuple[Part, ...]:
         """Return the rows of the latency ledger; their samples sum to `latency`."""
         return (Part(self.name, self.latency, self.kind),)
@@ -134,6 +139,10 @@ class Chain(Processor):
         return self._name
 
     @property
+    def inside(self) -> Sequence[Processor]:  # noqa: D102
+        return self.stages
+
+    @property
     def latency(self) -> int:  # noqa: D102
         return sum(stage.latency for stage in self.stages)
 
@@ -167,6 +176,10 @@ class Parallel(Processor):
     @property
     def name(self) -> str:  # noqa: D102
         return self._name
+
+    @property
+    def inside(self) -> Sequence[Processor]:  # noqa: D102
+        return self.branches
 
     @property
     def latency(self) -> int:  # noqa: D102
@@ -221,6 +234,10 @@ class Reblock(Processor):
         return f"Reblock to {self._block}"
 
     @property
+    def inside(self) -> Sequence[Processor]:  # noqa: D102
+        return (self.stage,)
+
+    @property
     def latency(self) -> int:  # noqa: D102
         return self._added + self.stage.latency
 
@@ -273,6 +290,10 @@ class Bypass(Processor):
     @property
     def name(self) -> str:  # noqa: D102
         return f"{self.stage.name} (bypassed)"
+
+    @property
+    def inside(self) -> Sequence[Processor]:  # noqa: D102
+        return (self.stage,)
 
     @property
     def latency(self) -> int:  # noqa: D102
@@ -332,11 +353,4 @@ def describe(chain: Processor, fmt: Format | None = None) -> str:
 
 def walk(stage: Processor) -> Sequence[Processor]:
     """Return a stage and all stages inside it, in path order."""
-    inner: Sequence[Processor] = ()
-    if isinstance(stage, Chain):
-        inner = stage.stages
-    elif isinstance(stage, Parallel):
-        inner = stage.branches
-    elif isinstance(stage, Reblock | Bypass):
-        inner = (stage.stage,)
-    return [stage, *(found for child in inner for found in walk(child))]
+    return [stage, *(found for child in stage.inside for found in walk(child))]
