@@ -76,14 +76,13 @@ def latency(
 ) -> None:
     """Print the declared and the measured latency, and the comb of the vent."""
     from hearsim.hearing_aid import hearing_aid
-    from hearsim.latency import budget, measure, vent_comb, verdicts
-    from hearsim.processor import describe
+    from hearsim.latency import measure, measured_budget, vent_comb, verdicts
     from hearsim.profile import load_profile
 
     loaded = load_profile(profile)
     aid, fmt = hearing_aid(loaded), _format(loaded.aid.block_samples)
-    typer.echo(describe(aid, fmt))
-    total = budget(aid, fmt)
+    total = measured_budget(aid, fmt)
+    typer.echo(f"{aid.name}: {fmt}\n{total}")
     typer.echo(
         f"measured with an impulse and a chirp: {measure(aid, fmt)} samples live (declared {total.total_samples})"
     )

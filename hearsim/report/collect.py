@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from hearsim.audio_files import sha256_of
-from hearsim.dsp.bands import AUDIOMETRIC_HZ
+from hearsim.dsp.bands import AUDIOMETRIC_HZ, NOMINAL_THIRD_OCTAVES_HZ
 from hearsim.errors import HearsimError
 from hearsim.hearing_aid import compensation
-from hearsim.latency import budget, load_of, measure, verdicts
+from hearsim.latency import load_of, measure, measured_budget, verdicts
 from hearsim.listener import STEMS
 from hearsim.metrics.levels import spectrum_levels_db
 from hearsim.metrics.sii import BANDS_HZ, NORMAL_SPEECH_DB, sii
+from hearsim.processor import walk
 from hearsim.report.job import Result
 from hearsim.units import Curve, samples_to_ms
 
@@ -27,7 +28,7 @@ def collect(result: Result, outputs: list[Path]) -> Table:
     profile, source = result.profile, result.source
     counts = {  # before measuring the latency, which resets them
         "mpo_events": dict(zip(EARS, result.limiter.events, strict=True)),
-        "non_finite_samples": sum(result.limiter.non_finite),
+        "non_finite_samples": sum(sum(stage.non_finite) for stage in walk(result.aid)),
     }
     info, broken = result.separator.info, result.separator.non_finite_blocks
     lost: Table = {}
@@ -79,7 +80,7 @@ def _gain(factor: float) -> float | None:
 
 
 def _latency(result: Result) -> Table:
-    ledger = budget(result.aid, result.fmt)
+    ledger = measured_budget(result.aid, result.fmt)
     load = load_of(result.seconds, result.fmt)
     return {
         "rate_hz": ledger.rate,
@@ -112,7 +113,7 @@ def _levels(result: Result, counts: Table) -> Table:
         return dict(zip(EARS, np.asarray(levels).tolist(), strict=True))
 
     return {
-        "bands_hz": result.levels["input"].bands_hz.tolist(),
+        "bands_hz": list(NOMINAL_THIRD_OCTAVES_HZ[: len(result.levels["input"].bands_hz)]),
         "input_db_spl": per_ear(result.levels["input"].db_spl()),
         "aided_db_spl": per_ear(result.levels["aided"].db_spl()),
         "mpo_db_spl": per_ear(list(result.profile.mpo_db_spl)),

@@ -261,7 +261,8 @@ def _levels(report: Table) -> str:
         bands = {name: dict(zip(levels["bands_hz"], line, strict=True)) for name, line in lines.items()}
         tables += _over_frequency(f"{ear.capitalize()} ear, 1/3 octaves", bands)
     head = ("ear", "peak, dB SPL (as a sine)", "MPO, dB SPL", "times limited")
-    note = f"Samples that were no numbers and became silence: {levels['non_finite_samples']}."
+    lost = levels["non_finite_samples"]
+    note = f"Samples that were no sound (no number, or over 194 dB SPL) and became silence: {lost}."
     return (
         _table("The limiter at the end of the aid", head, rows, 3) + f'<p class="soft">{note}</p>\n{_details(tables)}'
     )

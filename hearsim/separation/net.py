@@ -8,8 +8,9 @@ The law, for every network, with random weights: stream(x)[n] == forward(x)[n - 
 """
 
 import abc
+import copy
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -173,6 +174,20 @@ class SeparatorNet(nn.Module, abc.ABC):
             output, state = self.step(mix[..., start : start + self.hop], state)
             outputs.append(output)
         return torch.cat(outputs, -1)
+
+    def opened(self) -> Self:
+        """Return a twin with its masks open, for measuring the delay: the stems share the mixture equally.
+
+        Framing, windows, overlap-add and declared latency are this network's own.
+        """
+
+        def masked(frames: Tensor, memories: tuple[Tensor, ...], scale: Tensor | None = None) -> Masked:
+            share = spectrum(frames, self.analysis).flatten(-2) / len(self.stems)  # (b, T, channels * 2 K)
+            return Masked(share.unsqueeze(2).repeat(1, 1, len(self.stems), 1), None, memories)
+
+        twin = copy.copy(self)
+        object.__setattr__(twin, "masked", masked)
+        return twin
 
     def parameter_count(self) -> int:
         """Return the number of trained numbers."""
