@@ -8,60 +8,50 @@ The law, for every network, with random weights: stream(x)[n] == forward(x)[n - 
 """
 
 import abc
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from torch import Tensor, nn
-from torch.nn import functional
 
 from hearsim.separation.framing import frame, inverse_spectrum, overlap_add, spectrum, windows
+from hearsim.separation.memory import Memory
 
 STEMS = ("vocals", "drums", "bass", "other")
+Count = Annotated[int, Field(strict=True, ge=1)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class NetConfig:
-    """What all networks have: rate in Hz, window, hop and synthesis window in samples, channels, stems."""
+class NetConfig(BaseModel):
+    """What all networks have: rate in Hz, window, hop and synthesis window in samples, channels, stems.
 
-    rate: int = 44100
-    window: int = 1024
-    hop: int = 512
-    channels: int = 2
-    stems: tuple[str, ...] = STEMS
+    Raises pydantic's `ValidationError` for sizes that no network can have; `hearsim.separation.systems` words it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    rate: Count = 44100
+    window: Count = Field(default=1024, multiple_of=2)
+    hop: Count = 512
+    channels: Count = Field(default=2, le=2)
+    stems: tuple[str, ...] = Field(default=STEMS, min_length=1)
 
     @property
     def tail(self) -> int:
         """Length of the synthesis window: two hops. Shorter than `window` it makes the windows asymmetric."""
         return 2 * self.hop
 
+    @property
+    def live_ms(self) -> float:
+        """Live delay: one hop of input, and what streaming is late."""
+        return 1e3 * self.tail / self.rate
 
-class Memory(nn.Module):
-    """LSTM layers with an identity skip around them. Their state is (layers, 2, batch, units)."""
-
-    def __init__(self, units: int, layers: int) -> None:
-        super().__init__()
-        self.lstm = nn.LSTM(units, units, layers, batch_first=True)
-
-    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Run over (batch, T, units); return the output and the state after it."""
-        if x.shape[1] == 1 and not self.training:
-            return self._one(x, state)
-        output, (hidden, cell) = self.lstm(x, (state[:, 0].contiguous(), state[:, 1].contiguous()))
-        return x + output, torch.stack((hidden, cell), 1)
-
-    def _one(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Run one frame by two matrix products a layer: `nn.LSTM` repacks its weights at every call."""
-        hidden, states = x[:, 0], []
-        for layer in range(self.lstm.num_layers):
-            before, cell = state[layer, 0], state[layer, 1]
-            w_in, w_rec, b_in, b_rec = self.lstm.all_weights[layer]
-            gates = functional.linear(hidden, w_in, b_in) + functional.linear(before, w_rec, b_rec)
-            enter, forget, candidate, leave = gates.chunk(4, -1)
-            cell = torch.sigmoid(forget) * cell + torch.sigmoid(enter) * torch.tanh(candidate)
-            hidden = torch.sigmoid(leave) * torch.tanh(cell)
-            states.append(torch.stack((hidden, cell)))
-        return x + hidden.unsqueeze(1), torch.stack(states)
+    @field_validator("hop")
+    @classmethod
+    def _hop_divides_the_window(cls, hop: int, others: ValidationInfo) -> int:
+        window = others.data.get("window")
+        if window is not None and (window % hop or 2 * hop > window):
+            raise ValueError(f"it must divide the window of {window} into two, three or more hops")
+        return hop
 
 
 class NetState(NamedTuple):
@@ -69,7 +59,7 @@ class NetState(NamedTuple):
 
     history: Tensor  # (batch, channels, window - hop): the input before the newest hop
     overlap: Tensor  # (batch, stems, channels, tail - hop): output still to be completed
-    memories: tuple[Tensor, ...]  # (layers, 2, batch, units) each, in the order of `memories()`
+    memories: tuple[Tensor, ...]  # (layers, parts, batch, units) each, in the order of `memories()`
 
 
 class Masked(NamedTuple):
@@ -114,10 +104,7 @@ class SeparatorNet(nn.Module, abc.ABC):
 
     def silent_memories(self, batch: int = 1) -> tuple[Tensor, ...]:
         """Return the states of the memories before the first frame."""
-        device = self.synthesis.device
-        return tuple(
-            torch.zeros(m.lstm.num_layers, 2, batch, m.lstm.hidden_size, device=device) for m in self.memories()
-        )
+        return tuple(memory.silent(batch, self.synthesis.device) for memory in self.memories())
 
     def spectra(
         self, frames: Tensor, memories: tuple[Tensor, ...], scale: Tensor | None = None

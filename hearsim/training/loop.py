@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hearsim.errors import HearsimError
@@ -26,6 +26,7 @@ from hearsim.paths import write_atomically
 from hearsim.separation.framing import inverse_spectrum, spectrum
 from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
 from hearsim.separation.net import SeparatorNet
+from hearsim.separation.pack import save_weights
 from hearsim.training.data import Mixer, Stretches, read_tracks
 from hearsim.training.spec import OptimizerSpec, TrainSpec
 
@@ -143,7 +144,7 @@ def train(  # noqa: PLR0915  one loop, read from top to bottom
         with write_atomically(checkpoint) as part:
             torch.save({**state, "memories": list(memories), "step": step, "hours": hours}, part)
         with write_atomically(averaged) as part:
-            save_file(average.module.state_dict(), part)
+            save_weights(average.module, part)  # type: ignore[arg-type]
 
     losses: list[float] = []
     started = saved_at = time.monotonic()
