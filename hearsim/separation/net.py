@@ -8,14 +8,15 @@ The law, for every network, with random weights: stream(x)[n] == forward(x)[n - 
 """
 
 import abc
-from typing import Annotated, NamedTuple
+import copy
+from typing import Annotated, NamedTuple, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from hearsim.separation.framing import frame, inverse_spectrum, overlap_add, spectrum, windows
-from hearsim.separation.memory import Memory
+from hearsim.separation.memory import Memory, lay_out
 
 STEMS = ("vocals", "drums", "bass", "other")
 Count = Annotated[int, Field(strict=True, ge=1)]
@@ -136,6 +137,15 @@ class SeparatorNet(nn.Module, abc.ABC):
             self.silent_memories(batch),
         )
 
+    def streaming(self) -> Self:
+        """Return a twin for `step`: the same network with its weights laid out for single frames."""
+        shared = {id(tensor): tensor for tensor in (*self.parameters(), *self.buffers())}
+        twin = copy.deepcopy(self, shared).eval()
+        decoder, twin.decoder = twin.decoder, None
+        lay_out(twin)
+        twin.decoder = decoder
+        return twin
+
     def step(self, hop: Tensor, state: NetState) -> tuple[Tensor, NetState]:
         """Separate the next (batch, channels, hop) into (batch, stems, channels, hop), `latency` samples late."""
         frames = torch.cat((state.history, hop), -1)  # (b, channels, window)
@@ -143,21 +153,26 @@ class SeparatorNet(nn.Module, abc.ABC):
         tails: list[Tensor] = []
         if spectral is not None:
             bins = spectral.squeeze(1).unflatten(-1, (self.channels, -1))
-            tails.append(inverse_spectrum(bins, self.window)[..., -self.tail :])
-        if self.decoder is not None and weights is not None:
-            waves = self.decoder(weights.squeeze(1)).unflatten(-1, (self.channels, -1))
-            tails.append(waves[..., -self.tail :] * self.analysis[-self.tail :])
-        output = sum(tails[1:], tails[0]) * self.synthesis
+            tails.append(inverse_spectrum(bins, self.window)[..., -self.tail :] * self.synthesis)
+        if weights is not None:
+            tails.append((weights.squeeze(1) @ self.tail_filters()).unflatten(-1, (self.channels, -1)))
+        output = sum(tails[1:], tails[0])
         output[..., : self.tail - self.hop] += state.overlap
         ready, overlap = output[..., : self.hop], output[..., self.hop :]
         return ready, NetState(frames[..., self.hop :], overlap, memories)
 
+    def tail_filters(self) -> Tensor:
+        """Return what the decoder's filters add to the output of a step, (n, channels * tail): a constant of a trace."""
+        assert self.decoder is not None
+        filters = self.decoder.weight.T.unflatten(-1, (self.channels, self.window))[..., -self.tail :]
+        return (filters * (self.analysis[-self.tail :] * self.synthesis)).contiguous().flatten(-2)
+
     @torch.no_grad()
     def stream(self, mix: Tensor) -> Tensor:
         """Separate (batch, channels, frames) hop by hop; late by `latency`, of the length of whole hops."""
-        state, outputs = self.initial_state(mix.shape[0]), []
+        net, state, outputs = self.streaming(), self.initial_state(mix.shape[0]), []
         for start in range(0, mix.shape[-1] - self.hop + 1, self.hop):
-            output, state = self.step(mix[..., start : start + self.hop], state)
+            output, state = net.step(mix[..., start : start + self.hop], state)
             outputs.append(output)
         return torch.cat(outputs, -1)
 
