@@ -167,7 +167,7 @@ def lay_out(module: nn.Module) -> None:
         if isinstance(child, Memory):
             child = child.frames()
             setattr(module, name, child)
-        if isinstance(child, nn.Linear):
+        if isinstance(child, nn.Linear) and child.out_features >= child.in_features:
             setattr(module, name, FrameLinear(child))
         else:
             lay_out(child)

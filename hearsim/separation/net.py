@@ -155,7 +155,7 @@ class SeparatorNet(nn.Module, abc.ABC):
             bins = spectral.squeeze(1).unflatten(-1, (self.channels, -1))
             tails.append(inverse_spectrum(bins, self.window)[..., -self.tail :] * self.synthesis)
         if weights is not None:
-            tails.append((weights.squeeze(1) @ self.tail_filters()).unflatten(-1, (self.channels, -1)))
+            tails.append(nn.functional.linear(weights.squeeze(1), self.tail_filters()).unflatten(-1, (self.channels, -1)))
         output = sum(tails[1:], tails[0])
         output[..., : self.tail - self.hop] += state.overlap
         ready, overlap = output[..., : self.hop], output[..., self.hop :]
@@ -164,8 +164,8 @@ class SeparatorNet(nn.Module, abc.ABC):
     def tail_filters(self) -> Tensor:
         """Return what the decoder's filters add to the output of a step, (n, channels * tail): a constant of a trace."""
         assert self.decoder is not None
-        filters = self.decoder.weight.T.unflatten(-1, (self.channels, self.window))[..., -self.tail :]
-        return (filters * (self.analysis[-self.tail :] * self.synthesis)).contiguous().flatten(-2)
+        filters = self.decoder.weight.unflatten(0, (self.channels, self.window))[:, -self.tail :]
+        return (filters * (self.analysis[-self.tail :] * self.synthesis)[:, None]).flatten(0, 1)
 
     @torch.no_grad()
     def stream(self, mix: Tensor) -> Tensor:
