@@ -98,18 +98,16 @@ class HSTasNet(SeparatorNet):
             return fused, fused, (state_a, state_b, state_f, late)
         return fused + a_in, fused + b_in, (state_a, state_b, state_f)
 
-    def masked(self, frames: Tensor, memories: tuple[Tensor, ...], scale: Tensor | None = None) -> Masked:  # noqa: D102
+    def masked(self, frames: Tensor, memories: tuple[Tensor, ...]) -> Masked:  # noqa: D102
         bins, features, bases = self.encode(frames)
         a, b, after = self.remember(features, bases, memories)
-        if scale is not None:
-            bins, bases = bins * scale[:, None, None, None], bases * scale[:, None, None]
         masks = torch.sigmoid(self.spectrum_mask(self.spectrum_norm(a)))
-        masks = masks.unflatten(-1, (len(self.stems), self.mask_channels, -1))  # (b, T, stems, c or 1, bands)
-        if self.config.bands:
-            masks = masks @ self.spread
-        parts = bins.unflatten(-1, (2, -1)).unsqueeze(-4)  # (b, T, 1, c, 2, K)
+        masks = masks.unflatten(-1, (len(self.stems), self.mask_channels, -1))  # (b, T, stems, c or 1, bands or K)
         weights = torch.relu(self.basis_mask(self.basis_norm(b))).unflatten(-1, (len(self.stems), -1))
-        return Masked((masks.unsqueeze(-2) * parts).flatten(-3), weights * bases.unsqueeze(-2), after)
+        return Masked(masks, bins, weights * bases.unsqueeze(-2), after)
+
+    def widen(self, masks: Tensor) -> Tensor:  # noqa: D102
+        return masks @ self.spread.to(masks.dtype) if self.config.bands else masks
 
     def memories(self) -> list[Memory]:  # noqa: D102
         early = [self.spectrum_memory, self.basis_memory, self.fused_memory]

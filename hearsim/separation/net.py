@@ -1,8 +1,8 @@
 """What every separation network is: trained on whole signals, streamed hop by hop, equal in both.
 
 A network masks what its encoders make of a frame (`masked`): a spectrum, learned bases, or both. All else stands
-here once: framing, synthesis, overlap-add, state. Both kinds of output are summed as *windowed spectra*, so a loss
-can be taken before the inverse transform (memory traffic is what training on a CPU is made of).
+here once: framing, synthesis, overlap-add, state. The masks are not applied there, so that training can do it example
+by example, in the cache (memory traffic is what training on a CPU is made of).
 
 The law, for every network, with random weights: stream(x)[n] == forward(x)[n - latency].
 """
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hearsim.separation.framing import frame, inverse_spectrum, overlap_add, spectrum, windows
+from hearsim.separation.framing import frame, inverse_matrix, inverse_spectrum, overlap_add, spectrum, windows
 
 STEMS = ("vocals", "drums", "bass", "other")
 
@@ -73,10 +73,11 @@ class NetState(NamedTuple):
 
 
 class Masked(NamedTuple):
-    """What a network makes of frames; None for a branch that it does not have."""
+    """What a network makes of frames; None for what belongs to a branch that it does not have."""
 
-    spectra: Tensor | None  # (batch, T, stems, channels * 2 K)
-    bases: Tensor | None  # (batch, T, stems, n): weights of the decoder's filters
+    masks: Tensor | None  # (batch, T, stems, channels or 1, K or bands): of the spectra, real
+    bins: Tensor | None  # (batch, T, channels, 2 K): the spectra they mask, as from `spectrum`
+    weights: Tensor | None  # (batch, T, stems, n): of the decoder's filters, masked
     memories: tuple[Tensor, ...]  # their states after the last frame
 
 
@@ -85,6 +86,7 @@ class SeparatorNet(nn.Module, abc.ABC):
 
     analysis: Tensor
     synthesis: Tensor
+    inverse: Tensor | None
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
@@ -95,6 +97,8 @@ class SeparatorNet(nn.Module, abc.ABC):
         analysis, synthesis = windows(config.window, config.tail)
         self.register_buffer("analysis", analysis, persistent=False)
         self.register_buffer("synthesis", synthesis, persistent=False)
+        short = inverse_matrix(config.window, synthesis) if self.tail < self.window else None
+        self.register_buffer("inverse", short, persistent=False)
 
     @property
     def latency(self) -> int:
@@ -102,11 +106,12 @@ class SeparatorNet(nn.Module, abc.ABC):
         return self.tail - self.hop
 
     @abc.abstractmethod
-    def masked(self, frames: Tensor, memories: tuple[Tensor, ...], scale: Tensor | None = None) -> Masked:
-        """Mask (batch, T, channels, window) frames; `memories` are the states before the first of them.
+    def masked(self, frames: Tensor, memories: tuple[Tensor, ...]) -> Masked:
+        """Find the masks of (batch, T, channels, window) frames; `memories` are the states before the first."""
 
-        `scale` (batch,) scales the output of each example, which a loss may want without a pass over the result.
-        """
+    def widen(self, masks: Tensor) -> Tensor:
+        """Return masks of single bins (..., K); a network whose masks are of bands spreads them here."""
+        return masks
 
     @abc.abstractmethod
     def memories(self) -> list[Memory]:
@@ -119,25 +124,60 @@ class SeparatorNet(nn.Module, abc.ABC):
             torch.zeros(m.lstm.num_layers, 2, batch, m.lstm.hidden_size, device=device) for m in self.memories()
         )
 
-    def spectra(
-        self, frames: Tensor, memories: tuple[Tensor, ...], scale: Tensor | None = None
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return the stems' windowed spectra (batch, T, stems, channels, 2 K) and the states after them."""
-        spectral, weights, after = self.masked(frames, memories, scale)
-        if self.decoder is not None and weights is not None:
-            filters = self.decoder.weight.T.unflatten(-1, (self.channels, self.window))  # (n, channels, window)
-            filters = spectrum(filters, self.analysis).flatten(-2)
-            flat = weights.flatten(0, -2)
-            rows = flat @ filters if spectral is None else torch.addmm(spectral.flatten(0, -2), flat, filters)
-            spectral = rows.view(*weights.shape[:-1], -1)
-        assert spectral is not None
-        return spectral.unflatten(-1, (self.channels, -1)), after
+    def spectral(self, masks: Tensor, bins: Tensor) -> Tensor:
+        """Apply masks to (..., channels, 2 K) spectra: (..., stems, channels, 2 K)."""
+        parts = bins.unflatten(-1, (2, -1)).unsqueeze(-4)  # (..., 1, channels, 2, K)
+        return (self.widen(masks).unsqueeze(-2) * parts).flatten(-2)
+
+    def spectrum_filters(self) -> Tensor | None:
+        """Return the windowed spectra of the decoder's filters, (n, channels * 2 K)."""
+        if self.decoder is None:
+            return None
+        filters = self.decoder.weight.T.unflatten(-1, (self.channels, self.window))  # (n, channels, window)
+        return spectrum(filters, self.analysis).flatten(-2)
+
+    def tail_filters(self) -> Tensor | None:
+        """Return the last `tail` samples of the decoder's filters, windowed twice, (n, channels * tail)."""
+        if self.decoder is None:
+            return None
+        filters = self.decoder.weight.T.unflatten(-1, (self.channels, self.window))[..., -self.tail :]
+        return (filters * (self.analysis[-self.tail :] * self.synthesis)).flatten(-2)
+
+    def spectra(self, found: Masked, filters: Tensor | None) -> Tensor:
+        """Return the stems' windowed spectra (..., T, stems, channels, 2 K); `filters` as by `spectrum_filters`."""
+        return self._sum(self._spectral(found), found.weights, filters)
+
+    def tails(self, found: Masked, filters: Tensor | None) -> Tensor:
+        """Return the stems' windowed frames (..., T, stems, channels, tail); `filters` as by `tail_filters`."""
+        bins = self._spectral(found)
+        if bins is None:
+            return self._sum(None, found.weights, filters)
+        if self.inverse is not None and bins.dtype != torch.float32:
+            tails = bins @ self.inverse.to(bins.dtype)
+        else:
+            tails = inverse_spectrum(bins.float(), self.window)[..., -self.tail :] * self.synthesis
+        return self._sum(tails, found.weights, filters)
+
+    def _spectral(self, found: Masked) -> Tensor | None:
+        """Apply the masks to the spectra: (..., T, stems, channels, 2 K)."""
+        if found.masks is None or found.bins is None:
+            return None
+        parts = found.bins.to(found.masks.dtype).unflatten(-1, (2, -1)).unsqueeze(-4)  # (..., 1, channels, 2, K)
+        return (self.widen(found.masks).unsqueeze(-2) * parts).flatten(-2)
+
+    def _sum(self, spectral: Tensor | None, weights: Tensor | None, filters: Tensor | None) -> Tensor:
+        """Add the waveform branch to the spectral one, where there are both."""
+        if weights is None or filters is None:
+            assert spectral is not None, "a network has at least one branch"
+            return spectral
+        waves = (weights @ filters.to(weights.dtype)).unflatten(-1, (self.channels, -1))
+        return waves if spectral is None else spectral + waves
 
     def forward(self, mix: Tensor) -> Tensor:
         """Separate (batch, channels, frames) into (batch, stems, channels, frames), time-aligned."""
         frames = frame(mix, self.window, self.hop, self.tail).transpose(1, 2)
-        found, _ = self.spectra(frames, self.silent_memories(mix.shape[0]))
-        tails = inverse_spectrum(found, self.window)[..., -self.tail :] * self.synthesis  # (b, T, stems, c, tail)
+        found = self.masked(frames, self.silent_memories(mix.shape[0]))
+        tails = self.tails(found, self.tail_filters())  # (b, T, stems, c, tail)
         return overlap_add(tails.permute(0, 2, 3, 1, 4), self.hop, mix.shape[-1])
 
     def initial_state(self, batch: int = 1) -> NetState:
@@ -152,18 +192,17 @@ class SeparatorNet(nn.Module, abc.ABC):
     def step(self, hop: Tensor, state: NetState) -> tuple[Tensor, NetState]:
         """Separate the next (batch, channels, hop) into (batch, stems, channels, hop), `latency` samples late."""
         frames = torch.cat((state.history, hop), -1)  # (b, channels, window)
-        spectral, weights, memories = self.masked(frames.unsqueeze(1), state.memories)
+        found = self.masked(frames.unsqueeze(1), state.memories)
         tails: list[Tensor] = []
-        if spectral is not None:
-            bins = spectral.squeeze(1).unflatten(-1, (self.channels, -1))
-            tails.append(inverse_spectrum(bins, self.window)[..., -self.tail :])
-        if self.decoder is not None and weights is not None:
-            waves = self.decoder(weights.squeeze(1)).unflatten(-1, (self.channels, -1))
+        if (bins := self._spectral(found)) is not None:
+            tails.append(inverse_spectrum(bins.squeeze(1), self.window)[..., -self.tail :])
+        if self.decoder is not None and found.weights is not None:
+            waves = self.decoder(found.weights.squeeze(1)).unflatten(-1, (self.channels, -1))
             tails.append(waves[..., -self.tail :] * self.analysis[-self.tail :])
         output = sum(tails[1:], tails[0]) * self.synthesis
         output[..., : self.tail - self.hop] += state.overlap
         ready, overlap = output[..., : self.hop], output[..., self.hop :]
-        return ready, NetState(frames[..., self.hop :], overlap, memories)
+        return ready, NetState(frames[..., self.hop :], overlap, found.memories)
 
     @torch.no_grad()
     def stream(self, mix: Tensor) -> Tensor:
