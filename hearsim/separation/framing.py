@@ -72,13 +72,3 @@ def inverse_spectrum(bins: Tensor, window: int) -> Tensor:
     real, imaginary = bins.chunk(2, -1)
     frames: Tensor = torch.fft.irfft(torch.complex(real.contiguous(), imaginary.contiguous()), n=window)
     return frames
-
-
-def inverse_matrix(window: int, synthesis: Tensor) -> Tensor:
-    """Return the matrix (2 K, tail) that takes a spectrum to the last `tail` samples of its frame, windowed.
-
-    `spectrum @ matrix` is `inverse_spectrum(...)[..., -tail:] * synthesis`; in bfloat16, which the FFT does not know,
-    and for a short tail, it is the faster of the two.
-    """
-    identity = torch.eye(2 * (window // 2 + 1))
-    return inverse_spectrum(identity, window)[..., -synthesis.shape[-1] :] * synthesis

@@ -41,7 +41,6 @@ class HSTasNet(SeparatorNet):
     """HS-TasNet of any size; see the module's picture."""
 
     pool: Tensor
-    spread: Tensor
 
     def __init__(self, config: HSTasNetConfig = FULL) -> None:
         super().__init__(config)
@@ -105,9 +104,6 @@ class HSTasNet(SeparatorNet):
         masks = masks.unflatten(-1, (len(self.stems), self.mask_channels, -1))  # (b, T, stems, c or 1, bands or K)
         weights = torch.relu(self.basis_mask(self.basis_norm(b))).unflatten(-1, (len(self.stems), -1))
         return Masked(masks, bins, weights * bases.unsqueeze(-2), after)
-
-    def widen(self, masks: Tensor) -> Tensor:  # noqa: D102
-        return masks @ self.spread.to(masks.dtype) if self.config.bands else masks
 
     def memories(self) -> list[Memory]:  # noqa: D102
         early = [self.spectrum_memory, self.basis_memory, self.fused_memory]

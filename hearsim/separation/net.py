@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hearsim.separation.framing import frame, inverse_matrix, inverse_spectrum, overlap_add, spectrum, windows
+from hearsim.separation.framing import frame, inverse_spectrum, overlap_add, spectrum, windows
 
 STEMS = ("vocals", "drums", "bass", "other")
 
@@ -86,7 +86,7 @@ class SeparatorNet(nn.Module, abc.ABC):
 
     analysis: Tensor
     synthesis: Tensor
-    inverse: Tensor | None
+    spread: Tensor | None
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
@@ -97,8 +97,7 @@ class SeparatorNet(nn.Module, abc.ABC):
         analysis, synthesis = windows(config.window, config.tail)
         self.register_buffer("analysis", analysis, persistent=False)
         self.register_buffer("synthesis", synthesis, persistent=False)
-        short = inverse_matrix(config.window, synthesis) if self.tail < self.window else None
-        self.register_buffer("inverse", short, persistent=False)
+        self.register_buffer("spread", None, persistent=False)  # (bands, K) where masks are of bands
 
     @property
     def latency(self) -> int:
@@ -108,11 +107,6 @@ class SeparatorNet(nn.Module, abc.ABC):
     @abc.abstractmethod
     def masked(self, frames: Tensor, memories: tuple[Tensor, ...]) -> Masked:
         """Find the masks of (batch, T, channels, window) frames; `memories` are the states before the first."""
-
-    def widen(self, masks: Tensor) -> Tensor:
-        """Return masks of single bins (..., K); a network whose masks are of bands spreads them here."""
-        return masks
-
     @abc.abstractmethod
     def memories(self) -> list[Memory]:
         """Return the memories, in the order of their states."""
@@ -134,7 +128,8 @@ class SeparatorNet(nn.Module, abc.ABC):
         if self.decoder is None:
             return None
         filters = self.decoder.weight.T.unflatten(-1, (self.channels, self.window))  # (n, channels, window)
-        return spectrum(filters, self.analysis).flatten(-2)
+        filters = spectrum(filters, self.analysis).flatten(-2)
+        return filters
 
     def tail_filters(self) -> Tensor | None:
         """Return the last `tail` samples of the decoder's filters, windowed twice, (n, channels * tail)."""
@@ -145,33 +140,30 @@ class SeparatorNet(nn.Module, abc.ABC):
 
     def spectra(self, found: Masked, filters: Tensor | None) -> Tensor:
         """Return the stems' windowed spectra (..., T, stems, channels, 2 K); `filters` as by `spectrum_filters`."""
-        return self._sum(self._spectral(found), found.weights, filters)
+        return self.add_waves(self._spectral(found), found.weights, filters)
 
     def tails(self, found: Masked, filters: Tensor | None) -> Tensor:
         """Return the stems' windowed frames (..., T, stems, channels, tail); `filters` as by `tail_filters`."""
         bins = self._spectral(found)
-        if bins is None:
-            return self._sum(None, found.weights, filters)
-        if self.inverse is not None and bins.dtype != torch.float32:
-            tails = bins @ self.inverse.to(bins.dtype)
-        else:
-            tails = inverse_spectrum(bins.float(), self.window)[..., -self.tail :] * self.synthesis
-        return self._sum(tails, found.weights, filters)
+        if bins is not None:
+            bins = inverse_spectrum(bins.float(), self.window)[..., -self.tail :] * self.synthesis
+        return self.add_waves(bins, found.weights, filters)
 
-    def _spectral(self, found: Masked) -> Tensor | None:
-        """Apply the masks to the spectra: (..., T, stems, channels, 2 K)."""
-        if found.masks is None or found.bins is None:
-            return None
-        parts = found.bins.to(found.masks.dtype).unflatten(-1, (2, -1)).unsqueeze(-4)  # (..., 1, channels, 2, K)
-        return (self.widen(found.masks).unsqueeze(-2) * parts).flatten(-2)
-
-    def _sum(self, spectral: Tensor | None, weights: Tensor | None, filters: Tensor | None) -> Tensor:
-        """Add the waveform branch to the spectral one, where there are both."""
+    def add_waves(self, spectral: Tensor | None, weights: Tensor | None, filters: Tensor | None) -> Tensor:
+        """Add what the waveform branch makes of weights (..., n) and filters (n, channels * length), if there is one."""
         if weights is None or filters is None:
             assert spectral is not None, "a network has at least one branch"
             return spectral
         waves = (weights @ filters.to(weights.dtype)).unflatten(-1, (self.channels, -1))
         return waves if spectral is None else spectral + waves
+
+    def _spectral(self, found: Masked) -> Tensor | None:
+        """Apply the masks to the spectra: (..., T, stems, channels, 2 K)."""
+        if found.masks is None or found.bins is None:
+            return None
+        masks = found.masks if self.spread is None else found.masks @ self.spread.to(found.masks.dtype)
+        parts = found.bins.to(masks.dtype).unflatten(-1, (2, -1)).unsqueeze(-4)  # (..., 1, channels, 2, K)
+        return (masks.unsqueeze(-2) * parts).flatten(-2)
 
     def forward(self, mix: Tensor) -> Tensor:
         """Separate (batch, channels, frames) into (batch, stems, channels, frames), time-aligned."""

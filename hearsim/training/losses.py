@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hearsim.separation.framing import spectrum
 from hearsim.separation.net import Masked, SeparatorNet
+from hearsim.training.synthesis import Synthesis
 
 
 class ByExample(torch.autograd.Function):
@@ -82,15 +83,16 @@ def loss_of(
         found = net.masked(mix.unfold(-1, net.window, net.hop).transpose(1, 2), memories)
     whole = net.tail == net.window
     filters = net.spectrum_filters() if whole else net.tail_filters()
+    synthesis = Synthesis(net, precision)
     both = net.analysis[-net.tail :] * net.synthesis
 
     def of_example(index: int, filters: Tensor | None, masks: Tensor | None, weights: Tensor | None) -> Tensor:
         cut = stems[index].unfold(-1, net.window, net.hop).permute(2, 0, 1, 3)  # (T, stems, channels, window)
         part = Masked(masks, None if found.bins is None else found.bins[index].detach(), weights, ())
         if whole:
-            estimate, target = net.spectra(part, filters), spectrum(cut, net.analysis)
+            estimate, target = synthesis.spectra(part, filters), spectrum(cut, net.analysis)
         else:
-            estimate, target = net.tails(part, filters), cut[..., -net.tail :] * both
+            estimate, target = synthesis.tails(part, filters), cut[..., -net.tail :] * both
         mean: Tensor = MeanAbsolute.apply(estimate, target)  # type: ignore[no-untyped-call]
         return scale[index] * mean
 
