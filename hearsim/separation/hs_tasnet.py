@@ -37,6 +37,12 @@ LITE = HSTasNetConfig(units=256, layers=1, bases=128, fusion="shared", bands=160
 LITE_6MS = HSTasNetConfig(hop=128, units=256, layers=1, bases=128, fusion="shared", bands=160)
 
 
+def _as_weights(x: Tensor) -> Tensor:
+    """Return a tensor in the precision of products: half as large under autocast."""
+    kind = x.device.type
+    return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
+
+
 class HSTasNet(SeparatorNet):
     """HS-TasNet of any size; see the module's picture."""
 
@@ -70,13 +76,19 @@ class HSTasNet(SeparatorNet):
 
     def encode(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return spectra (b, T, c, 2 K), the spectrogram features (b, T, f) and the bases (b, T, n)."""
+        found = [self._spectrogram(example) for example in frames]  # one by one: each stays in the cache
+        bins, features = (torch.stack(each) for each in zip(*found, strict=True))
+        signal, gate = self.encoder(_as_weights(frames).flatten(-2)).chunk(2, -1)
+        return bins, features, torch.relu(signal) * torch.sigmoid(gate)
+
+    def _spectrogram(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the spectra (T, c, 2 K) and the features (T, f) of one example's frames."""
         bins = spectrum(frames, self.analysis)
         if self.config.bands:
             features = band_features(bins, self.pool, self.channels == 2)
         else:
             features = bins.unflatten(-1, (2, -1)).square().sum(-2).sqrt().mean(-2)
-        signal, gate = self.encoder(frames.flatten(-2)).chunk(2, -1)
-        return bins, features, torch.relu(signal) * torch.sigmoid(gate)
+        return _as_weights(bins), _as_weights(features)
 
     def remember(
         self, features: Tensor, bases: Tensor, states: tuple[Tensor, ...]

@@ -107,6 +107,7 @@ class SeparatorNet(nn.Module, abc.ABC):
     @abc.abstractmethod
     def masked(self, frames: Tensor, memories: tuple[Tensor, ...]) -> Masked:
         """Find the masks of (batch, T, channels, window) frames; `memories` are the states before the first."""
+
     @abc.abstractmethod
     def memories(self) -> list[Memory]:
         """Return the memories, in the order of their states."""
