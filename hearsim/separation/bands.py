@@ -48,15 +48,16 @@ def band_matrices(window: int, bands: int) -> tuple[Tensor, Tensor]:
 
 
 def band_features(bins: Tensor, pool: Tensor, stereo: bool) -> Tensor:
-    """Return log-power per channel and band and, for stereo, the coherence of the channels: (b, T, features).
+    """Return log-power per channel and band and, for stereo, the coherence of the channels: (..., features).
 
-    `bins` is (b, T, c, 2 K) as from `spectrum`. Log-powers are scaled to about -1 .. 1.
+    `bins` is (..., c, 2 K) as from `spectrum`. Log-powers are scaled to about -1 .. 1.
     """
-    parts = bins.unflatten(-1, (2, pool.shape[0]))  # (b, T, c, 2, K)
-    power = parts.square().sum(-2) @ pool  # (b, T, c, bands)
+    real, imaginary = bins.chunk(2, -1)  # (..., c, K)
+    power = torch.addcmul(real.square(), imaginary, imaginary) @ pool  # (..., c, bands)
     features = [0.125 * (torch.log(power + POWER_FLOOR) + 4.0)]
     if stereo:
-        cross = parts.prod(-3).sum(-2) @ pool  # (b, T, bands): real part of the cross-power
+        (left, right), (low, high) = real.unbind(-2), imaginary.unbind(-2)
+        cross = torch.addcmul(left * right, low, high) @ pool  # (..., bands): real part of the cross-power
         features.append((cross / (power.prod(-2).sqrt() + POWER_FLOOR)).unsqueeze(-2))
     return torch.cat(features, -2).flatten(-2)
 

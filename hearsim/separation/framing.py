@@ -67,19 +67,6 @@ def spectrum(frames: Tensor, window: Tensor) -> Tensor:
     return torch.cat((bins.real, bins.imag), -1)
 
 
-def mask_spectrum(masks: Tensor, bins: Tensor) -> Tensor:
-    """Return the stems' spectra (b, T, stems, c * 2 K): masks (b, T, stems, c or 1, 1 or 2, K) on bins (b, T, c, 2 K).
-
-    One part of a mask is real, two are real and imaginary.
-    """
-    parts = bins.unflatten(-1, (2, -1)).unsqueeze(2)  # (b, T, 1, c, 2, K)
-    if masks.shape[-2] == 1:
-        masked: Tensor = (masks * parts).flatten(-3)
-        return masked
-    (m_re, m_im), (re, im) = masks.unbind(-2), parts.unbind(-2)
-    return torch.cat((m_re * re - m_im * im, m_re * im + m_im * re), -1).flatten(-2)
-
-
 def inverse_spectrum(bins: Tensor, window: int) -> Tensor:
     """Return the frames (..., window) of a spectrum (..., 2 K) laid out as by `spectrum`."""
     real, imaginary = bins.chunk(2, -1)

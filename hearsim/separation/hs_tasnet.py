@@ -14,7 +14,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from hearsim.separation.bands import band_features, band_matrices, band_owners, compressed
-from hearsim.separation.framing import mask_spectrum, spectrum
+from hearsim.separation.framing import spectrum
 from hearsim.separation.memory import MEMORIES, Memory, MemoryKind
 from hearsim.separation.net import Count, Masked, NetConfig, SeparatorNet
 
@@ -46,16 +46,22 @@ class HSTasNetConfig(NetConfig):
         return bands
 
 
+def _as_weights(x: Tensor) -> Tensor:
+    """Return a tensor in the precision of products: half as large under autocast."""
+    kind = x.device.type
+    return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
+
+
 class HSTasNet(SeparatorNet):
     """HS-TasNet of any size; see the module's picture."""
 
     pool: Tensor
-    spread: Tensor
 
     def __init__(self, config: HSTasNetConfig) -> None:
         super().__init__(config)
         self.config: HSTasNetConfig = config
         units, layers, new_memory = config.units, config.layers, MEMORIES[config.memory]
+        self.complex_masks = config.features == "complex"
         self.has_spectrum, self.has_waveform = config.branch != "waveform", config.branch != "spectrum"
         inputs, masks = self._spectrum_sizes(config)
         if self.has_spectrum:
@@ -95,22 +101,26 @@ class HSTasNet(SeparatorNet):
             return values * (config.channels + (config.channels == 2)), config.channels * values
         return bins, bins
 
-    def _features(self, bins: Tensor) -> Tensor:
-        """Return what the spectrogram branch sees (b, T, f) of spectra (b, T, c, 2 K)."""
-        if self.config.features == "complex":
-            return compressed(bins).flatten(-2)
-        if self.config.bands:
-            return band_features(bins, self.pool, self.channels == 2)
-        magnitudes: Tensor = bins.unflatten(-1, (2, -1)).square().sum(-2).sqrt()  # (b, T, c, K)
-        return magnitudes.mean(-2)
+    def _spectrogram(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the spectra (T, c, 2 K) and the features (T, f) of one example's frames."""
+        bins = spectrum(frames, self.analysis)
+        if self.complex_masks:
+            features = compressed(bins).flatten(-2)
+        elif self.config.bands:
+            features = band_features(bins, self.pool, self.channels == 2)
+        else:
+            features = bins.unflatten(-1, (2, -1)).square().sum(-2).sqrt().mean(-2)
+        return _as_weights(bins), _as_weights(features)
 
-    def _spectral_masks(self, x: Tensor) -> Tensor:
-        """Return masks (b, T, stems, c or 1, 1 or 2, K) of what the branch remembers (b, T, units)."""
-        masks = self.spectrum_mask(self.spectrum_norm(x))
-        parts = 2 if self.config.features == "complex" else 1
-        masks = masks if parts == 2 else torch.sigmoid(masks)
-        masks = masks.view(*x.shape[:2], len(self.stems), -1, parts, self.config.bands or self.window // 2 + 1)
-        return masks @ self.spread if self.config.bands else masks
+    def _masks(self, x: Tensor) -> Tensor:
+        """Return masks as in `Masked` of what the branch remembers (b, T, units)."""
+        masks: Tensor = self.spectrum_mask(self.spectrum_norm(x))
+        values = self.config.bands or self.window // 2 + 1
+        if self.complex_masks:
+            masks = masks.unflatten(-1, (len(self.stems), self.channels, 2, values))
+        else:
+            masks = torch.sigmoid(masks).unflatten(-1, (len(self.stems), -1, values))
+        return masks
 
     def _remember(self, inputs: list[Tensor], states: tuple[Tensor, ...]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         """Return what each branch's mask layer sees (b, T, units), and the states of the memories."""
@@ -133,25 +143,24 @@ class HSTasNet(SeparatorNet):
             after.append(state)
         return parts, tuple(after)
 
-    def masked(self, frames: Tensor, memories: tuple[Tensor, ...], scale: Tensor | None = None) -> Masked:  # noqa: D102
+    def masked(self, frames: Tensor, memories: tuple[Tensor, ...]) -> Masked:  # noqa: D102
         inputs: list[Tensor] = []
+        masks = bins = weights = None
         if self.has_spectrum:
-            bins = spectrum(frames, self.analysis)
-            inputs.append(self.spectrum_in(self._features(bins)))
+            found = [self._spectrogram(example) for example in frames]  # one by one: each stays in the cache
+            bins, features = (torch.stack(each) for each in zip(*found, strict=True))
+            inputs.append(self.spectrum_in(features))
         if self.has_waveform:
-            signal, gate = self.encoder(frames.flatten(-2)).chunk(2, -1)
+            signal, gate = self.encoder(_as_weights(frames).flatten(-2)).chunk(2, -1)
             bases = torch.relu(signal) * torch.sigmoid(gate)
             inputs.append(self.basis_in(bases))
         parts, after = self._remember(inputs, memories)
-        spectra = weights = None
         if self.has_spectrum:
-            bins = bins if scale is None else bins * scale[:, None, None, None]
-            spectra = mask_spectrum(self._spectral_masks(parts[0]), bins)
+            masks = self._masks(parts[0])
         if self.has_waveform:
-            bases = bases if scale is None else bases * scale[:, None, None]
-            masks = torch.relu(self.basis_mask(self.basis_norm(parts[-1]))).unflatten(-1, (len(self.stems), -1))
-            weights = masks * bases.unsqueeze(-2)
-        return Masked(spectra, weights, after)
+            weights = torch.relu(self.basis_mask(self.basis_norm(parts[-1]))).unflatten(-1, (len(self.stems), -1))
+            weights = weights * bases.unsqueeze(-2)
+        return Masked(masks, bins, weights, after)
 
     def memories(self) -> list[Memory]:  # noqa: D102
         early = [self.spectrum_memory] if self.has_spectrum else []

@@ -79,7 +79,7 @@ class _LstmFrames(Memory):
             enter, forget, candidate, leave = (b_in + b_rec).detach().chunk(4)
             self.biases.append(_fixed(torch.cat((enter, forget, leave, candidate))))
 
-    def recur(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+    def recur(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         x, states = x[:, 0], []
         for weight, bias, before in zip(self.weights, self.biases, state.unbind(), strict=True):
             hidden, cell = before.unbind()
@@ -90,7 +90,7 @@ class _LstmFrames(Memory):
             states.append(torch.stack((x, cell)))
         return x.unsqueeze(1), torch.stack(states)
 
-    def frames(self) -> Memory:  # noqa: D102
+    def frames(self) -> Memory:
         return self
 
 
@@ -123,7 +123,7 @@ class _GruFrames(Memory):
             self.weights += [_fixed(w_in.detach().T), _fixed(w_rec.detach().T)]
             self.biases += [_fixed(b_in.detach()), _fixed(b_rec.detach())]
 
-    def recur(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+    def recur(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         x, states = x[:, 0], []
         for layer in range(self.layers):
             (w_in, w_rec), (b_in, b_rec) = self.weights[2 * layer :][:2], self.biases[2 * layer :][:2]
@@ -135,7 +135,7 @@ class _GruFrames(Memory):
             states.append(x.unsqueeze(0))
         return x.unsqueeze(1), torch.stack(states)
 
-    def frames(self) -> Memory:  # noqa: D102
+    def frames(self) -> Memory:
         return self
 
 
@@ -164,10 +164,8 @@ class FrameLinear(nn.Module):
 def lay_out(module: nn.Module) -> None:
     """Put the twins for single frames in the place of all memories and linear layers inside a module."""
     for name, child in module.named_children():
-        if isinstance(child, Memory):
-            child = child.frames()
-            setattr(module, name, child)
-        if isinstance(child, nn.Linear) and child.out_features >= child.in_features:
-            setattr(module, name, FrameLinear(child))
-        else:
-            lay_out(child)
+        twin = child.frames() if isinstance(child, Memory) else child
+        if isinstance(child, nn.Linear) and child.out_features >= child.in_features:  # else nn.Linear's way is faster
+            twin = FrameLinear(child)
+        setattr(module, name, twin)
+        lay_out(twin)

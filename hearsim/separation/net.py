@@ -1,8 +1,8 @@
 """What every separation network is: trained on whole signals, streamed hop by hop, equal in both.
 
 A network masks what its encoders make of a frame (`masked`): a spectrum, learned bases, or both. All else stands
-here once: framing, synthesis, overlap-add, state. Both kinds of output are summed as *windowed spectra*, so a loss
-can be taken before the inverse transform (memory traffic is what training on a CPU is made of).
+here once: framing, synthesis, overlap-add, state. The masks are not applied there, so that training can do it example
+by example, in the cache (memory traffic is what training on a CPU is made of).
 
 The law, for every network, with random weights: stream(x)[n] == forward(x)[n - latency].
 """
@@ -64,10 +64,11 @@ class NetState(NamedTuple):
 
 
 class Masked(NamedTuple):
-    """What a network makes of frames; None for a branch that it does not have."""
+    """What a network makes of frames; None for what belongs to a branch that it does not have."""
 
-    spectra: Tensor | None  # (batch, T, stems, channels * 2 K)
-    bases: Tensor | None  # (batch, T, stems, n): weights of the decoder's filters
+    masks: Tensor | None  # (batch, T, stems, channels or 1, K or bands); complex: (..., 2, K or bands)
+    bins: Tensor | None  # (batch, T, channels, 2 K): the spectra they mask, as from `spectrum`
+    weights: Tensor | None  # (batch, T, stems, n): of the decoder's filters, masked
     memories: tuple[Tensor, ...]  # their states after the last frame
 
 
@@ -76,6 +77,9 @@ class SeparatorNet(nn.Module, abc.ABC):
 
     analysis: Tensor
     synthesis: Tensor
+    spread: Tensor | None
+    complex_masks = False
+    """Whether masks have a real and an imaginary part."""
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
@@ -86,6 +90,7 @@ class SeparatorNet(nn.Module, abc.ABC):
         analysis, synthesis = windows(config.window, config.tail)
         self.register_buffer("analysis", analysis, persistent=False)
         self.register_buffer("synthesis", synthesis, persistent=False)
+        self.register_buffer("spread", None, persistent=False)  # (bands, K) where masks are of bands
 
     @property
     def latency(self) -> int:
@@ -93,11 +98,8 @@ class SeparatorNet(nn.Module, abc.ABC):
         return self.tail - self.hop
 
     @abc.abstractmethod
-    def masked(self, frames: Tensor, memories: tuple[Tensor, ...], scale: Tensor | None = None) -> Masked:
-        """Mask (batch, T, channels, window) frames; `memories` are the states before the first of them.
-
-        `scale` (batch,) scales the output of each example, which a loss may want without a pass over the result.
-        """
+    def masked(self, frames: Tensor, memories: tuple[Tensor, ...]) -> Masked:
+        """Find the masks of (batch, T, channels, window) frames; `memories` are the states before the first."""
 
     @abc.abstractmethod
     def memories(self) -> list[Memory]:
@@ -107,25 +109,58 @@ class SeparatorNet(nn.Module, abc.ABC):
         """Return the states of the memories before the first frame."""
         return tuple(memory.silent(batch, self.synthesis.device) for memory in self.memories())
 
-    def spectra(
-        self, frames: Tensor, memories: tuple[Tensor, ...], scale: Tensor | None = None
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return the stems' windowed spectra (batch, T, stems, channels, 2 K) and the states after them."""
-        spectral, weights, after = self.masked(frames, memories, scale)
-        if self.decoder is not None and weights is not None:
-            filters = self.decoder.weight.T.unflatten(-1, (self.channels, self.window))  # (n, channels, window)
-            filters = spectrum(filters, self.analysis).flatten(-2)
-            flat = weights.flatten(0, -2)
-            rows = flat @ filters if spectral is None else torch.addmm(spectral.flatten(0, -2), flat, filters)
-            spectral = rows.view(*weights.shape[:-1], -1)
-        assert spectral is not None
-        return spectral.unflatten(-1, (self.channels, -1)), after
+    def spectrum_filters(self) -> Tensor | None:
+        """Return the windowed spectra of the decoder's filters, (n, channels * 2 K)."""
+        if self.decoder is None:
+            return None
+        waves: Tensor = self.decoder.weight.T.unflatten(-1, (self.channels, self.window))  # (n, channels, window)
+        return spectrum(waves, self.analysis).flatten(-2)
+
+    def tail_filters(self) -> Tensor | None:
+        """Return the last `tail` samples of the decoder's filters, windowed twice, (n, channels * tail)."""
+        if self.decoder is None:
+            return None
+        waves: Tensor = self.decoder.weight.T.unflatten(-1, (self.channels, self.window))[..., -self.tail :]
+        return (waves * (self.analysis[-self.tail :] * self.synthesis)).flatten(-2)
+
+    def spectra(self, found: Masked, filters: Tensor | None) -> Tensor:
+        """Return the stems' windowed spectra (..., T, stems, channels, 2 K); `filters` as by `spectrum_filters`."""
+        return self.add_waves(self._spectral(found), found.weights, filters)
+
+    def tails(self, found: Masked, filters: Tensor | None) -> Tensor:
+        """Return the stems' windowed frames (..., T, stems, channels, tail); `filters` as by `tail_filters`."""
+        bins = self._spectral(found)
+        if bins is not None:
+            bins = inverse_spectrum(bins.float(), self.window)[..., -self.tail :] * self.synthesis
+        return self.add_waves(bins, found.weights, filters)
+
+    def add_waves(self, spectral: Tensor | None, weights: Tensor | None, filters: Tensor | None) -> Tensor:
+        """Add the waveform branch, if there is one: weights (..., n) times filters (n, channels * length)."""
+        if weights is None or filters is None:
+            assert spectral is not None, "a network has at least one branch"
+            return spectral
+        waves: Tensor = (weights @ filters.to(weights.dtype)).unflatten(-1, (self.channels, -1))
+        return waves if spectral is None else spectral + waves
+
+    def _spectral(self, found: Masked) -> Tensor | None:
+        """Apply the masks to the spectra: (..., T, stems, channels, 2 K)."""
+        if found.masks is None or found.bins is None:
+            return None
+        masks = found.masks if self.spread is None else found.masks @ self.spread.to(found.masks.dtype)
+        parts = found.bins.to(masks.dtype).unflatten(-1, (2, -1)).unsqueeze(-4)  # (..., 1, channels, 2, K)
+        products: Tensor
+        if self.complex_masks:
+            (m_re, m_im), (re, im) = masks.unbind(-2), parts.unbind(-2)
+            products = torch.cat((m_re * re - m_im * im, m_re * im + m_im * re), -1)
+        else:
+            products = (masks.unsqueeze(-2) * parts).flatten(-2)
+        return products
 
     def forward(self, mix: Tensor) -> Tensor:
         """Separate (batch, channels, frames) into (batch, stems, channels, frames), time-aligned."""
         frames = frame(mix, self.window, self.hop, self.tail).transpose(1, 2)
-        found, _ = self.spectra(frames, self.silent_memories(mix.shape[0]))
-        tails = inverse_spectrum(found, self.window)[..., -self.tail :] * self.synthesis  # (b, T, stems, c, tail)
+        found = self.masked(frames, self.silent_memories(mix.shape[0]))
+        tails = self.tails(found, self.tail_filters())  # (b, T, stems, c, tail)
         return overlap_add(tails.permute(0, 2, 3, 1, 4), self.hop, mix.shape[-1])
 
     def initial_state(self, batch: int = 1) -> NetState:
@@ -149,23 +184,11 @@ class SeparatorNet(nn.Module, abc.ABC):
     def step(self, hop: Tensor, state: NetState) -> tuple[Tensor, NetState]:
         """Separate the next (batch, channels, hop) into (batch, stems, channels, hop), `latency` samples late."""
         frames = torch.cat((state.history, hop), -1)  # (b, channels, window)
-        spectral, weights, memories = self.masked(frames.unsqueeze(1), state.memories)
-        tails: list[Tensor] = []
-        if spectral is not None:
-            bins = spectral.squeeze(1).unflatten(-1, (self.channels, -1))
-            tails.append(inverse_spectrum(bins, self.window)[..., -self.tail :] * self.synthesis)
-        if weights is not None:
-            tails.append(nn.functional.linear(weights.squeeze(1), self.tail_filters()).unflatten(-1, (self.channels, -1)))
-        output = sum(tails[1:], tails[0])
+        found = self.masked(frames.unsqueeze(1), state.memories)
+        output = self.tails(found, self.tail_filters()).squeeze(1)  # filters are a constant in a trace
         output[..., : self.tail - self.hop] += state.overlap
         ready, overlap = output[..., : self.hop], output[..., self.hop :]
-        return ready, NetState(frames[..., self.hop :], overlap, memories)
-
-    def tail_filters(self) -> Tensor:
-        """Return what the decoder's filters add to the output of a step, (n, channels * tail): a constant of a trace."""
-        assert self.decoder is not None
-        filters = self.decoder.weight.unflatten(0, (self.channels, self.window))[:, -self.tail :]
-        return (filters * (self.analysis[-self.tail :] * self.synthesis)[:, None]).flatten(0, 1)
+        return ready, NetState(frames[..., self.hop :], overlap, found.memories)
 
     @torch.no_grad()
     def stream(self, mix: Tensor) -> Tensor:

@@ -34,13 +34,12 @@ class TasNet(SeparatorNet):
         self.mask = nn.Linear(config.units, len(config.stems) * config.bases)
         self.decoder = nn.Linear(config.bases, samples, bias=False)
 
-    def masked(self, frames: Tensor, memories: tuple[Tensor, ...], scale: Tensor | None = None) -> Masked:  # noqa: D102
+    def masked(self, frames: Tensor, memories: tuple[Tensor, ...]) -> Masked:  # noqa: D102
         signal, gate = self.encoder(frames.flatten(-2)).chunk(2, -1)
         bases = torch.relu(signal) * torch.sigmoid(gate)  # (b, T, n)
         x, after = self.memory(self.encoder_norm(bases), memories[0])
         masks = torch.softmax(self.mask(self.mask_norm(x)).unflatten(-1, (len(self.stems), -1)), -2)
-        bases = bases if scale is None else bases * scale[:, None, None]
-        return Masked(None, masks * bases.unsqueeze(-2), (after,))
+        return Masked(None, None, masks * bases.unsqueeze(-2), (after,))
 
     def memories(self) -> list[Memory]:  # noqa: D102
         return [self.memory]

@@ -12,7 +12,7 @@ statistics are learned in training and fixed in use, so streaming can keep the l
 import torch
 from torch import Tensor, nn
 
-from hearsim.separation.framing import mask_spectrum, spectrum
+from hearsim.separation.framing import spectrum
 from hearsim.separation.memory import LstmMemory, Memory
 from hearsim.separation.net import Count, Masked, NetConfig, SeparatorNet
 
@@ -66,7 +66,7 @@ class XUmx(SeparatorNet):
         super().__init__(config)
         self.parts = nn.ModuleList(_OpenUnmix(config) for _ in config.stems)
 
-    def masked(self, frames: Tensor, memories: tuple[Tensor, ...], scale: Tensor | None = None) -> Masked:  # noqa: D102
+    def masked(self, frames: Tensor, memories: tuple[Tensor, ...]) -> Masked:  # noqa: D102
         bins = spectrum(frames, self.analysis)  # (b, T, c, 2 K)
         magnitudes = bins.unflatten(-1, (2, -1)).square().sum(-2).sqrt()
         parts = self._parts()
@@ -75,8 +75,7 @@ class XUmx(SeparatorNet):
         remembered = torch.stack([output for output, _ in found]).mean(0)
         both = torch.cat((crossed, remembered), -1)
         masks = torch.stack([part.mask(both, self.channels) for part in parts], 2)  # (b, T, stems, c, K)
-        bins = bins if scale is None else bins * scale[:, None, None, None]
-        return Masked(mask_spectrum(masks.unsqueeze(-2), bins), None, tuple(state for _, state in found))
+        return Masked(masks, bins, None, tuple(state for _, state in found))
 
     def memories(self) -> list[Memory]:  # noqa: D102
         return [part.memory for part in self._parts()]
