@@ -1,7 +1,6 @@
 """The training loop, top to bottom: `hearsim train SPEC`.
 
-L1 between the windowed spectra of stems and estimates, per example in units of the mixture's standard deviation;
-before the inverse transform, because memory traffic is what training on a CPU is made of (`facts/separation.md`).
+The losses are in `losses.py`, per example in units of the mixture's standard deviation.
 The state of the memories is carried over the pieces of an example (truncated back-propagation), so the network
 learns to stream. A run folder holds log.csv, checkpoint.pt (to resume exactly; not for shipping) and
 averaged.safetensors.
@@ -14,19 +13,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hearsim.errors import HearsimError
 from hearsim.paths import write_atomically
-from hearsim.separation.framing import inverse_spectrum, spectrum
 from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
-from hearsim.separation.net import SeparatorNet
+from hearsim.separation.pack import save_weights
 from hearsim.training.data import Mixer, Stretches, read_tracks
+from hearsim.training.losses import loss_of
 from hearsim.training.spec import OptimizerSpec, TrainSpec
 
 
@@ -36,46 +34,6 @@ def learning_rate(step: int, spec: OptimizerSpec) -> float:
         return spec.learning_rate * (step + 1) / spec.warm_up
     done = (step - spec.warm_up) / max(1, spec.steps - spec.warm_up)
     return spec.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
-
-
-class MeanAbsolute(torch.autograd.Function):
-    """The mean of |estimate - target|, with fewer passes over these large arrays than `l1_loss` makes."""
-
-    @staticmethod
-    def forward(ctx: Any, estimate: Tensor, target: Tensor) -> Tensor:
-        """Return the mean; the target gets no gradient."""
-        difference = estimate - target
-        ctx.save_for_backward(difference)
-        mean: Tensor = torch.linalg.vector_norm(difference, 1) / difference.numel()
-        return mean
-
-    @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
-        """Return the sign of the difference, scaled; it takes the place of the saved difference."""
-        (difference,) = ctx.saved_tensors
-        return difference.sign_().mul_(upstream[0] / difference.numel()), None
-
-
-def loss_of(
-    net: SeparatorNet, stems: Tensor, memories: tuple[Tensor, ...], precision: torch.dtype
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Return the loss of stems (batch, stems, channels, context + frames) and the states after them.
-
-    `context` is window - hop samples that came before. Between windowed spectra where the synthesis window is as
-    long as the analysis window, between windowed frames where it is shorter.
-    """
-    mix = stems.sum(1)
-    scale = 1 / (mix.std((1, 2)) + 1e-3)  # (batch,): to units of the mixture's standard deviation
-    with torch.no_grad():
-        cut = (stems * scale[:, None, None, None]).unfold(-1, net.window, net.hop).permute(0, 3, 1, 2, 4)
-        whole = net.tail == net.window
-        target = spectrum(cut, net.analysis) if whole else cut[..., -net.tail :] * net.analysis[-net.tail :]
-    with torch.autocast("cpu", precision, enabled=precision != torch.float32):
-        found, after = net.spectra(mix.unfold(-1, net.window, net.hop).transpose(1, 2), memories, scale)
-    if not whole:
-        found = inverse_spectrum(found.float(), net.window)[..., -net.tail :] * net.synthesis
-        target = target * net.synthesis
-    return MeanAbsolute.apply(found, target), after  # type: ignore[no-untyped-call]
 
 
 Batch = tuple[Tensor, Tensor]
@@ -143,7 +101,7 @@ def train(  # noqa: PLR0915  one loop, read from top to bottom
         with write_atomically(checkpoint) as part:
             torch.save({**state, "memories": list(memories), "step": step, "hours": hours}, part)
         with write_atomically(averaged) as part:
-            save_file(average.module.state_dict(), part)
+            save_weights(average.module, part)  # type: ignore[arg-type]
 
     losses: list[float] = []
     started = saved_at = time.monotonic()
