@@ -128,14 +128,38 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="A model's name or folder.")],
     data: Annotated[Path, typer.Argument(help="A folder of tracks with four stems each.")],
     tracks: Annotated[list[str] | None, typer.Option(help="Patterns of track names; all without it.")] = None,
-    table: Annotated[Path | None, typer.Option(help="Write every score to this CSV.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for scores and plot, out/evaluate-MODEL without it. An interrupted run goes on."),
+    ] = None,
 ) -> None:
     """Score a model on whole tracks, beside the mixture and the ideal ratio mask."""
+    from rich.progress import Progress
+
+    from hearsim.cli.tables import evaluation as table
+    from hearsim.report.evaluation import Scores, describe_track, write_plot, write_scores, write_summary
     from hearsim.training.evaluate import evaluate as run_evaluation
 
-    cache = Path("~/.cache/hearsim/stems").expanduser()
-    for line in run_evaluation(model, data, cache, tuple(tracks or ["*"]), table):
-        typer.echo(line)
+    out = out or Path("out") / f"evaluate-{Path(model).name}"
+    cache = Path("~/.cache/hearsim").expanduser()
+    found: Scores = {}
+    with Progress(transient=True) as bar:
+        task = bar.add_task("reading", total=1.0)
+
+        def progress(name: str, share: float) -> None:
+            bar.update(task, description=name if share < 1 else f"{name}: scoring", completed=share)
+
+        for name, rows in run_evaluation(model, data, cache, tuple(tracks or ["*"]), out, progress):
+            if rows:
+                found[name] = rows
+                write_scores(out / "scores.csv", found)
+            bar.console.print(describe_track(name, rows), highlight=False)
+    write_summary(out / "summary.csv", found)
+    write_plot(out / "scores.svg", found)
+    _print(table(found))
+    typer.echo(
+        f"every score: {out / 'scores.csv'}; ISR, SIR and SAR: {out / 'summary.csv'}; plot: {out / 'scores.svg'}"
+    )
 
 
 @app.command()

@@ -1,12 +1,14 @@
 """Tables for the terminal."""
 
+from itertools import groupby
 from typing import Any
 
 from rich.table import Table
 
 from hearsim.dsp.bands import AUDIOMETRIC_HZ
 from hearsim.hearing_aid import compensation
-from hearsim.listener import Profile
+from hearsim.listener import STEMS, Profile
+from hearsim.report.evaluation import BESIDE, Scores, shown, summarise
 
 
 def ledger(latency: dict[str, Any]) -> Table:
@@ -57,4 +59,22 @@ def fitting(profile: Profile) -> Table:
         gains = stage.insertion_gain_db(float(level))
         for index, ear in enumerate(("left", "right")):
             table.add_row(ear, f"{level} dB SPL", *(f"{gain:.1f}" for gain in gains[index]))
+    return table
+
+
+def evaluation(scores: Scores) -> Table:
+    """Return the summary of an evaluation: a block per definition of SDR, from the mixture to the ceiling."""
+    table = Table("definition", "system", title=f"Separation in dB, {len(scores)} tracks", title_justify="left")
+    for stem in STEMS:
+        tracks = len({name for name, rows in scores.items() for row in rows if row.stem == stem})
+        table.add_column(f"{stem} ({tracks})", justify="right")
+    table.add_column("overall", justify="right")
+    for definition, rows in groupby(summarise(scores), lambda row: row.definition):
+        if definition in BESIDE:
+            continue
+        name = f"{definition.name}, {definition.over_tracks} over tracks"
+        for row in rows:
+            table.add_row(name, row.system, *map(shown, row.stems.values()), shown(row.overall))
+            name = ""
+        table.add_section()
     return table

@@ -7,8 +7,9 @@ an infinite ratio.
 
 In a frame with true image s, estimate e, and projections p (on delayed s alone) and q (on all delayed stems):
 SDR = |s|^2 / |e - s|^2, for the parts of the error add up to e - s: the filters drop out of the SDR, exactly.
-ISR = |s|^2 / |p - s|^2, SIR = |p|^2 / |q - p|^2, SAR = |q|^2 / |e - q|^2. museval filters each pair of channels and sums squares in
-time; here energies are summed in the spectrum (Parseval), and correlations and the factorisation are made once a track.
+ISR = |s|^2 / |p - s|^2, SIR = |p|^2 / |q - p|^2, SAR = |q|^2 / |e - q|^2.
+museval filters each pair of channels and sums squares in time; here energies are summed in the spectrum (Parseval),
+and correlations and the factorisation are made once a track.
 
 `python -m tests.reference.bench_bsseval TRACK...` times both on the same tracks.
 """

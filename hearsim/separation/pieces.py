@@ -42,6 +42,8 @@ def separate(
             tails = torch.cat((tails[..., -(late // hop) :, :], waves.permute(0, 2, 3, 1, 4)), -2)
             stems = overlap_add(tails, hop, stop - start)[0, ..., max(0, late - start) : frames - (start - late)]
         if not torch.isfinite(stems).all():
-            raise HearsimError(f"the network gives NaN or Inf between {start / net.rate:.1f} and {stop / net.rate:.1f} s")
+            raise HearsimError(
+                f"the network gives NaN or Inf between {start / net.rate:.1f} and {stop / net.rate:.1f} s"
+            )
         if stems.shape[-1]:
             yield stems.numpy()
