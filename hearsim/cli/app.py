@@ -136,7 +136,7 @@ def evaluate(
     """Score a model on whole tracks, beside the mixture and the ideal ratio mask."""
     from rich.progress import Progress
 
-    from hearsim.cli.tables import evaluation as table
+    from hearsim.cli.tables import evaluation as tables_of
     from hearsim.report.evaluation import Scores, describe_track, write_plot, write_scores, write_summary
     from hearsim.training.evaluate import evaluate as run_evaluation
 
@@ -153,13 +153,11 @@ def evaluate(
             if rows:
                 found[name] = rows
                 write_scores(out / "scores.csv", found)
-            bar.console.print(describe_track(name, rows), highlight=False)
+            bar.console.print(describe_track(name, rows), highlight=False, soft_wrap=True)
     write_summary(out / "summary.csv", found)
     write_plot(out / "scores.svg", found)
-    _print(table(found))
-    typer.echo(
-        f"every score: {out / 'scores.csv'}; ISR, SIR and SAR: {out / 'summary.csv'}; plot: {out / 'scores.svg'}"
-    )
+    _print(*tables_of(found))
+    typer.echo(f"in {out}: scores.csv (every track), summary.csv (these tables, and ISR, SIR and SAR), scores.svg")
 
 
 @app.command()

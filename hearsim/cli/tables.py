@@ -62,19 +62,18 @@ def fitting(profile: Profile) -> Table:
     return table
 
 
-def evaluation(scores: Scores) -> Table:
-    """Return the summary of an evaluation: a block per definition of SDR, from the mixture to the ceiling."""
-    table = Table("definition", "system", title=f"Separation in dB, {len(scores)} tracks", title_justify="left")
-    for stem in STEMS:
-        tracks = len({name for name, rows in scores.items() for row in rows if row.stem == stem})
-        table.add_column(f"{stem} ({tracks})", justify="right")
-    table.add_column("overall", justify="right")
+def evaluation(scores: Scores) -> list[Table]:
+    """Return the summary of an evaluation: a table per definition of SDR, from the mixture's row to the ceiling's."""
+    counts = {stem: len({name for name, rows in scores.items() for r in rows if r.stem == stem}) for stem in STEMS}
+    tables = []
     for definition, rows in groupby(summarise(scores), lambda row: row.definition):
         if definition in BESIDE:
             continue
-        name = f"{definition.name}, {definition.over_tracks} over tracks"
+        title = f"{definition.name}, dB, {definition.over_tracks} over tracks"
+        table = Table("\ntracks", title=title, title_justify="left")
+        for header in (*(f"{stem}\n{counts[stem]}" for stem in STEMS), "overall"):
+            table.add_column(header, justify="right")
         for row in rows:
-            table.add_row(name, row.system, *map(shown, row.stems.values()), shown(row.overall))
-            name = ""
-        table.add_section()
-    return table
+            table.add_row(row.system, *map(shown, row.stems.values()), shown(row.overall))
+        tables.append(table)
+    return tables

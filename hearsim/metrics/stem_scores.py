@@ -1,11 +1,12 @@
 """All definitions of how well the stems of a track are separated, side by side, each by its own name."""
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from hearsim.errors import HearsimError
 from hearsim.metrics.bsseval import BssEval, Signals
 from hearsim.metrics.separation import SdrMeter
+
+_ROUNDING_DB = 120.0  # float32 samples have 24 bits
 
 
 class Score(BaseModel):
@@ -47,10 +48,10 @@ class StemJudge:
             Score(
                 system=system,
                 stem=stem,
-                bsseval_v4_sdr_db=_finite(ratios.sdr_db[index]),
-                bsseval_v4_isr_db=_finite(ratios.isr_db[index]),
-                bsseval_v4_sir_db=_finite(ratios.sir_db[index]),
-                bsseval_v4_sar_db=_finite(ratios.sar_db[index]),
+                bsseval_v4_sdr_db=_known(ratios.sdr_db[index]),
+                bsseval_v4_isr_db=_known(ratios.isr_db[index]),
+                bsseval_v4_sir_db=_known(ratios.sir_db[index]),
+                bsseval_v4_sar_db=_known(ratios.sar_db[index]),
                 si_sdr_db=meter.si_sdr_db(),
                 csdr_db=meter.csdr_db(),
                 energy_sdr_db=_energy_sdr(meter),
@@ -66,5 +67,6 @@ def _energy_sdr(meter: SdrMeter) -> float | None:
         return None
 
 
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+def _known(value: float) -> float | None:
+    """Return a ratio, or None: none was found, or it is but the rounding of samples (the SAR of the mixture, say)."""
+    return float(value) if abs(value) < _ROUNDING_DB else None

@@ -50,7 +50,7 @@ class Row(NamedTuple):
 
 
 def summarise(scores: Scores) -> list[Row]:
-    """Return for each definition the rows of the mixture, the model and the ceiling; a stem counts where it is there."""
+    """Return for each definition the rows of mixture, model and ceiling; a stem counts on the tracks that have it."""
     return [_row(definition, system, scores) for definition in DEFINITIONS for system in _systems(scores)]
 
 

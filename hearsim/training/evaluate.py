@@ -57,9 +57,10 @@ def evaluate(
 ) -> Iterator[tuple[str, list[Score]]]:
     """Score a model on the tracks under `root` whose names fit `patterns`; yield each with its scores when finished.
 
-    A track of one stem has nothing to separate and gets none. Tracks that `out` holds already are not scored again. `cache` keeps decoded stems and the scores that no model
-    changes. `progress` hears a track's name and how much of it is separated, 0 .. 1. Raises `HearsimError` where `out`
-    holds results of another model, of another version, or of a track that has changed since.
+    A track of one stem has nothing to separate and gets none. Tracks that `out` holds already are not scored again.
+    `cache` keeps decoded stems and the scores that no model changes. `progress` hears a track's name and how much of it
+    is separated, 0 .. 1. Raises `HearsimError` where `out` holds results of another model, of another version, or of a
+    track that has changed since.
     """
     net, info = load_model(model)
     if not set(STEMS) <= set(net.stems) or net.channels != 2:
