@@ -161,6 +161,29 @@ def evaluate(
 
 
 @app.command()
+def score(
+    reference: Annotated[Path, typer.Argument(help="What it should sound like: a music or speech file.")],
+    processed: Annotated[Path, typer.Argument(help="What has become of it: as long, at the same rate, aligned.")],
+    profile: Annotated[
+        str | None, typer.Option(help="Levels in dB SPL too: REFERENCE at its microphone, PROCESSED at its headphones.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Score a file against another: STOI, SDR, loudness, levels."""
+    import json
+
+    from hearsim.cli.tables import score as tables_of
+    from hearsim.profile import load_profile
+    from hearsim.report.score import score as score_files
+
+    found = score_files(reference, processed, load_profile(profile) if profile else None)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        _print(*tables_of(found))
+
+
+@app.command()
 def bench(profile: ProfileName = DEFAULT_PROFILE, seconds: float = 10.0) -> None:
     """Time the separator, the aid and the whole chain on one thread."""
     from hearsim.report.bench import bench as run_bench

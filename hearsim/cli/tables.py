@@ -77,3 +77,25 @@ def evaluation(scores: Scores) -> list[Table]:
             table.add_row(row.system, *map(shown, row.stems.values()), shown(row.overall))
         tables.append(table)
     return tables
+
+
+def score(found: dict[str, Any]) -> list[Table]:
+    """Return the metrics and the levels of `hearsim score`, and why some are missing."""
+    scores = Table("metric", title="Of the processed file", title_justify="left")
+    scores.add_column("value", justify="right")
+    for name, value in found["metrics"].items():
+        if value is not None:
+            scores.add_row(name, f"{value:.3f}" if isinstance(value, float) else str(value))
+    for name, why in found["unavailable"].items():
+        scores.add_row(f"{name}: not computed", why)
+    levels = Table("level", title="Levels", title_justify="left")
+    for file in found["levels"]:
+        levels.add_column(file, justify="right")
+    before, after = found["levels"].values()
+    for name, value in before.items():
+        if isinstance(value, dict):
+            for ear in value:
+                levels.add_row(f"{name} {ear}", shown(value[ear]), shown(after[name][ear]))
+        else:
+            levels.add_row(name, shown(value), shown(after[name]))
+    return [scores, levels]
