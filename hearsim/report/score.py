@@ -20,7 +20,7 @@ from hearsim.metrics.intelligibility import MonoAt10k, stoi
 from hearsim.metrics.levels import BandLevels
 from hearsim.metrics.loudness import LoudnessMeter
 from hearsim.metrics.separation import SdrMeter
-from hearsim.units import FloatArray, gain_to_db, ms_to_samples, samples_to_ms
+from hearsim.units import FloatArray, db_to_gain, gain_to_db, ms_to_samples, samples_to_ms
 
 Table = dict[str, Any]
 EARS = ("left", "right")
@@ -153,23 +153,22 @@ class _Shift:
         both = np.concatenate((reference, processed))
         self._sums.add(both, both)
 
-    def lag(self, reference: Source, processed: Source) -> int:
+    def lag(self, reference: Source, processed: Source) -> int | None:
         """Return by how many samples the processed file comes later, at the lag of the greatest SI-SDR.
 
-        Raises `HearsimError` where the two are one sound, shifted.
+        None where the two have no sound in common. Raises `HearsimError` where they are one sound, shifted.
         """
         found = self._sums.result()
         late, early = found[0, 2] + found[1, 3], found[2, 0] + found[3, 1]
         energy = (found[0, 0, 0] + found[1, 1, 0]) * (found[2, 2, 0] + found[3, 3, 0])
         explained = np.square(np.concatenate((early[:0:-1], late))) / max(energy, 1e-30)  # at lags from -longest up
         ratio = explained / np.maximum(1 - explained, 1e-10)  # the SI-SDR at each lag
-        here = len(early) - 1
-        lag = int(np.argmax(ratio)) - here
-        if (
-            explained[here + lag] >= _SAME_SOUND
-            and ratio[here + lag] >= ratio[here] * 10 ** (_GAIN_DB / 10)
-            and abs(lag) >= ms_to_samples(_LEAST_SHIFT_MS, processed.rate)
-        ):
+        best, here = int(np.argmax(ratio)), len(early) - 1
+        if explained[best] < _SAME_SOUND:
+            return None
+        lag = best - here
+        gained = ratio[best] >= ratio[here] * db_to_gain(_GAIN_DB) ** 2
+        if gained and abs(lag) >= ms_to_samples(_LEAST_SHIFT_MS, processed.rate):
             second, first = (processed, reference) if lag > 0 else (reference, processed)
             raise HearsimError(
                 f"{second.path} comes {abs(lag)} samples ({samples_to_ms(abs(lag), first.rate):.2f} ms) later than "
