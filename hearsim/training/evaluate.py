@@ -66,7 +66,9 @@ def evaluate(
     if not set(STEMS) <= set(net.stems) or net.channels != 2:
         raise HearsimError(f"{info.name} is not a stereo network for {', '.join(STEMS)}: it can't be scored on them")
     evaluation = _held(out, info)
-    for track in _chosen(read_tracks(root, cache / "stems", net.rate), patterns, root):
+    tracks = _chosen(read_tracks(root, cache / "stems", net.rate), patterns, root)
+    _save(evaluation, out)  # which tells before the work whether the folder can be written
+    for track in tracks:
         if len(track.stems) < 2:
             yield track.name, []
             continue
@@ -77,8 +79,7 @@ def evaluate(
             except HearsimError as error:
                 raise HearsimError(f"{track.name}: {error}") from error
             evaluation.tracks[track.name] = TrackScores(sha256=checksum, scores=found)
-            with write_atomically(out / FILE) as part:
-                part.write_text(evaluation.model_dump_json(indent=1), encoding="utf-8")
+            _save(evaluation, out)
         elif evaluation.tracks[track.name].sha256 != checksum:
             raise HearsimError(f"{track.name} has changed since it was scored in {out}: choose another --out")
         yield track.name, evaluation.tracks[track.name].scores
@@ -90,24 +91,27 @@ def _chosen(tracks: list[Track], patterns: tuple[str, ...], root: Path) -> list[
             raise HearsimError(f"{root} holds no track that fits {pattern!r}: it has {tracks[0].name} and so on")
     chosen = [track for track in tracks if any(fnmatch(track.name, pattern) for pattern in patterns)]
     if all(len(track.stems) < 2 for track in chosen):
-        raise HearsimError(
-            f"no track of {root} that fits {', '.join(patterns)} has two stems: there is nothing to separate"
-        )
+        raise HearsimError(f"{root}: no track that fits {', '.join(patterns)} has two stems, so none can be separated")
     return chosen
 
 
+def _save(evaluation: Evaluation, out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with write_atomically(out / FILE) as part:
+            part.write_text(evaluation.model_dump_json(indent=1), encoding="utf-8")
+    except OSError as error:
+        raise HearsimError(f"{out} can't be written ({error.strerror}): choose another --out") from error
+
+
 def _held(out: Path, info: ModelInfo) -> Evaluation:
-    """Return what an earlier run has left in `out`, or an evaluation without tracks; make the folder."""
+    """Return what an earlier run has left in `out`, or an evaluation without tracks."""
     if out.exists() and not out.is_dir():
         raise HearsimError(f"{out} is a file: choose another --out")
     path = out / FILE
     if not path.exists():
         if (out / "scores.csv").exists():
             raise HearsimError(f"{out} holds scores.csv but no {FILE}: choose another --out")
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise HearsimError(f"{out} can't be made ({error.strerror}): choose another --out") from error
         return Evaluation(
             hearsim=__version__, scoring=SCORING, model=info.name, sha256=info.sha256, network=info.network, tracks={}
         )

@@ -93,11 +93,12 @@ def _spilled(pieces: Iterator[FloatArray], shape: tuple[int, int, int], cache: P
     """
     stems, channels, frames = shape
     cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=cache, prefix="estimates-") as file:
+    with tempfile.NamedTemporaryFile(dir=cache, prefix="estimates-", buffering=0) as file:
         try:
             for piece in pieces:
-                file.write(np.ascontiguousarray(piece.transpose(2, 0, 1), np.float32).data)
-            file.flush()
+                left = memoryview(np.ascontiguousarray(piece.transpose(2, 0, 1), np.float32)).cast("B")
+                while left:
+                    left = left[file.write(left) :]
         except OSError as error:
             raise HearsimError(f"{cache} can't hold a track's estimates ({error.strerror}): make room") from error
         mapped = np.memmap(file.name, np.float32, "r", shape=(frames, stems, channels))
