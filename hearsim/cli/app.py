@@ -147,14 +147,59 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="A model's name or folder.")],
     data: Annotated[Path, typer.Argument(help="A folder of tracks with four stems each.")],
     tracks: Annotated[list[str] | None, typer.Option(help="Patterns of track names; all without it.")] = None,
-    table: Annotated[Path | None, typer.Option(help="Write every score to this CSV.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for scores and plot, out/evaluate-MODEL without it. An interrupted run goes on."),
+    ] = None,
 ) -> None:
     """Score a model on whole tracks, beside the mixture and the ideal ratio mask."""
+    from rich.progress import Progress
+
+    from hearsim.cli.tables import evaluation as tables_of
+    from hearsim.report.evaluation import Scores, describe_track, write_plot, write_scores, write_summary
     from hearsim.training.evaluate import evaluate as run_evaluation
 
-    cache = Path("~/.cache/hearsim/stems").expanduser()
-    for line in run_evaluation(model, data, cache, tuple(tracks or ["*"]), table):
-        typer.echo(line)
+    out = out or Path("out") / f"evaluate-{Path(model).name}"
+    cache = Path("~/.cache/hearsim").expanduser()
+    found: Scores = {}
+    with Progress(transient=True) as bar:
+        task = bar.add_task("reading", total=1.0)
+
+        def progress(name: str, share: float) -> None:
+            bar.update(task, description=name if share < 1 else f"{name}: scoring", completed=share)
+
+        for name, rows in run_evaluation(model, data, cache, tuple(tracks or ["*"]), out, progress):
+            if rows:
+                found[name] = rows
+                write_scores(out / "scores.csv", found)
+            bar.console.print(describe_track(name, rows), highlight=False, soft_wrap=True)
+    write_summary(out / "summary.csv", found)
+    write_plot(out / "scores.svg", found)
+    _print(*tables_of(found))
+    typer.echo(f"in {out}: scores.csv (every track), summary.csv (these tables, and ISR, SIR and SAR), scores.svg")
+
+
+@app.command()
+def score(
+    reference: Annotated[Path, typer.Argument(help="What it should sound like: a music or speech file.")],
+    processed: Annotated[Path, typer.Argument(help="What has become of it: as long, at the same rate, aligned.")],
+    profile: Annotated[
+        str | None, typer.Option(help="Levels in dB SPL too: REFERENCE at its microphone, PROCESSED at its headphones.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Score a file against another: STOI, SDR, loudness, levels."""
+    import json
+
+    from hearsim.cli.tables import score as tables_of
+    from hearsim.profile import load_profile
+    from hearsim.report.score import score as score_files
+
+    found = score_files(reference, processed, load_profile(profile) if profile else None)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        _print(*tables_of(found))
 
 
 @app.command()
