@@ -96,7 +96,7 @@ def _spilled(pieces: Iterator[FloatArray], shape: tuple[int, int, int], cache: P
     with tempfile.NamedTemporaryFile(dir=cache, prefix="estimates-", buffering=0) as file:
         try:
             for piece in pieces:
-                left = memoryview(np.ascontiguousarray(piece.transpose(2, 0, 1), np.float32)).cast("B")
+                left = np.ascontiguousarray(piece.transpose(2, 0, 1), np.float32).data.cast("B")
                 while left:
                     left = left[file.write(left) :]
         except OSError as error:

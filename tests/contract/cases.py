@@ -136,7 +136,7 @@ GUARDS: dict[str | type[Processor], tuple[float, str]] = {
     VentLeak: (0, "all"),
     HearingLoss: (0, "all"),
     Separator: (0, "none"),  # the dry branch's are counted
-    "aid": (0, "all"),
+    "aid": (100, "all"),  # the stems go on in the silence, and are silenced with it
 }
 
 # Where only one probe can be right about the latency (`hearsim.latency.Heard`): a low-pass, a filter without phase.

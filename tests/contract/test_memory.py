@@ -83,12 +83,11 @@ def test_no_denormal_numbers_after_sound(name: str) -> None:
 def test_the_arrays_of_stages_are_found() -> None:
     """The law above is worth as much as the walk through the attributes."""
     for name, wanted in (
-        ("aid", (".stages[2]._sides", ".stages[3]._state", "._step._state[1]", "._weights")),
+        ("aid", (".stages[2]._sides", ".stages[3]._state", "._state[1]", ".matches[0]._line")),
         ("hearing loss", (".stage._overlap",)),
         ("vent leak", ("._state",)),
     ):
         stage, _, _ = make(name)
         found = [where for where, _ in arrays(stage, set(), name)]
         for end in wanted:
-            assert any(where.endswith(end) for where in found) or end == "._weights", (end, found)
-        assert len(found) < 200
+            assert any(where.endswith(end) for where in found), (end, found)

@@ -22,7 +22,7 @@ def sounds(fmt: Format) -> tuple[np.ndarray, np.ndarray]:
     good = noise(fmt, FRAMES)
     good[..., PLACES] = 0.0
     bad = good.copy()
-    bad.reshape(-1, fmt.channels, FRAMES)[-1, -1, PLACES] = NO_SOUND
+    bad.reshape(-1, fmt.channels, FRAMES)[0, -1, PLACES] = NO_SOUND
     return good, bad
 
 
@@ -54,7 +54,7 @@ def test_a_loud_but_possible_sound_is_none_of_it() -> None:
     loud = np.full(fmt.shape, 1e5, np.float32)  # 94 dB SPL is 1 Pa
     out = stage.process(loud)
     assert stage.non_finite == (0, 0)
-    np.testing.assert_allclose(out, 1e5, rtol=1e-3)
+    np.testing.assert_allclose(out, 1e5, rtol=1e-2)
 
 
 def test_a_network_that_breaks_starts_anew_behind_reblock_and_remix() -> None:
@@ -66,8 +66,7 @@ def test_a_network_that_breaks_starts_anew_behind_reblock_and_remix() -> None:
     sound = noise(fmt, 64 * 60)
     run(path, sound[:, : 64 * 20], 64)
     separator = next(stage for stage in walk(path) if isinstance(stage, Separator))
-    for tensor in separator._step._state:
-        tensor.fill_(float("nan"))
+    separator._step._state = tuple(tensor.clone().fill_(float("nan")) for tensor in separator._step._state)
     np.testing.assert_array_equal(path.process(sound[:, 64 * 20 : 64 * 21]), 0.0)
     assert separator.non_finite_blocks == 1
     np.testing.assert_array_equal(run(path, sound[:, 64 * 21 :], 64), run(fresh, sound[:, 64 * 21 :], 64))
