@@ -16,7 +16,7 @@ from hearsim.audio_files import Source, open_source
 from hearsim.dsp.projection import Correlations
 from hearsim.errors import HearsimError
 from hearsim.listener import Profile
-from hearsim.metrics.intelligibility import MonoAt10k, stoi
+from hearsim.metrics.intelligibility import StoiMeter
 from hearsim.metrics.levels import BandLevels
 from hearsim.metrics.loudness import LoudnessMeter
 from hearsim.metrics.separation import SdrMeter
@@ -41,16 +41,18 @@ def score(reference: str | Path, processed: str | Path, profile: Profile | None 
     sources = [open_source(path, None) for path in (reference, processed)]
     _check_shapes(*sources)
     rate = sources[0].rate
-    sdr, shift = SdrMeter(rate), _Shift(rate)
+    sdr, shift, speech = SdrMeter(rate), _Shift(rate), StoiMeter(rate, ("processed",))
     ends = (profile.rig.microphone, profile.rig.headphones) if profile else (None, None)
     meters = [_Meter(rate, calibration) for calibration in ends]
     for pair in zip(*map(_blocks, sources), strict=True):
         sdr.add(*pair)
         shift.add(*pair)
+        speech.add_reference(pair[0])
+        speech.add("processed", pair[1])
         for meter, block in zip(meters, pair, strict=True):
             meter.add(block)
     lag = shift.lag(*sources)
-    speech, heard = (meter.mono.finish() for meter in meters)
+    speech.finish()
     lost: dict[str, str] = {}
 
     def known(name: str, compute: Callable[[], float]) -> float | None:
@@ -67,8 +69,8 @@ def score(reference: str | Path, processed: str | Path, profile: Profile | None 
         "profile": profile.name if profile else None,
         "metrics": {
             "lag_samples": lag,  # of the processed file, where the SI-SDR is greatest: the phase of its filters
-            "stoi": known("stoi", lambda: stoi(speech, heard)),
-            "estoi": known("estoi", lambda: stoi(speech, heard, extended=True)),
+            "stoi": known("stoi", lambda: speech.value("processed", "stoi")),
+            "estoi": known("estoi", lambda: speech.value("processed", "estoi")),
             "si_sdr_db": known("si_sdr_db", sdr.si_sdr_db),
             "csdr_db": known("csdr_db", sdr.csdr_db),
             "energy_sdr_db": known("energy_sdr_db", sdr.sdr_db),
@@ -116,13 +118,12 @@ class _Meter:
 
     def __init__(self, rate: int, calibration: Calibration | None) -> None:
         self._calibration = calibration
-        self.loudness, self.mono = LoudnessMeter(rate), MonoAt10k(rate)
+        self.loudness = LoudnessMeter(rate)
         self._bands = BandLevels(rate, 2) if calibration else None
         self._energy, self._frames = np.zeros(2), 0
 
     def add(self, block: FloatArray) -> None:
         self.loudness.add(block)
-        self.mono.add(block)
         self._energy += np.square(block, dtype=np.float64).sum(axis=1)
         self._frames += block.shape[1]
         if self._bands is not None and self._calibration is not None:
