@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from hearsim.errors import HearsimError
-from hearsim.separation.framing import inverse_spectrum, overlap_add
+from hearsim.separation.framing import overlap_add
 from hearsim.separation.net import SeparatorNet
 from hearsim.units import FloatArray
 
@@ -37,8 +37,9 @@ def separate(
             mix[:, : frames - start] = read(start, min(stop, frames))
         line = torch.cat((line[:, hop - window :], torch.from_numpy(mix)), -1)
         with torch.inference_mode():
-            found, memories = net.spectra(line.unfold(-1, window, hop).transpose(0, 1)[None], memories)
-            waves = inverse_spectrum(found, window)[..., -net.tail :] * net.synthesis  # (1, T, stems, channels, tail)
+            found = net.masked(line.unfold(-1, window, hop).transpose(0, 1)[None], memories)
+            memories = found.memories
+            waves = net.tails(found, net.tail_filters())  # (1, T, stems, channels, tail)
             tails = torch.cat((tails[..., -(late // hop) :, :], waves.permute(0, 2, 3, 1, 4)), -2)
             stems = overlap_add(tails, hop, stop - start)[0, ..., max(0, late - start) : frames - (start - late)]
         if not torch.isfinite(stems).all():
