@@ -103,16 +103,17 @@ def measure(chain: Processor, fmt: Format) -> int:
     """
     chain.prepare(fmt)
     with _probing(chain):
-        found = {", ".join(stage.name for stage in way): _heard(way, fmt, chain.latency) for way in routes(chain)}
-    delays = set().union(*(heard.both for heard in found.values()))
-    if len(delays) != 1:
-        ways = "; ".join(f"{heard} by {way}" for way, heard in found.items())
-        raise HearsimError(f"{chain.name} has no single delay, so a stage is not as late as it declares: {ways}")
-    return delays.pop()
+        ways = [(way, _heard(way, fmt, chain.latency)) for way in routes(chain)]
+    delays = {found.agreed for _, found in ways}
+    delay = delays.pop()
+    if delays or delay is None:
+        told = "; ".join(f"{found} by way of {', '.join(stage.name for stage in way)}" for way, found in ways)
+        raise HearsimError(f"{chain.name} has no single delay, so a stage is not as late as it declares: {told}")
+    return delay
 
 
 class Heard(NamedTuple):
-    """The live delays in samples that the channels show to either probe; none for a channel that stays silent.
+    """The live delays in samples that the channels show to either probe; none if one of them stays silent.
 
     An impulse is right for filters that answer at once and then ring (minimum phase), but the first that it meets of a
     filter without phase is its pre-ringing; a chirp is right for those, but half a sample late for a low-pass.
@@ -122,9 +123,9 @@ class Heard(NamedTuple):
     chirp: set[int]
 
     @property
-    def both(self) -> set[int]:
-        """All delays found; one where the probes and the channels agree."""
-        return self.impulse | self.chirp
+    def agreed(self) -> int | None:
+        """The one delay that both probes show in all channels; None if there is none."""
+        return next(iter(self.chirp)) if self.impulse == self.chirp and len(self.chirp) == 1 else None
 
     def __str__(self) -> str:
         by = {"impulse": self.impulse, "chirp": self.chirp}
@@ -176,7 +177,7 @@ def _rows(stage: Processor, fmt: Format) -> list[Row]:
         return [row for inner, before in pairs for row in _rows(inner, before)]
     if isinstance(stage, Parallel):
         return _rows(stage.slowest, fmt)
-    agreed = _heard([stage], fmt, stage.latency).both == {fmt.block + stage.latency}
+    agreed = _heard([stage], fmt, stage.latency).agreed == fmt.block + stage.latency
     inside = _rows(stage.stage, stage.format) if isinstance(stage, Reblock) else []
     agreed = agreed and all(row.source == "measured" for row in inside)  # what is left is the stage's own
     own = stage.parts()[0]
@@ -190,8 +191,11 @@ def _heard(route: list[Processor], fmt: Format, late: int) -> Heard:
     impulse, chirp = np.zeros(frames), np.zeros(frames)
     impulse[start] = 0.01
     chirp[start : start + 4096] = 0.01 * _chirp(4096)
-    sharp = {_arrival(one) - start for one in _played(route, impulse, fmt) if one.any()}
-    return Heard(sharp, {_whitened_lag(chirp, one) for one in _played(route, chirp, fmt) if one.any()})
+    sharp, long = _played(route, impulse, fmt), _played(route, chirp, fmt)
+    return Heard(
+        {_arrival(one) - start for one in sharp} if sharp.any(axis=1).all() else set(),
+        {_whitened_lag(chirp, one) for one in long} if long.any(axis=1).all() else set(),
+    )
 
 
 def _played(route: list[Processor], probe: Curve, fmt: Format) -> Curve:

@@ -11,7 +11,8 @@ from hearsim.processor import Processor
 from hearsim.units import FloatArray, ms_to_samples, spl_to_pascal
 
 ROUNDINGS = 1 + 2.0**-22
-"""Room under the limit, 2e-6 dB, for the two roundings of ToFullScale (its factor, its product) of 2^-24 each."""
+"""Room under the limit, 2e-6 dB, for three roundings to float32 of up to 2^-24 each: of the limit itself, and of
+ToFullScale's factor and product."""
 
 
 class _Scale(Processor):
@@ -141,7 +142,5 @@ class MpoLimiter(Processor):
 
 
 def ceiling_pa(mpo_db_spl: float) -> float:
-    """Return the largest float32 pressure that lies under the peak of a sine at a level in dB SPL by `ROUNDINGS`."""
-    peak = math.sqrt(2) * spl_to_pascal(mpo_db_spl) / ROUNDINGS
-    nearest = np.float32(peak)  # to be compared as a float: numpy would round `peak` first
-    return float(nearest) if float(nearest) <= peak else float(np.nextafter(nearest, np.float32(0)))
+    """Return the float32 pressure that lies under the peak of a sine at a level in dB SPL by `ROUNDINGS`."""
+    return float(np.float32(math.sqrt(2) * spl_to_pascal(mpo_db_spl) / ROUNDINGS))

@@ -1,8 +1,9 @@
 """Prescribed insertion gains: NAL-R and NAL-RP.
 
 Byrne & Dillon 1986, Ear Hear 7:257; Byrne, Parkinson & Newall 1990, Ear Hear 11:40. NAL-R's constants are tabled at all
-nine audiometric frequencies, -3 dB at 750 Hz among them; NAL-RP's rows for profound losses have no 750 Hz (Byrne,
-Parkinson & Newall 1991, fig. 9; so in openMHA and the Auditory Modeling Toolbox), where they are interpolated.
+nine audiometric frequencies; that at 750 Hz, -3 dB, is as in other implementations of the table. NAL-RP's rows for
+profound losses have no 750 Hz (Byrne, Parkinson & Newall 1991, fig. 9, as in openMHA and the Auditory Modeling
+Toolbox): there they are interpolated.
 """
 
 from collections.abc import Callable

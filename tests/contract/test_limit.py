@@ -32,7 +32,7 @@ def test_the_ceiling_lies_under_the_peak_and_close(mpo: float) -> None:
 
 
 def test_the_ceiling_at_98_db() -> None:
-    """The nearest float32 lies above the peak here, and numpy would not say so: it rounds the peak first."""
+    """The nearest float32 lies above the peak here; numpy would not say so, for it compares in float32."""
     assert float(np.float32(peak_pa(98.0))) > peak_pa(98.0)
     assert ceiling_pa(98.0) <= peak_pa(98.0)
 
