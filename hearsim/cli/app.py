@@ -203,8 +203,21 @@ def score(
 
 
 @app.command()
-def bench(profile: ProfileName = DEFAULT_PROFILE, seconds: float = 10.0) -> None:
-    """Time the separator, the aid and the whole chain on one thread."""
+def bench(
+    profile: ProfileName = DEFAULT_PROFILE,
+    seconds: Annotated[float, typer.Option(help="Seconds of sound to time with.")] = 10.0,
+    systems: Annotated[bool, typer.Option(help="All separation networks instead, on one thread and on two.")] = False,
+    table: Annotated[Path | None, typer.Option(help="With --systems: write this CSV too.")] = None,
+) -> None:
+    """Time the separator, the aid and the whole chain on one thread; or compare all separation networks."""
+    if systems:
+        from hearsim.report.bench_systems import bench_systems, lines, write_table
+
+        found = bench_systems(seconds)
+        typer.echo("\n".join(lines(found)))
+        if table is not None:
+            write_table(table, found)
+        return
     from hearsim.report.bench import bench as run_bench
 
     for line in run_bench(profile, seconds):
