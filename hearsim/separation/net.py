@@ -119,25 +119,19 @@ class SeparatorNet(nn.Module, abc.ABC):
             torch.zeros(m.lstm.num_layers, 2, batch, m.lstm.hidden_size, device=device) for m in self.memories()
         )
 
-    def spectral(self, masks: Tensor, bins: Tensor) -> Tensor:
-        """Apply masks to (..., channels, 2 K) spectra: (..., stems, channels, 2 K)."""
-        parts = bins.unflatten(-1, (2, -1)).unsqueeze(-4)  # (..., 1, channels, 2, K)
-        return (self.widen(masks).unsqueeze(-2) * parts).flatten(-2)
-
     def spectrum_filters(self) -> Tensor | None:
         """Return the windowed spectra of the decoder's filters, (n, channels * 2 K)."""
         if self.decoder is None:
             return None
-        filters = self.decoder.weight.T.unflatten(-1, (self.channels, self.window))  # (n, channels, window)
-        filters = spectrum(filters, self.analysis).flatten(-2)
-        return filters
+        waves: Tensor = self.decoder.weight.T.unflatten(-1, (self.channels, self.window))  # (n, channels, window)
+        return spectrum(waves, self.analysis).flatten(-2)
 
     def tail_filters(self) -> Tensor | None:
         """Return the last `tail` samples of the decoder's filters, windowed twice, (n, channels * tail)."""
         if self.decoder is None:
             return None
-        filters = self.decoder.weight.T.unflatten(-1, (self.channels, self.window))[..., -self.tail :]
-        return (filters * (self.analysis[-self.tail :] * self.synthesis)).flatten(-2)
+        waves: Tensor = self.decoder.weight.T.unflatten(-1, (self.channels, self.window))[..., -self.tail :]
+        return (waves * (self.analysis[-self.tail :] * self.synthesis)).flatten(-2)
 
     def spectra(self, found: Masked, filters: Tensor | None) -> Tensor:
         """Return the stems' windowed spectra (..., T, stems, channels, 2 K); `filters` as by `spectrum_filters`."""
@@ -151,11 +145,11 @@ class SeparatorNet(nn.Module, abc.ABC):
         return self.add_waves(bins, found.weights, filters)
 
     def add_waves(self, spectral: Tensor | None, weights: Tensor | None, filters: Tensor | None) -> Tensor:
-        """Add what the waveform branch makes of weights (..., n) and filters (n, channels * length), if there is one."""
+        """Add the waveform branch, if there is one: weights (..., n) times filters (n, channels * length)."""
         if weights is None or filters is None:
             assert spectral is not None, "a network has at least one branch"
             return spectral
-        waves = (weights @ filters.to(weights.dtype)).unflatten(-1, (self.channels, -1))
+        waves: Tensor = (weights @ filters.to(weights.dtype)).unflatten(-1, (self.channels, -1))
         return waves if spectral is None else spectral + waves
 
     def _spectral(self, found: Masked) -> Tensor | None:
@@ -164,7 +158,8 @@ class SeparatorNet(nn.Module, abc.ABC):
             return None
         masks = found.masks if self.spread is None else found.masks @ self.spread.to(found.masks.dtype)
         parts = found.bins.to(masks.dtype).unflatten(-1, (2, -1)).unsqueeze(-4)  # (..., 1, channels, 2, K)
-        return (masks.unsqueeze(-2) * parts).flatten(-2)
+        products: Tensor = (masks.unsqueeze(-2) * parts).flatten(-2)
+        return products
 
     def forward(self, mix: Tensor) -> Tensor:
         """Separate (batch, channels, frames) into (batch, stems, channels, frames), time-aligned."""
