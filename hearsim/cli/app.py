@@ -98,13 +98,32 @@ def latency(
 
 
 @app.command()
-def models() -> None:
-    """List the shipped models."""
+def models(
+    pack: Annotated[
+        Path | None, typer.Option(help="A training run (or a file of its weights) to make a model of.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The model's folder, named as the model.")] = None,
+    summary: Annotated[str, typer.Option(help="What the list says of it, in a line.")] = "",
+    float16: Annotated[bool, typer.Option(help="Store half the bytes.")] = False,
+    system: Annotated[str, typer.Option(help="The system (see `bench --systems`), for weights that name none.")] = "",
+) -> None:
+    """List the shipped models; with --pack, make a model folder of a training run."""
+    from hearsim.errors import HearsimError
     from hearsim.separation.model import find_model, model_names, read_info
 
-    for name in model_names():
-        info = read_info(find_model(name))
-        typer.echo(f"{name}: {info.parameters / 1e6:.2f} M parameters. {info.summary}")
+    if pack is None:
+        for name in model_names():
+            info = read_info(find_model(name))
+            typer.echo(f"{name}: {info.parameters / 1e6:.2f} M parameters, {info.weights}. {info.summary}")
+        return
+    from hearsim.separation.pack import pack as make
+    from hearsim.separation.systems import system as config_of
+
+    if out is None:
+        raise HearsimError("--pack needs --out: the folder of the new model")
+    info = make(pack, out, summary, "float16" if float16 else "float32", config_of(system) if system else None)
+    megabytes = (out / "model.safetensors").stat().st_size / 1e6
+    typer.echo(f"{out}: {info.name}, {info.parameters / 1e6:.2f} M parameters, {megabytes:.1f} MB; write its card.md")
 
 
 @app.command()

@@ -35,13 +35,13 @@ class TorchStep:
 
     def __init__(self, net: Any) -> None:
         torch.set_num_threads(1)
-        self._net = net.eval()
+        self._net = net.streaming()
         self.reset()
         with torch.inference_mode():
             example = (torch.zeros(1, net.channels, net.hop), *self._state)
             with warnings.catch_warnings():  # one frame a step is what the trace is for; jit stays though deprecated
                 warnings.simplefilter("ignore")
-                self._step = torch.jit.freeze(torch.jit.trace(_Flat(net).eval(), example, check_trace=False))
+                self._step = torch.jit.freeze(torch.jit.trace(_Flat(self._net).eval(), example, check_trace=False))
             for _ in range(4):  # the profiling executor optimises during its first calls
                 self._step(*example)
 

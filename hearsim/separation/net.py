@@ -8,60 +8,51 @@ The law, for every network, with random weights: stream(x)[n] == forward(x)[n - 
 """
 
 import abc
-from dataclasses import dataclass
-from typing import NamedTuple
+import copy
+from typing import Annotated, NamedTuple, Self
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from torch import Tensor, nn
-from torch.nn import functional
 
 from hearsim.separation.framing import frame, inverse_spectrum, overlap_add, spectrum, windows
+from hearsim.separation.memory import Memory, lay_out
 
 STEMS = ("vocals", "drums", "bass", "other")
+Count = Annotated[int, Field(strict=True, ge=1)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class NetConfig:
-    """What all networks have: rate in Hz, window, hop and synthesis window in samples, channels, stems."""
+class NetConfig(BaseModel):
+    """What all networks have: rate in Hz, window, hop and synthesis window in samples, channels, stems.
 
-    rate: int = 44100
-    window: int = 1024
-    hop: int = 512
-    channels: int = 2
-    stems: tuple[str, ...] = STEMS
+    Raises pydantic's `ValidationError` for sizes that no network can have; `hearsim.separation.systems` words it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    rate: Count = 44100
+    window: Count = Field(default=1024, multiple_of=2)
+    hop: Count = 512
+    channels: Count = Field(default=2, le=2)
+    stems: tuple[str, ...] = Field(default=STEMS, min_length=1)
 
     @property
     def tail(self) -> int:
         """Length of the synthesis window: two hops. Shorter than `window` it makes the windows asymmetric."""
         return 2 * self.hop
 
+    @property
+    def live_ms(self) -> float:
+        """Live delay: one hop of input, and what streaming is late."""
+        return 1e3 * self.tail / self.rate
 
-class Memory(nn.Module):
-    """LSTM layers with an identity skip around them. Their state is (layers, 2, batch, units)."""
-
-    def __init__(self, units: int, layers: int) -> None:
-        super().__init__()
-        self.lstm = nn.LSTM(units, units, layers, batch_first=True)
-
-    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Run over (batch, T, units); return the output and the state after it."""
-        if x.shape[1] == 1 and not self.training:
-            return self._one(x, state)
-        output, (hidden, cell) = self.lstm(x, (state[:, 0].contiguous(), state[:, 1].contiguous()))
-        return x + output, torch.stack((hidden, cell), 1)
-
-    def _one(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Run one frame by two matrix products a layer: `nn.LSTM` repacks its weights at every call."""
-        hidden, states = x[:, 0], []
-        for layer in range(self.lstm.num_layers):
-            before, cell = state[layer, 0], state[layer, 1]
-            w_in, w_rec, b_in, b_rec = self.lstm.all_weights[layer]
-            gates = functional.linear(hidden, w_in, b_in) + functional.linear(before, w_rec, b_rec)
-            enter, forget, candidate, leave = gates.chunk(4, -1)
-            cell = torch.sigmoid(forget) * cell + torch.sigmoid(enter) * torch.tanh(candidate)
-            hidden = torch.sigmoid(leave) * torch.tanh(cell)
-            states.append(torch.stack((hidden, cell)))
-        return x + hidden.unsqueeze(1), torch.stack(states)
+    @field_validator("hop")
+    @classmethod
+    def _hop_divides_the_window(cls, hop: int, others: ValidationInfo) -> int:
+        window = others.data.get("window")
+        if window is not None and (window % hop or 2 * hop > window):
+            raise ValueError(f"it must divide the window of {window} into two, three or more hops")
+        return hop
 
 
 class NetState(NamedTuple):
@@ -69,13 +60,13 @@ class NetState(NamedTuple):
 
     history: Tensor  # (batch, channels, window - hop): the input before the newest hop
     overlap: Tensor  # (batch, stems, channels, tail - hop): output still to be completed
-    memories: tuple[Tensor, ...]  # (layers, 2, batch, units) each, in the order of `memories()`
+    memories: tuple[Tensor, ...]  # (layers, parts, batch, units) each, in the order of `memories()`
 
 
 class Masked(NamedTuple):
     """What a network makes of frames; None for what belongs to a branch that it does not have."""
 
-    masks: Tensor | None  # (batch, T, stems, channels or 1, K or bands): of the spectra, real
+    masks: Tensor | None  # (batch, T, stems, channels or 1, K or bands); complex: (..., 2, K or bands)
     bins: Tensor | None  # (batch, T, channels, 2 K): the spectra they mask, as from `spectrum`
     weights: Tensor | None  # (batch, T, stems, n): of the decoder's filters, masked
     memories: tuple[Tensor, ...]  # their states after the last frame
@@ -87,6 +78,8 @@ class SeparatorNet(nn.Module, abc.ABC):
     analysis: Tensor
     synthesis: Tensor
     spread: Tensor | None
+    complex_masks = False
+    """Whether masks have a real and an imaginary part."""
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
@@ -114,10 +107,7 @@ class SeparatorNet(nn.Module, abc.ABC):
 
     def silent_memories(self, batch: int = 1) -> tuple[Tensor, ...]:
         """Return the states of the memories before the first frame."""
-        device = self.synthesis.device
-        return tuple(
-            torch.zeros(m.lstm.num_layers, 2, batch, m.lstm.hidden_size, device=device) for m in self.memories()
-        )
+        return tuple(memory.silent(batch, self.synthesis.device) for memory in self.memories())
 
     def spectrum_filters(self) -> Tensor | None:
         """Return the windowed spectra of the decoder's filters, (n, channels * 2 K)."""
@@ -158,7 +148,12 @@ class SeparatorNet(nn.Module, abc.ABC):
             return None
         masks = found.masks if self.spread is None else found.masks @ self.spread.to(found.masks.dtype)
         parts = found.bins.to(masks.dtype).unflatten(-1, (2, -1)).unsqueeze(-4)  # (..., 1, channels, 2, K)
-        products: Tensor = (masks.unsqueeze(-2) * parts).flatten(-2)
+        products: Tensor
+        if self.complex_masks:
+            (m_re, m_im), (re, im) = masks.unbind(-2), parts.unbind(-2)
+            products = torch.cat((m_re * re - m_im * im, m_re * im + m_im * re), -1)
+        else:
+            products = (masks.unsqueeze(-2) * parts).flatten(-2)
         return products
 
     def forward(self, mix: Tensor) -> Tensor:
@@ -177,17 +172,20 @@ class SeparatorNet(nn.Module, abc.ABC):
             self.silent_memories(batch),
         )
 
+    def streaming(self) -> Self:
+        """Return a twin for `step`: the same network with its weights laid out for single frames."""
+        shared = {id(tensor): tensor for tensor in (*self.parameters(), *self.buffers())}
+        twin = copy.deepcopy(self, shared).eval()
+        decoder, twin.decoder = twin.decoder, None
+        lay_out(twin)
+        twin.decoder = decoder
+        return twin
+
     def step(self, hop: Tensor, state: NetState) -> tuple[Tensor, NetState]:
         """Separate the next (batch, channels, hop) into (batch, stems, channels, hop), `latency` samples late."""
         frames = torch.cat((state.history, hop), -1)  # (b, channels, window)
         found = self.masked(frames.unsqueeze(1), state.memories)
-        tails: list[Tensor] = []
-        if (bins := self._spectral(found)) is not None:
-            tails.append(inverse_spectrum(bins.squeeze(1), self.window)[..., -self.tail :])
-        if self.decoder is not None and found.weights is not None:
-            waves = self.decoder(found.weights.squeeze(1)).unflatten(-1, (self.channels, -1))
-            tails.append(waves[..., -self.tail :] * self.analysis[-self.tail :])
-        output = sum(tails[1:], tails[0]) * self.synthesis
+        output = self.tails(found, self.tail_filters()).squeeze(1)  # filters are a constant in a trace
         output[..., : self.tail - self.hop] += state.overlap
         ready, overlap = output[..., : self.hop], output[..., self.hop :]
         return ready, NetState(frames[..., self.hop :], overlap, found.memories)
@@ -195,9 +193,9 @@ class SeparatorNet(nn.Module, abc.ABC):
     @torch.no_grad()
     def stream(self, mix: Tensor) -> Tensor:
         """Separate (batch, channels, frames) hop by hop; late by `latency`, of the length of whole hops."""
-        state, outputs = self.initial_state(mix.shape[0]), []
+        net, state, outputs = self.streaming(), self.initial_state(mix.shape[0]), []
         for start in range(0, mix.shape[-1] - self.hop + 1, self.hop):
-            output, state = self.step(mix[..., start : start + self.hop], state)
+            output, state = net.step(mix[..., start : start + self.hop], state)
             outputs.append(output)
         return torch.cat(outputs, -1)
 

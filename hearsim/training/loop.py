@@ -16,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hearsim.errors import HearsimError
 from hearsim.paths import write_atomically
 from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
+from hearsim.separation.pack import save_weights
 from hearsim.training.data import Mixer, Stretches, read_tracks
 from hearsim.training.losses import loss_of
 from hearsim.training.spec import OptimizerSpec, TrainSpec
@@ -100,7 +101,7 @@ def train(  # noqa: PLR0915  one loop, read from top to bottom
         with write_atomically(checkpoint) as part:
             torch.save({**state, "memories": list(memories), "step": step, "hours": hours}, part)
         with write_atomically(averaged) as part:
-            save_file(average.module.state_dict(), part)
+            save_weights(average.module, part)  # type: ignore[arg-type]
 
     losses: list[float] = []
     started = saved_at = time.monotonic()

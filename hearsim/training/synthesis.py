@@ -93,7 +93,7 @@ class Synthesis:
 
     def spectra(self, found: Masked, filters: Tensor | None) -> Tensor:
         """Return the windowed spectra (T, stems, channels, 2 K)."""
-        if found.masks is None or found.bins is None:
+        if found.masks is None or found.bins is None or self._net.complex_masks:
             return self._net.spectra(found, filters)
         real, imaginary = found.bins.to(found.masks.dtype).unsqueeze(-3).chunk(2, -1)
         spectral = torch.cat(Apply.apply(found.masks, real, imaginary, self._spread), -1)  # type: ignore[no-untyped-call]
@@ -101,7 +101,7 @@ class Synthesis:
 
     def tails(self, found: Masked, filters: Tensor | None) -> Tensor:
         """Return the windowed frames (T, stems, channels, tail), ready to be overlap-added."""
-        if found.masks is None or found.bins is None or not self._halves:
+        if found.masks is None or found.bins is None or not self._halves or self._net.complex_masks:
             return self._net.tails(found, filters)
         turned = torch.complex(*found.bins.float().chunk(2, -1)) * self._turn
         parts = (part.to(found.masks.dtype).unsqueeze(-3) for part in (turned.real, turned.imag))

@@ -13,21 +13,32 @@ from hearsim.output import MpoLimiter, ToFullScale, ToPascal
 from hearsim.processor import Bypass, Chain, Delay, Parallel, Processor, Reblock
 from hearsim.profile import load_listener, load_profile
 from hearsim.remix import Remix
-from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
+from hearsim.separation.hs_tasnet import HSTasNetConfig
+from hearsim.separation.net import NetConfig, SeparatorNet
 from hearsim.separation.stage import Separator
+from hearsim.separation.systems import build
+from hearsim.separation.tasnet import TasNetConfig
+from hearsim.separation.x_umx import XUmxConfig
 from hearsim.vent import DirectSound, VentLeak
 
 RATE = 44100
 STEMS = ("vocals", "drums", "bass", "other")
 
 
-def tiny_net(seed: int = 0) -> HSTasNet:
+TINY = HSTasNetConfig(window=128, hop=64, units=16, layers=1, bases=12, fusion="shared", bands=24)
+
+
+def tiny_net(config: NetConfig = TINY, seed: int = 0) -> SeparatorNet:
     """A network with random weights, small and quick, in which every branch has a say."""
     torch.manual_seed(seed)
-    config = HSTasNetConfig(window=128, hop=64, units=16, layers=1, bases=12, fusion="shared", bands=24)
-    net = HSTasNet(config).eval()
-    torch.nn.init.normal_(net.decoder.weight, std=0.1)
+    net = build(config).eval()
+    if net.decoder is not None:
+        torch.nn.init.normal_(net.decoder.weight, std=0.1)
     return net
+
+
+def _separator(config: NetConfig = TINY) -> Processor:
+    return Reblock(Separator(tiny_net(config)), config.hop)
 
 
 def _limiter() -> MpoLimiter:
@@ -66,6 +77,9 @@ CASES: dict[str, Case] = {
     "direct sound": (DirectSound, lambda: DirectSound(1000.0), pa),
     "vent leak": (VentLeak, lambda: VentLeak(1000.0), pa),
     "hearing loss": (HearingLoss, lambda: Reblock(HearingLoss(load_listener("N3").ears), HOP), pa),
-    "separator": (Separator, lambda: Reblock(Separator(tiny_net()), 64), fs),
+    "separator": (Separator, _separator, fs),
+    "separator, short hops": (Separator, lambda: _separator(TINY.model_copy(update={"hop": 16})), fs),
+    "separator, x-umx": (Separator, lambda: _separator(XUmxConfig(window=128, hop=64, units=16)), fs),
+    "separator, tasnet": (Separator, lambda: _separator(TasNetConfig(window=128, hop=64, units=16, bases=24)), fs),
     "aid": (Chain, lambda: hearing_aid(load_profile("asymmetric-instrumental")), fs),
 }

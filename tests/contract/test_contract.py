@@ -86,7 +86,7 @@ def test_reset_is_fresh_and_deterministic(name: str) -> None:
 @each
 def test_declared_latency_is_measured(name: str) -> None:
     """The arrival of an impulse: the first sample within 20 dB of the largest."""
-    if name in ("remix", "vent leak", "direct sound", "separator", "hearing loss", "aid"):
+    if name.startswith("separator") or name in ("remix", "vent leak", "direct sound", "hearing loss", "aid"):
         pytest.skip("masks and slopes smear an impulse: measured by correlation, in test_latency.py")
     stage, fmt, _ = make(name)
     sound = np.zeros((*fmt.shape[:-1], 20 * fmt.block), np.float32)
@@ -105,7 +105,7 @@ def test_parts_sum_to_latency(name: str) -> None:
 @each
 def test_silence_stays_silent(name: str) -> None:
     stage, fmt, _ = make(name)
-    if name != "separator":  # a random network may hum by itself
+    if not name.startswith("separator"):  # a random network may hum by itself
         np.testing.assert_array_equal(run(stage, noise(fmt, 50 * fmt.block) * 0, fmt.block), 0.0)
     run(stage, noise(fmt, 50 * fmt.block), fmt.block)
     tail = run(stage, np.zeros((*fmt.shape[:-1], 400 * fmt.block), np.float32), fmt.block)[..., -fmt.block :]
@@ -129,7 +129,7 @@ def test_wrong_format_is_refused_by_name(name: str) -> None:
 def test_no_growth(name: str) -> None:
     stage, fmt, _ = make(name)
     sound = noise(fmt, fmt.block)
-    count = 300 if name in ("separator", "aid") else 10_000
+    count = 300 if name.startswith("separator") or name == "aid" else 10_000
     for _ in range(50):
         stage.process(sound)
     tracemalloc.start()
