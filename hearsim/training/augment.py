@@ -79,13 +79,14 @@ def stretch(samples: FloatArray, rate: int, semitones: float, tempo: float) -> F
     try:
         from python_stretch import Signalsmith
     except ImportError:
-        raise HearsimError("augmentation.stretch needs a package: pip install 'hearsim[augment]', or set it to 0") from None
+        raise HearsimError(
+            "augmentation.stretch needs a package: pip install 'hearsim[augment]', or set it to 0"
+        ) from None
     stretcher = Signalsmith.Stretch()
     stretcher.preset(len(samples), rate)
     stretcher.setTransposeSemitones(semitones)
     stretcher.timeFactor = tempo
-    stretched: FloatArray = stretcher.process(np.ascontiguousarray(samples))
-    return stretched
+    return np.asarray(stretcher.process(np.ascontiguousarray(samples)), np.float32)
 
 
 class Colour(NamedTuple):
@@ -103,8 +104,8 @@ def draw_colour(chosen: Augmentation, rng: np.random.Generator) -> Colour:
     flipped, muted, curved, wet = (
         rng.random() < chance for chance in (chosen.polarity, chosen.mute, chosen.equalize, chosen.reverberate)
     )
-    corners_hz = np.exp(rng.uniform(np.log([80, 400, 3000]), np.log([400, 3000, 10000])))
-    gains_db = rng.uniform(-chosen.equalize_db, chosen.equalize_db, 3)
+    corners_hz = np.exp(rng.uniform(np.log([80, 400, 3000]), np.log([400, 3000, 10000]))).astype(np.float32)
+    gains_db = rng.uniform(-chosen.equalize_db, chosen.equalize_db, 3).astype(np.float32)
     room = float(rng.uniform(0.1, 0.6)), float(rng.uniform(-20, -8)), int(rng.integers(2**31))
     return Colour(-gain if flipped else gain, muted, (corners_hz, gains_db) if curved else None, room if wet else None)
 
@@ -124,8 +125,7 @@ def equalize(samples: FloatArray, rate: int, corners_hz: FloatArray, gains_db: F
     frequencies = np.array([0, *corners_hz, rate / 2])
     curve_db = np.interp(frequencies, corners_hz, gains_db)
     taps = signal.firwin2(511, frequencies, 10 ** (curve_db / 20), fs=rate)
-    filtered: FloatArray = signal.oaconvolve(samples, taps[None].astype(np.float32), mode="same", axes=1)
-    return filtered
+    return signal.oaconvolve(samples, taps[None].astype(np.float32), mode="same", axes=1).astype(np.float32)
 
 
 def reverberate(samples: FloatArray, rate: int, seconds: float, level_db: float, seed: int) -> FloatArray:
@@ -134,8 +134,8 @@ def reverberate(samples: FloatArray, rate: int, seconds: float, level_db: float,
     tail = np.random.default_rng(seed).standard_normal((len(samples), frames), np.float32)
     tail *= np.exp(-6.9 * np.arange(frames, dtype=np.float32) / frames)
     tail *= db_to_gain(level_db) / np.sqrt(np.square(tail).sum(1, keepdims=True))
-    wet: FloatArray = samples + signal.oaconvolve(samples, tail.astype(np.float32), axes=1)[:, : samples.shape[1]]
-    return wet
+    wet = signal.oaconvolve(samples, tail.astype(np.float32), axes=1)[:, : samples.shape[1]]
+    return samples + wet.astype(np.float32)
 
 
 def low_pass(stems: FloatArray, rate: int, corner_hz: float) -> FloatArray:

@@ -96,7 +96,7 @@ def _key(part: Part, rate: int) -> str:
     return f"{part.path.resolve()} {stat.st_size} {stat.st_mtime_ns} {rate}{stream}"
 
 
-def _stem(parts: tuple[Part, ...], rate: int, cache: Path) -> Pcm | None | Skipped:
+def _stem(parts: tuple[Part, ...], rate: int, cache: Path) -> Pcm | Skipped | None:
     """Return a stem's samples from the cache, decoding it first where needed; None where it is silent."""
     missing = next((part.path for part in parts if not part.path.is_file()), None)
     if missing is not None:
@@ -121,7 +121,9 @@ def _stem(parts: tuple[Part, ...], rate: int, cache: Path) -> Pcm | None | Skipp
             with write_atomically(cached) as unfinished, unfinished.open("wb") as file:
                 np.save(file, np.clip(np.round(total * 32768), -32768, 32767).astype(np.int16))
         except OSError as error:
-            raise HearsimError(f"the cache {cache} can't be written ({error.strerror}): make room, or move it") from None
+            raise HearsimError(
+                f"the cache {cache} can't be written ({error.strerror}): make room, or move it"
+            ) from None
     mapped: Pcm = np.load(cached, mmap_mode="r")
     return mapped
 

@@ -43,7 +43,9 @@ class Mixer:
             self._pools = {s: _pool([t for t in tracks if s in t.stems], weights, f"has {s}") for s in STEMS}
         if augmentation.whole_songs > 0:
             songs = [t for t in tracks if len(t.stems) >= 3]
-            self._songs = _pool(songs, weights, "is a song of three stems or more (augmentation.whole_songs = 0 needs none)")
+            self._songs = _pool(
+                songs, weights, "is a song of three stems or more (augmentation.whole_songs = 0 needs none)"
+            )
 
     def _start(self, track: Track, stem: str | None, needed: int, rng: np.random.Generator) -> int:
         """Return where to begin; after a few tries, where the stem plays."""
@@ -59,7 +61,9 @@ class Mixer:
         """Return stems (stems, channels, frames); their sum is the mixture."""
         chosen = self.augmentation
         common, *own = rng.spawn(1 + len(STEMS))
-        whole, swapped, cut = (common.random() < chance for chance in (chosen.whole_songs, chosen.swap, chosen.low_pass))
+        whole, swapped, cut = (
+            common.random() < chance for chance in (chosen.whole_songs, chosen.swap, chosen.low_pass)
+        )
         level = np.float32(db_to_gain(common.uniform(*chosen.level_db)))
         corner_hz = common.uniform(6000, 16000)
         stems = np.zeros((len(STEMS), 2, self.frames), np.float32)

@@ -71,7 +71,7 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _stem_files(folder: Path) -> dict[str, tuple[Part, ...]]:
-    stems = {}
+    stems: dict[str, tuple[Part, ...]] = {}
     for stem in STEMS:
         files = sorted(path for path in folder.glob(f"{stem}.*") if path.suffix.lower() in SUFFIXES)
         if files:
@@ -80,7 +80,7 @@ def _stem_files(folder: Path) -> dict[str, tuple[Part, ...]]:
 
 
 def _stem_folders(root: Path) -> Found:
-    """A folder a track, named as the track; under train/ and test/ as "train/<track>"."""
+    """Find a folder a track, named as the track; under train/ and test/ as "train/<track>"."""
     for prefix, parent in (("", root), ("train/", root / "train"), ("test/", root / "test")):
         for folder in _folders(parent) if parent.is_dir() else []:
             if stems := _stem_files(folder):
