@@ -134,12 +134,13 @@ def train(
     ),
     resume: Annotated[bool, typer.Option(help="Go on where the run's checkpoint stands.")] = False,
     start_from: Annotated[Path | None, typer.Option(help="Averaged weights of an earlier run to start from.")] = None,
+    tensorboard: Annotated[bool, typer.Option(help="Also log for TensorBoard, into the run folder.")] = False,
 ) -> None:
-    """Train a separator."""
+    """Train a separator; under torchrun, by several processes."""
     from hearsim.training.loop import train as run_training
     from hearsim.training.spec import read_spec
 
-    typer.echo(f"averaged weights: {run_training(read_spec(spec), run, resume, start_from)}")
+    typer.echo(f"averaged weights: {run_training(read_spec(spec), run, resume, start_from, tensorboard)}")
 
 
 @app.command()
