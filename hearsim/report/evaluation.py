@@ -6,10 +6,12 @@ mixes two of them.
 
 import csv
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from hearsim.errors import HearsimError
 from hearsim.listener import STEMS
 from hearsim.metrics.stem_scores import Score
 from hearsim.paths import write_atomically
@@ -111,10 +113,19 @@ def _cells(values: Iterable[float | None]) -> list[str]:
 
 
 def _write(path: Path, header: list[str], rows: Iterable[list[str]]) -> None:
-    with write_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with _part_of(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(header)
         table.writerows(rows)
+
+
+@contextmanager
+def _part_of(path: Path) -> Iterator[Path]:
+    try:
+        with write_atomically(path) as part:
+            yield part
+    except OSError as error:
+        raise HearsimError(f"{path} can't be written ({error.strerror}): choose another --out") from error
 
 
 def write_plot(path: Path, scores: Scores) -> None:
@@ -123,8 +134,8 @@ def write_plot(path: Path, scores: Scores) -> None:
     with drawing(8.0, 4.5) as (figure, axis):
         for place, system in enumerate(systems):
             colour = _COLOURS[place]
-            for index, row in enumerate(STEMS):
-                values = values_of(definition, system, row, scores)
+            for index, stem in enumerate(STEMS):
+                values = values_of(definition, system, stem, scores)
                 if not values:
                     continue
                 x, middle = index + 0.27 * (place - 1), statistics.median(values)
@@ -138,7 +149,7 @@ def write_plot(path: Path, scores: Scores) -> None:
         axis.set_title("Dots: tracks (median over 1 s frames); bars: median over tracks", fontsize=10)
         axis.grid(axis="y", alpha=0.3)
         figure.legend(loc="outside lower center", ncols=len(systems), frameon=False)
-        with write_atomically(path) as part:
+        with _part_of(path) as part:
             figure.savefig(part, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
 
 
