@@ -19,7 +19,8 @@ from hearsim.metrics.separation import SdrMeter, ideal_ratio_mask
 from hearsim.metrics.stem_scores import Score
 from hearsim.report.evaluation import write_scores
 from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
-from hearsim.separation.model import load_model, save_model
+from hearsim.separation.model import load_model
+from hearsim.separation.pack import save_model
 from hearsim.training import evaluate as module
 from hearsim.training import scoring
 from hearsim.training.evaluate import evaluate
