@@ -9,6 +9,7 @@ from hearsim.audio import Calibration, Format
 from hearsim.compensation.wdrc import Compensation, WdrcSettings
 from hearsim.hearing_aid import hearing_aid
 from hearsim.hearing_loss import HOP, HearingLoss
+from hearsim.live.path import Desk, LivePath
 from hearsim.output import MpoLimiter, ToFullScale, ToPascal
 from hearsim.processor import Bypass, Chain, Delay, Parallel, Processor, Reblock
 from hearsim.profile import load_listener, load_profile
@@ -50,6 +51,13 @@ def stems(block: int) -> Format:
     return Format(RATE, 2, block, STEMS)
 
 
+def moved_path() -> LivePath:
+    """A live path one step down its bypass, so that the level match has a say."""
+    path = LivePath(load_profile("asymmetric-instrumental"))
+    path.desk = Desk({"vocals": 0.5}, "remix")
+    return path
+
+
 Case = tuple[type[Processor], Callable[[], Processor], Callable[[int], Format]]
 CASES: dict[str, Case] = {
     "delay": (Delay, lambda: Delay(37), fs),
@@ -67,5 +75,6 @@ CASES: dict[str, Case] = {
     "vent leak": (VentLeak, lambda: VentLeak(1000.0), pa),
     "hearing loss": (HearingLoss, lambda: Reblock(HearingLoss(load_listener("N3").ears), HOP), pa),
     "separator": (Separator, lambda: Reblock(Separator(tiny_net()), 64), fs),
+    "live path": (LivePath, moved_path, fs),
     "aid": (Chain, lambda: hearing_aid(load_profile("asymmetric-instrumental")), fs),
 }
