@@ -15,7 +15,7 @@ LAYERS = [
     {"latency", "runtime"},
     {"separation", "remix", "compensation", "hearing_loss", "output", "vent"},
     {"hearing_aid", "metrics", "demo_song"},
-    {"report", "training"},
+    {"report", "training", "live"},
     {"cli"},
 ]
 STAGES = LAYERS[4]
@@ -24,6 +24,7 @@ HEAVY = {
     "pystoi": {"metrics"},
     "matplotlib": {"report"},
     "numba": {"dsp"},
+    "sounddevice": {"live"},
 }
 
 
