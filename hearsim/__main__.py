@@ -1,0 +1,5 @@
+"""`python -m hearsim` (and `torchrun -m hearsim`) is the command `hearsim`."""
+
+from hearsim.cli import main
+
+main()
