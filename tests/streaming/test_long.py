@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from hearsim.audio import Format
-from hearsim.demo_song import STEMS, demo_song, mixture
+from hearsim.demo_song import demo_song, mixture
 from hearsim.metrics.separation import SdrMeter
-from hearsim.separation.model import model_names
+from hearsim.paths import model_names
+from hearsim.separation.net import STEMS
 from hearsim.separation.stage import Separator
 
 RATE = 44100
