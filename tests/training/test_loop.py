@@ -16,7 +16,13 @@ from typer.testing import CliRunner
 from hearsim.cli.app import app
 from hearsim.errors import HearsimError
 from hearsim.separation.pack import read_weights
+from hearsim.separation.systems import build
+from hearsim.training.augment import Augmentation
+from hearsim.training.data import read_tracks
+from hearsim.training.distributed import Group
 from hearsim.training.loop import train
+from hearsim.training.losses import loss_of
+from hearsim.training.mixer import Mixer, Stretches
 from hearsim.training.schedule import Progress, learning_rate
 from hearsim.training.spec import OptimizerSpec, TrainSpec, ValidationSpec, read_spec
 
@@ -75,7 +81,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return load_file(run / "averaged.safetensors")
 
 
-class Interrupted(Exception):
+class BreakOffError(Exception):
     pass
 
 
@@ -88,7 +94,7 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     def loss_of(*arguments: object) -> object:
         loss_of.calls += 1
         if loss_of.calls > step:
-            raise Interrupted
+            raise BreakOffError
         return original(*arguments)
 
     loss_of.calls = 0
@@ -103,7 +109,7 @@ def test_resuming_is_exact(spec_file: Path, tmp_path: Path, monkeypatch: pytest.
     often = spec.model_copy(update={"optimizer": spec.optimizer.model_copy(update={"save_minutes": 1e-9})})
     with monkeypatch.context() as patch:
         interrupt_at(patch, 17)
-        with pytest.raises(Interrupted):
+        with pytest.raises(BreakOffError):
             train(often, tmp_path / "parts")
     assert [row[0] for row in curve(tmp_path / "parts")] == ["10"]
     train(spec, tmp_path / "parts", resume=True)
@@ -162,72 +168,64 @@ def run_processes(count: int, *command: str) -> list[subprocess.CompletedProcess
     return done
 
 
-GRADIENT = """
+def gradients(spec: TrainSpec) -> dict[str, object]:
+    """Return loss, gradients and states of a first step, averaged over and gathered from all processes."""
+    group = Group("cpu")
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    net = build(spec.model.config("")).train()
+    lanes = group.lanes(4)
+    tracks = read_tracks(spec.data.root, spec.data.cache, net.rate, say=print)
+    mixer = Mixer(tracks, 960, Augmentation(), {}, net.rate)
+    stems, _ = Stretches(mixer, lanes, 4, 1, net.window - net.hop, 0).batch(0)
+    loss, memories = loss_of(net, torch.from_numpy(stems), net.silent_memories(len(lanes)), torch.float32)
+    loss.backward()
+    grads = [parameter.grad for parameter in net.parameters()]
+    group.average(grads)
+    return {"loss": group.mean(loss.item()), "tensors": [*grads, *group.gather(memories)]}
+
+
+BOTH = """
 import sys, torch
 from pathlib import Path
-from hearsim.separation.systems import build
-from hearsim.training.augment import Augmentation
-from hearsim.training.data import read_tracks
-from hearsim.training.distributed import Group
-from hearsim.training.losses import loss_of
-from hearsim.training.mixer import Mixer, Stretches
+sys.path.insert(0, sys.argv[1])
+from test_loop import gradients
+from hearsim.training.loop import train
 from hearsim.training.spec import read_spec
-spec = read_spec(Path(sys.argv[1]))
-group = Group("cpu")
-torch.manual_seed(0)
-torch.set_num_threads(1)
-net = build(spec.model.config("")).train()
-lanes = group.lanes(4)
-mixer = Mixer(read_tracks(spec.data.root, spec.data.cache, net.rate), 960, Augmentation(), {}, net.rate)
-stems, _ = Stretches(mixer, lanes, 4, 1, net.window - net.hop, 0).batch(0)
-loss, memories = loss_of(net, torch.from_numpy(stems), net.silent_memories(len(lanes)), torch.float32)
-loss.backward()
-group.average(p.grad for p in net.parameters())
-found = {"loss": group.mean(loss.item()), "memories": group.gather(memories)}
-if group.rank == 0:
-    torch.save({**found, "grads": [p.grad for p in net.parameters()]}, sys.argv[2])
-group.close()
+spec, run = read_spec(Path(sys.argv[2])), Path(sys.argv[3])
+found = gradients(spec)
+if torch.distributed.get_rank() == 0:
+    torch.save(found, str(run) + ".pt")
+train(spec, run)
 """
 
 
-def test_two_processes_give_the_gradient_of_one(spec_file: Path, tmp_path: Path) -> None:
-    (tmp_path / "gradient.py").write_text(GRADIENT)
-    found = []
-    for count in (1, 2):
-        out = tmp_path / f"{count}.pt"
-        done = run_processes(count, "-c", GRADIENT, str(spec_file), str(out))
-        assert [process.returncode for process in done] == [0] * count, done
-        found.append(torch.load(out, weights_only=True))
-    one, two = found
+def test_two_processes_give_the_gradient_of_one_and_train_as_one(spec_file: Path, tmp_path: Path) -> None:
+    spec = change(spec_file, "steps = 30", "steps = 10")
+    one = gradients(spec)
+    train(spec, tmp_path / "one")
+    done = run_processes(2, "-c", BOTH, str(Path(__file__).parent), str(spec_file), str(tmp_path / "two"))
+    assert [process.returncode for process in done] == [0, 0], done
+    two = torch.load(tmp_path / "two.pt", weights_only=True)
     assert one["loss"] == pytest.approx(two["loss"], rel=1e-6)
-    for single, shared in zip(one["grads"] + one["memories"], two["grads"] + two["memories"], strict=True):
+    for single, shared in zip(one["tensors"], two["tensors"], strict=True):
         assert single.abs().max() > 0
         torch.testing.assert_close(shared, single, rtol=0, atol=1e-6)
-
-
-def test_two_processes_train_as_one_and_resume(spec_file: Path, tmp_path: Path) -> None:
-    change(spec_file, "steps = 30", "steps = 10")
-    train(read_spec(spec_file), tmp_path / "one")
-    command = ("-m", "hearsim", "train", str(spec_file), "--run")
-    done = run_processes(2, *command, str(tmp_path / "two"))
-    assert [process.returncode for process in done] == [0, 0], done
-    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
-    for key, tensor in one.items():
-        torch.testing.assert_close(two[key], tensor, rtol=0, atol=1e-5)
-    memories = [
-        torch.load(tmp_path / run / "checkpoint.pt", weights_only=True)["state"]["memories"] for run in ("one", "two")
-    ]
-    for single, shared in zip(*memories, strict=True):
+    shared_weights = weights(tmp_path / "two")
+    for key, tensor in weights(tmp_path / "one").items():
+        torch.testing.assert_close(shared_weights[key], tensor, rtol=0, atol=1e-5)
+    states = [torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)["state"] for name in ("one", "two")]
+    for single, shared in zip(*(state["memories"] for state in states), strict=True):
         torch.testing.assert_close(shared, single, rtol=0, atol=1e-4)
-    done = run_processes(2, *command, str(tmp_path / "two"), "--resume")
-    assert [process.returncode for process in done] == [0, 0], done
+    train(spec, tmp_path / "two", resume=True)  # nothing left to do, but it fits one process too
 
 
-def test_a_batch_that_can_not_be_shared_is_a_sentence(spec_file: Path, tmp_path: Path) -> None:
-    change(spec_file, "batch = 2", "batch = 3")
-    done = run_processes(2, "-m", "hearsim", "train", str(spec_file), "--run", str(tmp_path / "run"))
-    assert [process.returncode for process in done] == [2, 2]
-    assert "optimizer.batch = 3 can't be shared by 2 processes" in done[0].stderr
+def test_a_batch_that_can_not_be_shared_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    assert Group("cpu").lanes(4) == range(2)
+    with pytest.raises(HearsimError, match=r"optimizer.batch = 3 can't be shared by 2 processes"):
+        Group("cpu").lanes(3)
 
 
 def test_a_cosine_ends_at_a_hundredth_and_a_plateau_is_cut() -> None:

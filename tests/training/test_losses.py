@@ -85,7 +85,7 @@ def test_a_step_downhill_lowers_every_loss(name: str, criterion: Criterion) -> N
     step = 1e-3 * abs(float(before)) / slope
     with torch.no_grad():
         for parameter in net.parameters():
-            parameter -= step * parameter.grad
+            parameter.sub_(step * parameter.grad)
     after, _ = loss_of(net, stems, net.silent_memories(3), torch.float32, criterion)
     assert float(before - after) == pytest.approx(1e-3 * abs(float(before)), rel=0.2)
 
