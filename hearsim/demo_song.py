@@ -9,9 +9,10 @@ import numpy as np
 from scipy import signal
 
 from hearsim.audio import Audio
+from hearsim.errors import HearsimError
 from hearsim.units import Curve, db_to_gain
 
-STEMS = ("vocals", "drums", "bass", "other")
+SHORTEST_S = 3
 _LEVELS_DB = {
     "vocals": -19.5,
     "drums": -22.0,
@@ -35,8 +36,10 @@ _SCALE = (0, 2, 4, 7, 9, 12, 14, 16)  # major pentatonic
 def demo_song(seconds: float = 20.0, rate: int = 44100, seed: int = 0) -> Audio:
     """Return the stems (vocals, drums, bass, other) of the song: Audio of shape (4, 2, frames).
 
-    Their sum, `mixture`, peaks at -1 dBFS.
+    Their sum, `mixture`, peaks at -1 dBFS. Raises `HearsimError` for less than 3 s, too short for a phrase.
     """
+    if seconds < SHORTEST_S:
+        raise HearsimError(f"the demo song has no phrase as short as {seconds:g} s: give {SHORTEST_S} s or more")
     song = _Song(seconds, rate, seed)
     stems = np.stack([_level(part, _LEVELS_DB[name]) for name, part in song.parts().items()])
     fade = np.minimum(1.0, (song.frames - np.arange(song.frames)) / (0.6 * rate))

@@ -89,6 +89,11 @@ class Ear:
             pressure = pressure + self._direct.process(sound)
         return self._loss.process(pressure)
 
+    def reset(self) -> None:
+        """Return to exactly the state right after `prepare`."""
+        for stage in (self._aided, self._direct, self._loss):
+            stage.reset()
+
 
 def unaided(profile: Profile) -> Chain:
     """Return what the listener hears without the aid, for normal-hearing ears: `unaided.wav`."""

@@ -43,8 +43,8 @@ class Remix(Processor):
         self._target = self._weights()
 
     def probe(self, on: bool) -> None:
-        """Set all gains to 0 dB at once while the latency is measured, and back."""
-        self._target = np.zeros(len(self._stems)) if on else self._weights()
+        """Let the sum of the stems pass while the latency is measured, or go back to the gains; both at once."""
+        self._target = np.ones(len(self._stems)) if on else self._weights()
         self._now, self._left = self._target.copy(), 0
 
     def _weights(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -55,6 +55,12 @@ class Remix(Processor):
         if self._left == 0 and not np.array_equal(target, self._now):
             self._from, self._left = self._now.copy(), self._ramp
             self._now = target.copy()
+        with np.errstate(over="ignore", invalid="ignore"):  # what is no sound stays none, without a word
+            self._add(block)
+        self._left = max(0, self._left - block.shape[-1])
+        return self._out
+
+    def _add(self, block: FloatArray) -> None:
         self._out.fill(-0.0)  # the one number that changes nothing when added, not even the sign of a zero
         for index, stem in enumerate(block):
             begin, end = self._from[index], self._now[index]
@@ -64,8 +70,6 @@ class Remix(Processor):
                 self._out += np.multiply(stem, weight, out=self._scaled)
             elif end != 0.0:
                 self._out += np.multiply(stem, np.float32(end), out=self._scaled)
-        self._left = max(0, self._left - block.shape[-1])
-        return self._out
 
     def reset(self) -> None:  # noqa: D102
         self._now, self._left = self._target.copy(), 0

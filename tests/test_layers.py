@@ -10,7 +10,7 @@ import hearsim
 ROOT = Path(hearsim.__file__).parent
 LAYERS = [
     {"units", "errors", "paths"},
-    {"audio", "audio_files", "listener", "profile"},
+    {"audio", "audio_files", "audio_length", "listener", "profile"},
     {"processor", "dsp"},
     {"latency", "runtime"},
     {"separation", "remix", "compensation", "hearing_loss", "output", "vent"},

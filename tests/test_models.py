@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from hearsim.cli.app import app
 from hearsim.errors import HearsimError
+from hearsim.paths import find_model, model_names
 from hearsim.separation.hs_tasnet import HSTasNetConfig
-from hearsim.separation.model import find_model, load_model, model_names, read_info
+from hearsim.separation.model import load_model, read_info
 from hearsim.separation.net import NetConfig
 from hearsim.separation.pack import AVERAGED, pack, save_model, save_weights
 from hearsim.separation.systems import build, system

@@ -10,6 +10,7 @@ from string import Template
 from typing import Any
 
 from hearsim.errors import HearsimError
+from hearsim.paths import writes
 from hearsim.report.figures import KIND_COLOURS, band_levels, by_kind, fitting, ledger_bar
 
 Table = dict[str, Any]
@@ -54,8 +55,9 @@ def write_page(report: Table, players: Players, note: str, path: Path) -> None:
     `players` holds FLAC by version, as bytes or as a file's path (None: not made); `note` says at what level they
     play. Raises `HearsimError` for a report of another schema.
     """
-    # a file name that is no UTF-8 comes in as lone surrogates, which no encoder takes
-    path.write_text(page(report, players, note), encoding="utf-8", errors="backslashreplace")
+    text = page(report, players, note)
+    with writes(path):  # a file name that is no UTF-8 comes in as lone surrogates, which no encoder takes
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def page(report: Table, players: Players, note: str) -> str:
@@ -259,7 +261,8 @@ def _levels(report: Table) -> str:
         bands = {name: dict(zip(levels["bands_hz"], line, strict=True)) for name, line in lines.items()}
         tables += _over_frequency(f"{ear.capitalize()} ear, 1/3 octaves", bands)
     head = ("ear", "peak, dB SPL (as a sine)", "MPO, dB SPL", "times limited")
-    note = f"Samples that were no numbers and became silence: {levels['non_finite_samples']}."
+    lost = levels["non_finite_samples"]
+    note = f"Samples that were no sound (no number, or over 194 dB SPL) and became silence: {lost}."
     return (
         _table("The limiter at the end of the aid", head, rows, 3) + f'<p class="soft">{note}</p>\n{_details(tables)}'
     )

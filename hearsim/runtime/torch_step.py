@@ -24,6 +24,11 @@ class _Flat(nn.Module):
         return output, after.history, after.overlap, *after.memories
 
 
+def use_threads(count: int) -> None:
+    """Let torch's operations use this many threads from now on, in the whole process."""
+    torch.set_num_threads(count)
+
+
 class TorchStep:
     """Runs a network hop by hop: (channels, hop) in, (stems, channels, hop) out, float32.
 
@@ -34,7 +39,7 @@ class TorchStep:
     backend = "torch, traced, float32, 1 thread"
 
     def __init__(self, net: Any) -> None:
-        torch.set_num_threads(1)
+        use_threads(1)
         self._net = net.streaming()
         self.reset()
         with torch.inference_mode():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hearsim.errors import HearsimError
-from hearsim.paths import data_folder
+from hearsim.paths import find_model
 
 if TYPE_CHECKING:
     from hearsim.separation.net import SeparatorNet
@@ -38,19 +38,6 @@ class ModelInfo(BaseModel):
     network: dict[str, Any]
 
 
-def model_names() -> list[str]:
-    """Return the names of the shipped models."""
-    return sorted(path.parent.name for path in data_folder("models").glob("*/model.toml"))
-
-
-def find_model(name: str | Path) -> Path:
-    """Return the folder of a model given by name or path; raises `HearsimError` where there is none."""
-    for folder in (data_folder("models") / name, Path(name)):
-        if (folder / "model.toml").is_file():
-            return folder
-    raise HearsimError(f"no model is called {str(name)!r}: there are {', '.join(model_names())}, or give a folder")
-
-
 def read_info(folder: Path) -> ModelInfo:
     """Return what a model's model.toml says; raises `HearsimError` naming file and key."""
     path = folder / "model.toml"
@@ -58,6 +45,8 @@ def read_info(folder: Path) -> ModelInfo:
         return ModelInfo.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise HearsimError(f"{path} is not TOML: {error}") from None
+    except OSError as error:
+        raise HearsimError(f"{path} can't be read ({error.strerror}): restore it, or choose another model") from None
     except ValidationError as error:
         raise HearsimError(f"{path}: {complaint(error, ModelInfo)}") from None
 
@@ -95,9 +84,10 @@ def load_model(name: str | Path) -> tuple["SeparatorNet", ModelInfo]:
     path, weights = folder / "model.toml", folder / "model.safetensors"
     info = read_info(folder)
     config = read_config(info.architecture, info.network, f"{path}: [network]")
-    if not weights.is_file():
-        raise HearsimError(f"{weights} is missing: restore it, or choose another model")
-    data = weights.read_bytes()
+    try:
+        data = weights.read_bytes()
+    except OSError as error:
+        raise HearsimError(f"{weights} can't be read ({error.strerror}): restore it, or choose another model") from None
     if checksum(info, data) != info.sha256:
         raise HearsimError(
             f"{folder} is damaged: model.toml and model.safetensors don't give its checksum: restore or reinstall it"

@@ -199,6 +199,24 @@ class SeparatorNet(nn.Module, abc.ABC):
             outputs.append(output)
         return torch.cat(outputs, -1)
 
+    def opened(self) -> Self:
+        """Return a twin with its masks open, for measuring the delay: the stems share the mixture equally.
+
+        Framing, windows, overlap-add and declared latency are this network's own.
+        """
+        values = self.window // 2 + 1 if self.spread is None else self.spread.shape[0]
+        share = torch.full((len(self.stems), 1, values), 1 / len(self.stems))
+        if self.complex_masks:
+            share = torch.stack((share, torch.zeros_like(share)), -2)
+
+        def masked(frames: Tensor, memories: tuple[Tensor, ...]) -> Masked:
+            masks = share.expand(*frames.shape[:2], *share.shape)
+            return Masked(masks, spectrum(frames, self.analysis), None, memories)
+
+        twin = copy.copy(self)
+        object.__setattr__(twin, "masked", masked)
+        return twin
+
     def parameter_count(self) -> int:
         """Return the number of trained numbers."""
         return sum(parameter.numel() for parameter in self.parameters())

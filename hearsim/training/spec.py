@@ -90,10 +90,10 @@ def read_spec(path: Path) -> TrainSpec:
     try:
         table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
         spec = TrainSpec.model_validate(table)
-    except FileNotFoundError:
-        raise HearsimError(f"{path}: there is no such training spec") from None
     except OSError as error:
-        raise HearsimError(f"{path} can't be read ({error.strerror}): give a training spec (TOML)") from None
+        raise HearsimError(
+            f"{path} can't be read ({error.strerror}): give the name of a training spec (TOML)"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise HearsimError(f"{path} is not TOML: {error}") from None
     except ValidationError as error:

@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from typer.testing import CliRunner
 
 from hearsim.audio_files import open_source, read, write
-from hearsim.cli.app import app
 from hearsim.demo_song import demo_song, mixture
 from hearsim.errors import HearsimError
 from hearsim.hearing_aid import hearing_aid
@@ -196,7 +194,8 @@ def _short(songs: Path, tmp_path: Path) -> Path:
 def test_damaged_model_is_refused(tmp_path: Path) -> None:
     import shutil
 
-    from hearsim.separation.model import find_model, load_model
+    from hearsim.paths import find_model
+    from hearsim.separation.model import load_model
 
     shutil.copytree(find_model("hs-tasnet-lite"), tmp_path / "bent")
     weights = tmp_path / "bent" / "model.safetensors"
@@ -214,14 +213,6 @@ def test_sources_do_not_depend_on_blocks(songs: Path) -> None:
         np.testing.assert_array_equal(np.concatenate(list(source.blocks(size)), 1)[:, : source.frames], whole)
 
 
-def test_commands_print_what_they_should() -> None:
-    run = CliRunner()
-    assert PROFILE in run.invoke(app, ["show"]).stdout
-    shown = run.invoke(app, ["latency", PROFILE]).stdout
-    assert "1068 samples live (declared 1068)" in shown
-    assert "hs-tasnet-lite" in run.invoke(app, ["models"]).stdout
-
-
 def test_inputs_are_never_replaced(songs: Path, tmp_path: Path) -> None:
     (tmp_path / "stems").mkdir()
     for path in (songs / "stems").iterdir():
@@ -237,6 +228,28 @@ def test_a_failed_run_leaves_no_folder_behind(songs: Path, tmp_path: Path) -> No
     with pytest.raises(HearsimError):
         render_song(songs / "nan.wav", load_profile(PROFILE), tmp_path / "a" / "b")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_error_that_is_not_of_the_outputs_is_not_called_one(songs: Path, tmp_path: Path) -> None:
+    def fails(share: float, seconds: float) -> None:
+        raise OSError(5, "Input/output error", "/somewhere/else")
+
+    with pytest.raises(OSError, match="/somewhere/else"):
+        render_song(songs / "song.wav", load_profile("flat"), tmp_path / "run", progress=fails)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_song_that_goes_while_it_is_read_is_named(songs: Path, tmp_path: Path) -> None:
+    """An error of reading, in the midst of writing."""
+    song = tmp_path / "song.wav"
+    song.write_bytes((songs / "song.wav").read_bytes())
+
+    def cuts(share: float, seconds: float) -> None:
+        os.truncate(song, 1000)
+
+    with pytest.raises(HearsimError, match=r"song\.wav has changed while it was read: render it again"):
+        render_song(song, load_profile("flat"), tmp_path / "run", progress=cuts)
+    assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system, which needs root")
