@@ -203,9 +203,7 @@ def _levels(report: Table) -> str:
     head = ("ear", "peak, dB SPL (as a sine)", "MPO, dB SPL", "times limited")
     lost = levels["non_finite_samples"]
     note = f"Samples that were no sound (no number, or over 194 dB SPL) and became silence: {lost}."
-    return (
-        table("The limiter at the end of the aid", head, rows, 3) + f'<p class="soft">{note}</p>\n{_details(tables)}'
-    )
+    return table("The limiter at the end of the aid", head, rows, 3) + f'<p class="soft">{note}</p>\n{_details(tables)}'
 
 
 def _mix(mix: Table) -> str:
