@@ -158,8 +158,8 @@ class HSTasNet(SeparatorNet):
         if self.has_spectrum:
             masks = self._masks(parts[0])
         if self.has_waveform:
-            weights = torch.relu(self.basis_mask(self.basis_norm(parts[-1].float()))).unflatten(-1, (len(self.stems), -1))
-            weights = weights * bases.unsqueeze(-2)
+            weights = torch.relu(self.basis_mask(self.basis_norm(parts[-1].float())))
+            weights = weights.unflatten(-1, (len(self.stems), -1)) * bases.unsqueeze(-2)
         return Masked(masks, bins, weights, after)
 
     def memories(self) -> list[Memory]:  # noqa: D102
