@@ -163,6 +163,14 @@ def test_files_that_can_not_be_used_are_named_and_left_out(tmp_path: Path) -> No
     assert read(root, tmp_path)[1] == said  # from the cache as from the files
 
 
+def test_the_cache_is_mapped_or_loaded(tmp_path: Path) -> None:
+    write_song(tmp_path / "song")
+    for load in (False, True):
+        (track,) = read_tracks(tmp_path, tmp_path / "cache", RATE, load=load)
+        assert isinstance(track.stems["bass"], np.memmap) != load
+        expect_tone(track, "bass", TONES_HZ["bass"])
+
+
 def test_folders_without_a_usable_track_are_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(HearsimError, match="no folder"):
         read(tmp_path / "nowhere", tmp_path)
