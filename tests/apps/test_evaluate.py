@@ -17,7 +17,7 @@ from hearsim.cli.app import app
 from hearsim.errors import HearsimError
 from hearsim.metrics.separation import SdrMeter, ideal_ratio_mask
 from hearsim.metrics.stem_scores import Score
-from hearsim.report.evaluation import write_scores
+from hearsim.report.evaluation import DEFINITIONS, summarise, write_scores
 from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
 from hearsim.separation.model import load_model
 from hearsim.separation.pack import save_model
@@ -135,6 +135,17 @@ def test_summary_puts_tracks_together(out: Path) -> None:
         if found:
             assert float(row["overall"]) == pytest.approx(statistics.fmean(found.values()), abs=1e-3)
         assert row["other"] == ""
+
+
+def test_median_and_mean_over_three_tracks() -> None:
+    fields = [definition.field for definition in DEFINITIONS]
+    scores = {
+        name: [Score(system="mixture", stem="bass", **dict.fromkeys(fields, value))]
+        for name, value in {"a": 1.0, "b": 2.0, "c": 9.0}.items()
+    }
+    found = {row.definition.field: row.stems["bass"] for row in summarise(scores)}
+    means = {"si_sdr_db": 4.0, "csdr_db": 4.0}
+    assert found == {field: means.get(field, 2.0) for field in fields}
 
 
 def test_plot_shows_systems_and_medians(out: Path) -> None:
