@@ -159,7 +159,7 @@ def test_plot_shows_systems_and_medians(out: Path) -> None:
 
 def test_a_table_that_cannot_be_written_gets_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "scores.csv").mkdir()
-    with pytest.raises(HearsimError, match=r"scores\.csv can't be written \(Is a directory\): choose another --out"):
+    with pytest.raises(HearsimError, match=r"scores\.csv can't be written \(Is a directory\): choose another place"):
         write_scores(tmp_path / "scores.csv", {})
     assert [path.name for path in tmp_path.iterdir()] == ["scores.csv"]
 
@@ -254,15 +254,15 @@ def test_other_results_are_refused(place: Path, out: Path, tmp_path: Path, monke
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"hearsim": "0.1.0", "scoring": 1}'])
 def test_what_is_no_evaluation_is_refused(place: Path, tmp_path: Path, text: str) -> None:
     (tmp_path / "evaluation.json").write_text(text)
-    with pytest.raises(HearsimError, match=r"evaluation\.json is not an evaluation, or damaged: choose another --out"):
+    with pytest.raises(HearsimError, match=r"evaluation\.json is not an evaluation, or damaged: choose another place"):
         run(place, tmp_path)
 
 
 def test_bad_inputs_get_a_sentence(place: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(HearsimError, match="file is a file: choose another --out"):
+    with pytest.raises(HearsimError, match="file is a file: choose another place"):
         run(place, tmp_path / "file")
-    with pytest.raises(HearsimError, match=r"below can't be written \(Not a directory\): choose another --out"):
+    with pytest.raises(HearsimError, match=r"below can't be written \(Not a directory\): choose another place"):
         run(place, tmp_path / "file" / "below")
     with pytest.raises(HearsimError, match=r"data holds no track that fits 'z\*'"):
         run(place, tmp_path / "1", ("a*", "z*"))
