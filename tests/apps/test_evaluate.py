@@ -254,13 +254,13 @@ def test_other_results_are_refused(place: Path, out: Path, tmp_path: Path, monke
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"hearsim": "0.1.0", "scoring": 1}'])
 def test_what_is_no_evaluation_is_refused(place: Path, tmp_path: Path, text: str) -> None:
     (tmp_path / "evaluation.json").write_text(text)
-    with pytest.raises(HearsimError, match=r"evaluation\.json is not an evaluation, or damaged: choose another place"):
+    with pytest.raises(HearsimError, match=r"evaluation\.json is not an evaluation, or damaged: choose another --out"):
         run(place, tmp_path)
 
 
 def test_bad_inputs_get_a_sentence(place: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(HearsimError, match="file is a file: choose another place"):
+    with pytest.raises(HearsimError, match="file is a file: choose another --out"):
         run(place, tmp_path / "file")
     with pytest.raises(HearsimError, match=r"below can't be written \(Not a directory\): choose another place"):
         run(place, tmp_path / "file" / "below")
