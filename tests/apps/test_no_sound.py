@@ -10,7 +10,7 @@ from hearsim.report.run import render_song
 
 
 def test_the_report_counts_what_was_no_sound(tmp_path: Path) -> None:
-    song = (0.1 * np.random.default_rng(0).standard_normal((22050, 2))).astype(np.float32)
+    song = (1e-4 * np.random.default_rng(0).standard_normal((22050, 2))).astype(np.float32)
     song[5000, 0], song[5001, 1] = 90.0, -90.0
     soundfile.write(tmp_path / "song.wav", song, 44100, subtype="FLOAT")
     profile = load_profile("moderate-vocals-up")
