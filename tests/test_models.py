@@ -3,18 +3,23 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
+from hearsim.audio import Audio
 from hearsim.cli.app import app
 from hearsim.errors import HearsimError
+from hearsim.hearing_aid import hearing_aid
 from hearsim.paths import find_model, model_names
+from hearsim.processor import render
+from hearsim.profile import load_profile
 from hearsim.separation.hs_tasnet import HSTasNetConfig
 from hearsim.separation.model import load_model, read_info
-from hearsim.separation.net import NetConfig
+from hearsim.separation.net import STEMS, NetConfig
 from hearsim.separation.pack import AVERAGED, pack, save_model, save_weights
 from hearsim.separation.systems import build, system
 from hearsim.separation.tasnet import TasNetConfig
@@ -118,6 +123,19 @@ def test_a_run_becomes_a_model(architecture: str, tmp_path: Path) -> None:
         torch.testing.assert_close(loaded(sound), net(sound), atol=0, rtol=0)
     with pytest.raises(HearsimError, match="already holds a model"):
         pack(run, tmp_path / "mine")
+
+
+@pytest.mark.parametrize("architecture", SMALL)
+def test_every_architecture_runs_in_the_aid(architecture: str, tmp_path: Path) -> None:
+    net = build(SMALL[architecture].model_copy(update={"stems": STEMS}))
+    save_model(net, "net", "", tmp_path / "net")
+    profile = load_profile("moderate-vocals-up").model_copy(update={"model": str(tmp_path / "net")})
+    song = Audio((0.1 * np.random.default_rng(0).standard_normal((2, 5000))).astype(np.float32), 44100)
+    aid = hearing_aid(profile)
+    aided = render(aid, song, block=64)
+    assert aid.latency == net.latency + 44 and aided.frames == song.frames  # and the limiter's look-ahead
+    untouched = render(hearing_aid(load_profile("moderate-vocals-up"), {"separation"}), song, block=64)
+    assert np.abs(aided.samples - untouched.samples).max() > 1e-3
 
 
 def test_half_the_bytes(tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ def evaluate(
     out = out or Path("out") / f"evaluate-{Path(model).name}"
     cache = Path("~/.cache/hearsim").expanduser()
     found: Scores = {}
-    with Progress(transient=True) as bar:
+    with Progress(transient=True, disable=not sys.stdout.isatty()) as bar:
         task = bar.add_task("reading", total=1.0)
 
         def progress(name: str, share: float) -> None:
@@ -209,8 +209,15 @@ def bench(
     seconds: Annotated[float, typer.Option(help="Seconds of sound to time with.")] = 10.0,
     systems: Annotated[bool, typer.Option(help="All separation networks instead, on one thread and on two.")] = False,
     table: Annotated[Path | None, typer.Option(help="With --systems: write this CSV too.")] = None,
+    training: Annotated[bool, typer.Option(help="How fast the lite systems are trained instead.")] = False,
 ) -> None:
-    """Time the separator, the aid and the whole chain on one thread; or compare all separation networks."""
+    """Time the separator, the aid and the whole chain on one thread; or compare networks, or time their training."""
+    if training:
+        from hearsim.training.throughput import throughput
+
+        for line in throughput():
+            typer.echo(line)
+        return
     if systems:
         from hearsim.report.bench_systems import bench_systems, lines, write_table
 

@@ -114,7 +114,7 @@ class HSTasNet(SeparatorNet):
 
     def _masks(self, x: Tensor) -> Tensor:
         """Return masks as in `Masked` of what the branch remembers (b, T, units)."""
-        masks: Tensor = self.spectrum_mask(self.spectrum_norm(x))
+        masks: Tensor = self.spectrum_mask(self.spectrum_norm(x.float()))
         values = self.config.bands or self.window // 2 + 1
         if self.complex_masks:
             masks = masks.unflatten(-1, (len(self.stems), self.channels, 2, values))
@@ -158,8 +158,8 @@ class HSTasNet(SeparatorNet):
         if self.has_spectrum:
             masks = self._masks(parts[0])
         if self.has_waveform:
-            weights = torch.relu(self.basis_mask(self.basis_norm(parts[-1]))).unflatten(-1, (len(self.stems), -1))
-            weights = weights * bases.unsqueeze(-2)
+            weights = torch.relu(self.basis_mask(self.basis_norm(parts[-1].float())))
+            weights = weights.unflatten(-1, (len(self.stems), -1)) * bases.unsqueeze(-2)
         return Masked(masks, bins, weights, after)
 
     def memories(self) -> list[Memory]:  # noqa: D102

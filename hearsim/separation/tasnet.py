@@ -38,7 +38,7 @@ class TasNet(SeparatorNet):
         signal, gate = self.encoder(frames.flatten(-2)).chunk(2, -1)
         bases = torch.relu(signal) * torch.sigmoid(gate)  # (b, T, n)
         x, after = self.memory(self.encoder_norm(bases), memories[0])
-        masks = torch.softmax(self.mask(self.mask_norm(x)).unflatten(-1, (len(self.stems), -1)), -2)
+        masks = torch.softmax(self.mask(self.mask_norm(x.float())).unflatten(-1, (len(self.stems), -1)), -2)
         return Masked(None, None, masks * bases.unsqueeze(-2), (after,))
 
     def memories(self) -> list[Memory]:  # noqa: D102

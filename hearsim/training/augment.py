@@ -122,7 +122,8 @@ def colour(samples: FloatArray, rate: int, chosen: Colour) -> FloatArray:
 
 def equalize(samples: FloatArray, rate: int, corners_hz: FloatArray, gains_db: FloatArray) -> FloatArray:
     """Filter by gains at corner frequencies, straight lines between them, without delay (linear phase)."""
-    frequencies = np.array([0, *corners_hz, rate / 2])
+    inside = corners_hz < rate / 2
+    frequencies = np.array([0, *corners_hz[inside], rate / 2])
     curve_db = np.interp(frequencies, corners_hz, gains_db)
     taps = signal.firwin2(511, frequencies, 10 ** (curve_db / 20), fs=rate)
     return signal.oaconvolve(samples, taps[None].astype(np.float32), mode="same", axes=1).astype(np.float32)
@@ -139,7 +140,9 @@ def reverberate(samples: FloatArray, rate: int, seconds: float, level_db: float,
 
 
 def low_pass(stems: FloatArray, rate: int, corner_hz: float) -> FloatArray:
-    """Cut (..., frames) off above a corner, by 48 dB an octave."""
+    """Cut (..., frames) off above a corner, by 48 dB an octave; a corner above half the rate does nothing."""
+    if corner_hz >= rate / 2:
+        return stems
     sections = signal.butter(8, corner_hz, fs=rate, output="sos")
     cut: FloatArray = signal.sosfilt(sections, stems).astype(np.float32)
     return cut

@@ -13,7 +13,7 @@ from hearsim.paths import write_atomically
 from hearsim.training.schedule import Progress
 from hearsim.training.spec import TrainSpec
 
-FREE = {"data.root", "data.cache", "optimizer.threads", "optimizer.save_minutes"}
+FREE = {"data.root", "data.cache", "data.load", "optimizer.threads", "optimizer.save_minutes"}
 """Settings that may change when a run goes on: they don't decide its course."""
 
 

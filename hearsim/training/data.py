@@ -47,9 +47,12 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def read_tracks(root: Path, cache: Path, rate: int = 44100, say: Callable[[str], None] = _say) -> list[Track]:
+def read_tracks(
+    root: Path, cache: Path, rate: int = 44100, say: Callable[[str], None] = _say, load: bool = False
+) -> list[Track]:
     """Return all tracks under a folder, their stems decoded into `cache` at a rate in Hz.
 
+    With `load` they are read into memory, else the files of the cache are mapped.
     `say` is told what is left out, and why, a line each, and how many files are silent. Raises `HearsimError` where
     no track can be used, and where the cache can't be written.
     """
@@ -66,7 +69,7 @@ def read_tracks(root: Path, cache: Path, rate: int = 44100, say: Callable[[str],
             continue
         stems: dict[str, Pcm] = {}
         for stem, parts in source.stems.items():
-            samples = _stem(parts, rate, cache)
+            samples = _stem(parts, rate, cache, load)
             if isinstance(samples, Skipped):
                 skipped.append(samples)
             elif samples is None:
@@ -96,7 +99,7 @@ def _key(part: Part, rate: int) -> str:
     return f"{part.path.resolve()} {stat.st_size} {stat.st_mtime_ns} {rate}{stream}"
 
 
-def _stem(parts: tuple[Part, ...], rate: int, cache: Path) -> Pcm | Skipped | None:
+def _stem(parts: tuple[Part, ...], rate: int, cache: Path, load: bool) -> Pcm | Skipped | None:
     """Return a stem's samples from the cache, decoding it first where needed; None where it is silent."""
     missing = next((part.path for part in parts if not part.path.is_file()), None)
     if missing is not None:
@@ -108,10 +111,10 @@ def _stem(parts: tuple[Part, ...], rate: int, cache: Path) -> Pcm | Skipped | No
     if not cached.exists():
         total = np.zeros((0, 2), np.float32)
         for part in parts:
-            samples = _decode(part, rate)
-            if isinstance(samples, Skipped):
-                return samples
-            longer, shorter = (total, samples) if len(total) >= len(samples) else (samples, total)
+            decoded = _decode(part, rate)
+            if isinstance(decoded, Skipped):
+                return decoded
+            longer, shorter = (total, decoded) if len(total) >= len(decoded) else (decoded, total)
             longer[: len(shorter)] += shorter
             total = longer
         try:
@@ -124,8 +127,8 @@ def _stem(parts: tuple[Part, ...], rate: int, cache: Path) -> Pcm | Skipped | No
             raise HearsimError(
                 f"the cache {cache} can't be written ({error.strerror}): make room, or move it"
             ) from None
-    mapped: Pcm = np.load(cached, mmap_mode="r")
-    return mapped
+    samples: Pcm = np.load(cached, mmap_mode=None if load else "r")
+    return samples
 
 
 def _decode(part: Part, rate: int) -> FloatArray | Skipped:

@@ -148,9 +148,9 @@ def _tracks(spec: TrainSpec, net: SeparatorNet, group: Group) -> tuple[list[Trac
     data = spec.data
     if group.rank > 0:
         group.wait()
-        found = read_tracks(data.root, data.cache, net.rate, say=lambda _: None)
+        found = read_tracks(data.root, data.cache, net.rate, say=lambda _: None, load=data.load)
     else:
-        found = read_tracks(data.root, data.cache, net.rate)
+        found = read_tracks(data.root, data.cache, net.rate, load=data.load)
         group.wait()
     held_out = [track for track in found if _fits(track, data.validation)]
     if data.validation and not held_out:

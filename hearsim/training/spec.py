@@ -37,6 +37,9 @@ class DataSpec(_Table):
 
     root: Path
     cache: Path = Path("~/.cache/hearsim/stems")
+    load: bool = (
+        False  # read the cache into memory (up to 42 MB a minute of song), where the system would drop mapped files
+    )
     held_out: tuple[str, ...] = ()  # whole tracks for the score; patterns
     left_out: tuple[str, ...] = ()  # neither trained on nor scored: parts of held-out songs
     validation: tuple[str, ...] = ()  # tracks for the score during training; patterns; never trained on

@@ -17,7 +17,7 @@ from hearsim.cli.app import app
 from hearsim.errors import HearsimError
 from hearsim.metrics.separation import SdrMeter, ideal_ratio_mask
 from hearsim.metrics.stem_scores import Score
-from hearsim.report.evaluation import write_scores
+from hearsim.report.evaluation import DEFINITIONS, summarise, write_scores
 from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
 from hearsim.separation.model import load_model
 from hearsim.separation.pack import save_model
@@ -137,6 +137,17 @@ def test_summary_puts_tracks_together(out: Path) -> None:
         assert row["other"] == ""
 
 
+def test_median_and_mean_over_three_tracks() -> None:
+    fields = [definition.field for definition in DEFINITIONS]
+    scores = {
+        name: [Score(system="mixture", stem="bass", **dict.fromkeys(fields, value))]
+        for name, value in {"a": 1.0, "b": 2.0, "c": 9.0}.items()
+    }
+    found = {row.definition.field: row.stems["bass"] for row in summarise(scores)}
+    means = {"si_sdr_db": 4.0, "csdr_db": 4.0}
+    assert found == {field: means.get(field, 2.0) for field in fields}
+
+
 def test_plot_shows_systems_and_medians(out: Path) -> None:
     plot = (out / "scores.svg").read_text()
     row = next(
@@ -148,7 +159,7 @@ def test_plot_shows_systems_and_medians(out: Path) -> None:
 
 def test_a_table_that_cannot_be_written_gets_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "scores.csv").mkdir()
-    with pytest.raises(HearsimError, match=r"scores\.csv can't be written \(Is a directory\): choose another --out"):
+    with pytest.raises(HearsimError, match=r"scores\.csv can't be written \(Is a directory\): choose another place"):
         write_scores(tmp_path / "scores.csv", {})
     assert [path.name for path in tmp_path.iterdir()] == ["scores.csv"]
 

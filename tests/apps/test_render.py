@@ -3,12 +3,12 @@
 import json
 import os
 import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from report_sample import Reader
 
 from hearsim.audio_files import open_source, read, write
 from hearsim.demo_song import demo_song, mixture
@@ -31,7 +31,7 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "stems").mkdir()
     for name, samples in zip(("vocals", "drums", "bass", "other"), stems.samples, strict=True):
         write(folder / "stems" / f"{name}.wav", type(mix)(samples, mix.rate))
-    for rate in (8000, 22050, 48000, 192000):
+    for rate in (8000, 48000, 192000):
         soundfile.write(folder / f"{rate}.flac", read(folder / "song.wav", rate).samples.T, rate)
     soundfile.write(folder / "mono.wav", mix.samples[0], mix.rate)
     soundfile.write(folder / "three.wav", np.zeros((1000, 3)), mix.rate)
@@ -88,50 +88,39 @@ def test_saved_stems_are_the_estimates_and_aligned(rendered: tuple[Path, dict], 
     assert report["metrics"]["csdr_db"]["vocals"] == pytest.approx(csdr, abs=1e-3)
 
 
-class _Balance(HTMLParser):
-    VOID = frozenset({"meta", "br", "link", "img", "input", "path", "use"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.links: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.links += [value for name, value in attrs if name in ("src", "href", "xlink:href") and value]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in self.VOID:
-            assert self.open.pop() == tag
-
-
 def test_page_is_self_contained_and_whole(rendered: tuple[Path, dict]) -> None:
     out, report = rendered
-    text = (out / "report.html").read_text()
-    balance = _Balance()
-    balance.feed(text)
-    assert balance.open == []
-    assert all(link.startswith(("data:", "#")) for link in balance.links)
-    assert text.count("<audio") == 4
+    page = Reader((out / "report.html").read_text())
+    assert all(link.startswith(("data:", "#")) for link in page.attributes("src", "href", "xlink:href"))
+    assert [tag for tag, _ in page.elements].count("audio") == 4
     for part in report["latency"]["parts"]:
-        assert part["name"] in text
-    assert f"{report['metrics']['stoi_vocals']['heard']:.3f}" in text
+        assert part["name"] in page.text
+    assert f"{report['metrics']['stoi_vocals']['heard']:.3f}" in page.text
 
 
-def test_page_escapes_hostile_names(rendered: tuple[Path, dict]) -> None:
-    from hearsim.report.page import page
-
-    report = json.loads(json.dumps(rendered[1]))
-    report["profile"] = "<script>alert(1)</script>"
-    assert "<script>" not in page(report, {}, "")
-
-
-@pytest.mark.parametrize("name", ["8000.flac", "22050.flac", "48000.flac", "192000.flac", "mono.wav"])
+@pytest.mark.parametrize("name", ["8000.flac", "192000.flac", "mono.wav"])
 def test_rates_and_mono_work(songs: Path, tmp_path: Path, name: str) -> None:
     report = render_song(songs / name, load_profile("flat"), tmp_path / "run")
     assert soundfile.info(tmp_path / "run" / "aided.wav").frames == pytest.approx(3 * 44100, abs=6)
     assert "--stems" in report["metrics"]["unavailable"]["stoi_vocals"]
+
+
+@pytest.mark.parametrize(("form", "rate"), [("flac", 22050), ("ogg", 44100), ("mp3", 48000)])
+def test_the_same_song_in_another_format_has_the_same_figures(
+    songs: Path, rendered: tuple[Path, dict], tmp_path: Path, form: str, rate: int
+) -> None:
+    """With its stems, through all metrics; a coded song is a little off, one at 22.05 kHz lacks its treble."""
+    for path in (songs / "song.wav", *(songs / "stems").iterdir()):
+        soundfile.write(tmp_path / f"{path.stem}.{form}", read(path, rate).samples.T, rate)
+    report = render_song(tmp_path / f"song.{form}", load_profile(PROFILE), tmp_path / "run", tmp_path)
+    assert report["input"]["rate_hz"] == rate
+    assert soundfile.info(tmp_path / "run" / "aided.wav").frames == pytest.approx(3 * 44100, abs=6)
+    found, expected = report["metrics"], rendered[1]["metrics"]
+    assert found["unavailable"] == {}
+    for name, tolerance in (("stoi_vocals", 0.02), ("estoi_vocals", 0.03), ("lufs", 1.5)):
+        assert found[name] == pytest.approx(expected[name], abs=tolerance)
+    assert found["sdr_db"] == pytest.approx(expected["sdr_db"], abs=1.5)
+    assert found["sdr_mixture_db"] == pytest.approx(expected["sdr_mixture_db"], abs=0.7)
 
 
 def test_resampling_keeps_time(songs: Path) -> None:

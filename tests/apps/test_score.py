@@ -109,6 +109,14 @@ def test_the_phase_of_a_filter_is_no_shift(folder: Path, tmp_path: Path) -> None
     assert found["si_sdr_db"] < 5
 
 
+def test_an_echo_is_no_shift(folder: Path, tmp_path: Path) -> None:
+    """The echo is the stronger copy, but by less than 3 dB."""
+    sound, rate = soundfile.read(folder / "sound.wav")
+    echo = 0.9 * sound + np.concatenate((np.zeros((100, 2)), sound[:-100]))
+    soundfile.write(tmp_path / "echo.wav", echo, rate, "FLOAT")
+    assert score(folder / "sound.wav", tmp_path / "echo.wav")["metrics"]["lag_samples"] == 100
+
+
 def test_silence_leaves_reasons(folder: Path) -> None:
     found = score(folder / "silent.wav", folder / "sound.wav")
     assert found["metrics"] == dict.fromkeys(("lag_samples", "stoi", "estoi", "si_sdr_db", "csdr_db", "energy_sdr_db"))
