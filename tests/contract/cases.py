@@ -9,7 +9,8 @@ from hearsim.audio import Calibration, Format
 from hearsim.compensation.wdrc import Compensation, WdrcSettings
 from hearsim.hearing_aid import hearing_aid
 from hearsim.hearing_loss import HOP, HearingLoss
-from hearsim.live.path import Desk, LivePath
+from hearsim.live.desk import Desk
+from hearsim.live.path import LivePath
 from hearsim.output import MpoLimiter, ToFullScale, ToPascal
 from hearsim.processor import Bypass, Chain, Delay, Parallel, Processor, Reblock
 from hearsim.profile import load_listener, load_profile
