@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 from hearsim.audio_files import open_source
-from hearsim.listener import Profile
-from hearsim.live.control import ENDED, FAILED, OPENING, RUNNING, Control, ceiling_of
+from hearsim.live.control import ENDED, FAILED, OPENING, RUNNING, Control
 from hearsim.live.devices import Device, DeviceLostError, NullDevice, SoundDevice
 from hearsim.live.events import Kind
 from hearsim.live.player import Player, Rings
 from hearsim.live.portaudio import choose
 from hearsim.live.process import parent_lives, quiet_process, report_failure
+from hearsim.units import FloatArray
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,11 @@ class Stream:
     probe: bool = False
 
 
-def run_audio(stream: Stream, profile: Profile, control: Control, rings: Rings, wake: Semaphore) -> None:
-    """Open the device and play until the end is asked for. The whole of the audio process."""
+def run_audio(stream: Stream, ceiling: FloatArray, control: Control, rings: Rings, wake: Semaphore) -> None:
+    """Open the device and play until the end is asked for; no sample passes `ceiling`. The whole of the process."""
     playing, wanted = control.playing, control.wanted
     with report_failure(playing):
         playing.state = OPENING
-        ceiling = ceiling_of(profile)
         player = Player(control, rings, wake, ceiling, stream.rate, stream.source, stream.probe)
         device, remarks = _device(stream)
         quiet_process()

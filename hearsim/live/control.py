@@ -7,6 +7,7 @@ Three blocks, each written by one process and read by any:
     Playing  the audio process, in its callback: position, late blocks, dry signal, meters of the ears
 """
 
+import json
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,10 +15,10 @@ import numpy as np
 
 from hearsim.errors import HearsimError
 from hearsim.listener import STEMS, Profile
-from hearsim.live.path import STEPS, Desk, Step
+from hearsim.live.desk import STEPS, Desk, Step
 from hearsim.live.shared import Arrays, Block, real, text, whole
-from hearsim.output import ceiling_pa
-from hearsim.units import FloatArray, db_to_gain, gain_to_db
+from hearsim.processor import Part
+from hearsim.units import db_to_gain, gain_to_db
 
 LOWEST_DB, HIGHEST_DB = -60.0, 12.0  # a fader's travel
 SAFE_LEVEL_DB = -20.0  # under the calibrated level, where a session starts
@@ -115,15 +116,6 @@ def _index(stem: str) -> int:
     return STEMS.index(stem)
 
 
-def ceiling_of(profile: Profile) -> FloatArray:
-    """Return the largest magnitude (2,) that the headphones may be given, in full scale, per ear.
-
-    The peak of a sine at the profile's MPO, as `MpoLimiter` and `ToFullScale` compute it.
-    """
-    factor = np.float32(1 / profile.rig.headphones.pascal_per_unit)
-    return np.array([ceiling_pa(mpo) for mpo in profile.mpo_db_spl], np.float32) * factor
-
-
 LOADING, READY = 1, 2
 
 
@@ -133,6 +125,7 @@ class Working(Block):
     state = whole()  # 0: there is none; LOADING; READY
     pid = whole()
     latency = whole()  # of the path, samples
+    parts = text(4000)  # of that latency, as JSON: [name, samples, kind] each
     blocks = whole()  # engine blocks done
     late_blocks = whole()  # of them, those whose first sample should have been playing
     dropped = whole()  # samples that came too late to be played
@@ -146,6 +139,10 @@ class Working(Block):
         "seconds": (np.float32, (1024,)),  # compute time of the latest blocks
         "stems": (np.float64, (len(STEMS),)),  # mean square of each, after its gain, full scale
     }
+
+    def path_parts(self) -> list[Part]:
+        """Return the rows of the path's own latency. Any process."""
+        return [Part(*row) for row in json.loads(self.parts)]
 
     def seconds(self) -> list[float]:
         """Return the compute times of the latest blocks. Any process."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from hearsim.errors import HearsimError
 from hearsim.listener import STEMS
-from hearsim.live.path import STEPS, Desk
+from hearsim.live.desk import STEPS, Desk
 from hearsim.live.rings import Event
 
 

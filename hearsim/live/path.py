@@ -11,8 +11,6 @@ heard.wav and the step "dry" unaided.wav. Moves land on samples of the source, w
 """
 
 import math
-from dataclasses import dataclass, field
-from typing import Literal, get_args
 
 import numpy as np
 
@@ -21,24 +19,14 @@ from hearsim.dsp.glide import Glide
 from hearsim.dsp.matching import match_levels
 from hearsim.hearing_aid import Ear, hearing_aid, unaided
 from hearsim.listener import STEMS, Profile
-from hearsim.output import MpoLimiter, ToPascal
+from hearsim.live.desk import STEPS, Desk
+from hearsim.output import MpoLimiter, ToPascal, ceiling_pa
 from hearsim.processor import Delay, Part, Processor, walk
 from hearsim.remix import RAMP_MS, Remix
 from hearsim.separation.stage import Separator
 from hearsim.units import Curve, FloatArray, ms_to_samples
 
-Step = Literal["dry", "remix", "aid"]
-STEPS: tuple[Step, ...] = get_args(Step)
 MATCH_SECONDS = 2.0  # how slowly the level match follows: music's bars, not its beats
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What can be moved while the path plays: amplitude factors per stem, the step of the bypass, the hearing loss."""
-
-    gains: dict[str, float] = field(default_factory=dict)
-    step: Step = "aid"
-    loss: bool = False
 
 
 class LivePath(Processor):
@@ -175,3 +163,12 @@ class LivePath(Processor):
         if self._loss is not None:
             for stage in (*self._loss, self._plain, self._bare):
                 stage.reset()
+
+
+def ceiling_of(profile: Profile) -> FloatArray:
+    """Return the largest magnitude (2,) that the headphones may be given, in full scale, per ear.
+
+    The peak of a sine at the profile's MPO, as `MpoLimiter` and `ToFullScale` compute it.
+    """
+    factor = np.float32(1 / profile.rig.headphones.pascal_per_unit)
+    return np.array([ceiling_pa(mpo) for mpo in profile.mpo_db_spl], np.float32) * factor

@@ -16,7 +16,7 @@ from hearsim.live.control import Control
 from hearsim.live.events import Kind
 from hearsim.live.outlet import FADE, LARGEST_PERIOD, Outlet
 from hearsim.live.rings import Event, EventRing, Ring
-from hearsim.live.timing import TURN, turn, waiting
+from hearsim.live.timing import turn, waiting
 from hearsim.units import FloatArray, db_to_gain
 
 FADE_IN_S, FADE_OUT_S, MOVE_S, PANIC_S = 1.5, 0.02, 0.05, 0.005
@@ -37,7 +37,7 @@ class Rings:
     @classmethod
     def create(cls) -> "Rings":
         """Make the rings. The process that does so closes them."""
-        return cls(Ring(1 << 18), Ring(1 << 16), Ring(1 << 15), Ring(1 << 18), EventRing(), EventRing())
+        return cls(Ring(1 << 18), Ring(1 << 17), Ring(1 << 15), Ring(1 << 18), EventRing(), EventRing())
 
     def close(self) -> None:
         """Let go of the rings."""
@@ -61,10 +61,9 @@ class Player:
         rate: int,
         source: Literal["file", "device"],
         probe: bool = False,
-        wanted_turn: int = TURN,
     ) -> None:
         self._control, self._rings, self._wake, self._rate = control, rings, wake, rate
-        self._from_file, self._probe, self._turn = source == "file", probe, wanted_turn
+        self._from_file, self._probe = source == "file", probe
         self._outlet = Outlet(ceiling)
         self._come, self._wet, self._dry, self._feed = np.zeros((4, 2, LARGEST_PERIOD), np.float32)
         self._period, self._aim = 0, 0.0
@@ -90,7 +89,7 @@ class Player:
         """Set the delay by the period; a stream that goes on after a lost device keeps the delay it had if it can."""
         playing, at = self._control.playing, self._outlet.position
         self._period = playing.period = period
-        playing.delay = max(playing.delay, waiting(period) + turn(period, self._turn))
+        playing.delay = max(playing.delay, waiting(period) + turn(period))
         self._post(Kind.FORMAT, at, period, playing.delay)
 
     def _post(self, kind: Kind, at: int, *values: float) -> None:

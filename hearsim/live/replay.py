@@ -13,11 +13,10 @@ import numpy as np
 from hearsim.audio import Format
 from hearsim.audio_files import Source
 from hearsim.errors import HearsimError
-from hearsim.live.control import ceiling_of
 from hearsim.live.events import Kind, desk_of
 from hearsim.live.log import Recording, SessionLog
 from hearsim.live.outlet import Outlet
-from hearsim.live.path import LivePath
+from hearsim.live.path import LivePath, ceiling_of
 from hearsim.live.player import Rings
 from hearsim.live.timing import BLOCK
 from hearsim.units import FloatArray

@@ -34,14 +34,14 @@ def check_new(path: Path) -> None:
 
 
 class Feeder:
-    """Feeds sound ahead of what plays. One thread of the control process."""
+    """Feeds sound, in blocks of at most `PIECE`, ahead of what plays. One thread of the control process."""
 
     def __init__(self, blocks: Iterator[FloatArray], feed: Ring) -> None:
         self._blocks, self._feed = blocks, feed
 
     def turn(self, position: int) -> None:
         """Fill the feed up as far as there is room ahead of what plays now."""
-        while not self._feed.ended and self._feed.head - position < self._feed.capacity - 2 * PIECE:
+        while not self._feed.ended and self._feed.head - position < self._feed.capacity - PIECE:
             block = next(self._blocks, None)
             if block is None:
                 self._feed.ended = 1

@@ -22,6 +22,7 @@ from hearsim.live.audio_process import Stream, run_audio
 from hearsim.live.control import ENDED, READY, RUNNING, Control
 from hearsim.live.events import Kind
 from hearsim.live.log import header
+from hearsim.live.path import ceiling_of
 from hearsim.live.player import Rings
 from hearsim.live.scribe import PIECE, Feeder, LogWriter, Recorder, check_new
 from hearsim.live.worker import run_worker
@@ -123,7 +124,7 @@ class Session:
     def _start_audio(self) -> SpawnProcess:
         self.control.playing.state = 0
         self._audio_since = time.monotonic()
-        return self._start(run_audio, self._stream, self.profile, self.control, self.rings, self._wake)
+        return self._start(run_audio, self._stream, ceiling_of(self.profile), self.control, self.rings, self._wake)
 
     def _start(self, target: Any, *args: Any) -> SpawnProcess:
         process = self._context.Process(target=target, args=args, daemon=True)
@@ -153,10 +154,13 @@ class Session:
         return self.control.playing.state == ENDED
 
     def poll(self) -> list[str]:
-        """Look after the other processes; return what there is to be said. Call it some times a second.
+        """Look after the session; return what there is to be said. Call it, or `look_after`, some times a second."""
+        self.look_after()
+        said, self.messages = self.messages, []
+        return said
 
-        Raises `HearsimError` where the session can't go on.
-        """
+    def look_after(self) -> None:
+        """Mend what can be mended. Raises `HearsimError` where the session can't go on."""
         if self._trouble is not None:
             raise self._trouble
         song, playing = self.song, self.control.playing
@@ -164,8 +168,6 @@ class Session:
             self.control.wanted.stop = 1
         self._watch_worker()
         self._watch_audio()
-        said, self.messages = self.messages, []
-        return said
 
     def _watch_worker(self) -> None:
         working, age = self.control.working, time.monotonic() - self._worker_since

@@ -47,9 +47,9 @@ def real() -> Cell[float]:
     return Cell("f8")
 
 
-def text() -> Cell[bytes]:
-    """Return a cell for up to 400 bytes of text, empty at first."""
-    return Cell("S400")
+def text(size: int = 400) -> Cell[bytes]:
+    """Return a cell for up to `size` bytes of text, empty at first."""
+    return Cell(f"S{size}")
 
 
 class Block:

@@ -9,15 +9,15 @@ network with it, let a fader move begin within a hop: waits for a block, then a 
 import math
 
 from hearsim.errors import HearsimError
-from hearsim.latency import Budget, Row
+from hearsim.latency import Budget, Origin, Row
 from hearsim.live.outlet import FADE, LARGEST_PERIOD
-from hearsim.live.path import LivePath
+from hearsim.processor import Part
 
 BLOCK = 128
 """Samples that the worker processes at a time."""
 
-TURN = 384
-"""Samples (8.7 ms) from a block's coming in to its having to be there, a reserve of `FADE` included."""
+TURN = 320
+"""Samples (7.3 ms) that the worker is given at least from a block's coming in to its having to be there."""
 
 
 def waiting(period: int) -> int:
@@ -28,9 +28,9 @@ def waiting(period: int) -> int:
     return BLOCK - math.gcd(BLOCK, period)
 
 
-def turn(period: int, wanted: int = TURN) -> int:
-    """Return the worker's turn in samples: what is wanted, but never less than one period and the reserve."""
-    return max(wanted, period + FADE)
+def turn(period: int) -> int:
+    """Return the worker's turn in samples: `TURN` in whole periods, and the reserve for a crossfade."""
+    return -(-TURN // period) * period + FADE
 
 
 def check_period(period: int) -> None:
@@ -39,16 +39,16 @@ def check_period(period: int) -> None:
         raise HearsimError(f"the device hands over {period} samples at a time: set its period to 16 .. 1024")
 
 
-def budget(path: LivePath, rate: int, period: int, device: int, wanted: int = TURN) -> Budget:
-    """Return the ledger of a session.
+def budget(parts: list[Part], rate: int, period: int, device: int, source: Origin) -> Budget:
+    """Return the ledger of a session at a period of the device.
 
-    `path` is prepared for blocks of `BLOCK`; `device` is the delay in samples from the output back to the input as it
-    was measured or reported. Kind and source of each row are named; compute time is no row, the turn is its deadline.
+    `parts` are the path's own; `device` is the delay in samples from the output back to the input, and `source` where
+    that number comes from. Compute time is no row: the worker's turn is its deadline.
     """
     rows = (
-        Row("device, out and in", device, "device", "device-reported"),
+        Row("device, out and in", device, "device", source),
         Row(f"waiting for a block of {BLOCK}", waiting(period), "buffering", "declared"),
-        Row("the worker's turn", turn(period, wanted), "buffering", "declared"),
-        *(Row(part.name, part.samples, part.kind, "declared") for part in path.parts()),
+        Row("the worker's turn", turn(period), "buffering", "declared"),
+        *(Row(part.name, part.samples, part.kind, "declared") for part in parts),
     )
     return Budget(rate, rows)

@@ -3,6 +3,7 @@
 It may be late, it may be killed: the audio process plays the dry signal meanwhile, and what comes late is dropped.
 """
 
+import json
 import time
 from collections.abc import Callable
 from multiprocessing.synchronize import Semaphore
@@ -34,6 +35,7 @@ class Worker:
         self._delay = 0
         path.remix.metered = True
         control.working.latency = path.latency
+        control.working.parts = json.dumps(path.parts()).encode()
 
     def turn(self) -> bool:
         """Process one block if it has come; return whether it had."""

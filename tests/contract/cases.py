@@ -14,7 +14,8 @@ from hearsim.compensation.wdrc import Compensation, WdrcSettings
 from hearsim.hearing_aid import hearing_aid
 from hearsim.hearing_loss import HOP, HearingLoss
 from hearsim.listener import Profile
-from hearsim.live.path import Desk, LivePath
+from hearsim.live.desk import Desk
+from hearsim.live.path import LivePath
 from hearsim.output import MpoLimiter, ToFullScale, ToPascal
 from hearsim.processor import Bypass, Chain, Delay, Parallel, Processor, Reblock
 from hearsim.profile import load_listener, load_profile
@@ -147,6 +148,7 @@ GUARDS: dict[str | type[Processor], tuple[float, str]] = {
     VentLeak: (0, "all"),
     HearingLoss: (0, "all"),
     Separator: (0, "none"),  # the dry branch's are counted
+    LivePath: (100, "all"),
     "aid": (100, "all"),  # the stems go on in the silence, and are silenced with it
 }
 

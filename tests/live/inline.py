@@ -10,10 +10,10 @@ import numpy as np
 from hearsim.audio import Audio, Format
 from hearsim.audio_files import open_source, write
 from hearsim.listener import Profile
-from hearsim.live.control import Control, ceiling_of
+from hearsim.live.control import Control
 from hearsim.live.events import Kind, to_table
 from hearsim.live.log import header, read_log
-from hearsim.live.path import LivePath
+from hearsim.live.path import LivePath, ceiling_of
 from hearsim.live.player import Player, Rings
 from hearsim.live.replay import replay
 from hearsim.live.timing import BLOCK

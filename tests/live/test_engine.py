@@ -10,9 +10,8 @@ from inline import RATE, Inline
 from hearsim.audio import Audio
 from hearsim.demo_song import demo_song, mixture
 from hearsim.hearing_aid import hearing_aid
-from hearsim.live.control import ceiling_of
 from hearsim.live.outlet import FADE
-from hearsim.live.path import LivePath
+from hearsim.live.path import LivePath, ceiling_of
 from hearsim.live.timing import turn, waiting
 from hearsim.live.worker import Worker
 from hearsim.processor import render
