@@ -152,6 +152,9 @@ GUARDS: dict[str | type[Processor], tuple[float, str]] = {
     "aid": (100, "all"),  # the stems go on in the silence, and are silenced with it
 }
 
+# How far the output is off even then: the level match of the live path forgets over seconds.
+REMEMBERED = {"live path": 1e-5}
+
 # Where only one probe can be right about the latency (`hearsim.latency.Heard`): a low-pass, a filter without phase.
 ONE_PROBE: dict[str, str] = {"direct sound": "impulse", "hearing loss": "chirp"}
 
