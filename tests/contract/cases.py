@@ -14,6 +14,8 @@ from hearsim.compensation.wdrc import Compensation, WdrcSettings
 from hearsim.hearing_aid import hearing_aid
 from hearsim.hearing_loss import HOP, HearingLoss
 from hearsim.listener import Profile
+from hearsim.live.desk import Desk
+from hearsim.live.path import LivePath
 from hearsim.output import MpoLimiter, ToFullScale, ToPascal
 from hearsim.processor import Bypass, Chain, Delay, Parallel, Processor, Reblock
 from hearsim.profile import load_listener, load_profile
@@ -71,6 +73,13 @@ def quick_profile(name: str) -> Profile:
     return load_profile(name).model_copy(update={"model": tiny_net()})
 
 
+def moved_path() -> LivePath:
+    """A live path one step down its bypass, so that the level match has a say."""
+    path = LivePath(quick_profile("asymmetric-instrumental"))
+    path.desk = Desk({"vocals": 0.5}, "remix")
+    return path
+
+
 T = TypeVar("T")
 Case = tuple[type[Processor], Callable[[], Processor], Callable[[int], Format]]
 CASES: dict[str, Case] = {
@@ -93,6 +102,7 @@ CASES: dict[str, Case] = {
     "separator, short hops": (Separator, lambda: _separator(TINY.model_copy(update={"hop": 16})), fs),
     "separator, x-umx": (Separator, lambda: _separator(XUmxConfig(window=128, hop=64, units=16)), fs),
     "separator, tasnet": (Separator, lambda: _separator(TasNetConfig(window=128, hop=64, units=16, bases=24)), fs),
+    "live path": (LivePath, moved_path, fs),
     "aid": (Chain, lambda: hearing_aid(quick_profile("asymmetric-instrumental")), fs),
 }
 
@@ -101,6 +111,10 @@ CASES: dict[str, Case] = {
 _ONE_EAR_OR_STEMS = ("one channel", "three channels", "stems")
 _LIMITER = "MPO limiter look-ahead"
 _SEPARATOR = "Separator look-back (window - hop)"
+_AID = {
+    **dict.fromkeys(("unit", "stems", "three channels", "low rate", "high rate"), _SEPARATOR),
+    "one channel": "Compensation",
+}
 REFUSES: dict[str | type[Processor], dict[str, str]] = {
     "chain": {"unit": "ToPascal", **dict.fromkeys(_ONE_EAR_OR_STEMS, _LIMITER)},
     Delay: {},
@@ -116,10 +130,8 @@ REFUSES: dict[str | type[Processor], dict[str, str]] = {
     VentLeak: dict.fromkeys(("unit", "stems", "low rate"), "VentLeak"),
     HearingLoss: dict.fromkeys(("unit", *_ONE_EAR_OR_STEMS), "HearingLoss"),
     Separator: dict.fromkeys(("unit", "stems", "three channels", "low rate", "high rate"), _SEPARATOR),
-    "aid": {
-        **dict.fromkeys(("unit", "stems", "three channels", "low rate", "high rate"), _SEPARATOR),
-        "one channel": "Compensation",
-    },
+    LivePath: _AID,
+    "aid": _AID,
 }
 
 # Stages that pass every sample on by itself: what is no sound passes too, and harms no other sample.
@@ -136,8 +148,12 @@ GUARDS: dict[str | type[Processor], tuple[float, str]] = {
     VentLeak: (0, "all"),
     HearingLoss: (0, "all"),
     Separator: (0, "none"),  # the dry branch's are counted
+    LivePath: (100, "none"),  # counted by the stages inside, which `walk` does not see
     "aid": (100, "all"),  # the stems go on in the silence, and are silenced with it
 }
+
+# How far the output is off even then: the level match of the live path forgets over seconds.
+REMEMBERED = {"live path": 1e-5}
 
 # Where only one probe can be right about the latency (`hearsim.latency.Heard`): a low-pass, a filter without phase.
 ONE_PROBE: dict[str, str] = {"direct sound": "impulse", "hearing loss": "chirp"}

@@ -268,7 +268,7 @@ def sentence(*arguments: str) -> str:
 
 def test_bad_specs_are_sentences(spec_file: Path, tmp_path: Path) -> None:
     run = ("--run", str(tmp_path / "run"))
-    assert "no such training spec" in sentence(str(tmp_path / "none.toml"), *run)
+    assert "can't be read (No such file" in sentence(str(tmp_path / "none.toml"), *run)
     assert "can't be read (Is a directory)" in sentence(str(tmp_path), *run)
     (tmp_path / "binary.toml").write_bytes(bytes(range(256)))
     assert "binary.toml is not TOML" in sentence(str(tmp_path / "binary.toml"), *run)

@@ -1,0 +1,59 @@
+"""The audio process: a device, the player it calls, and nothing heavy."""
+
+from dataclasses import dataclass
+from multiprocessing.synchronize import Semaphore
+from pathlib import Path
+from typing import Literal
+
+from hearsim.audio_files import open_source
+from hearsim.live.control import ENDED, FAILED, OPENING, RUNNING, Control
+from hearsim.live.devices import Device, DeviceLostError, NullDevice, SoundDevice
+from hearsim.live.events import Kind
+from hearsim.live.player import Player, Rings
+from hearsim.live.portaudio import choose
+from hearsim.live.process import parent_lives, quiet_process, report_failure
+from hearsim.units import FloatArray
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What to open: "null", the path of a file that stands for a device, a device's name, or None for the best.
+
+    `source` says what the worker hears, the file that is fed or the device; `probe`: see `Player`.
+    """
+
+    device: str | None
+    source: Literal["file", "device"]
+    rate: int
+    probe: bool = False
+
+
+def run_audio(stream: Stream, ceiling: FloatArray, control: Control, rings: Rings, wake: Semaphore) -> None:
+    """Open the device and play until the end is asked for; no sample passes `ceiling`. The whole of the process."""
+    playing, wanted = control.playing, control.wanted
+    with report_failure(playing):
+        playing.state = OPENING
+        player = Player(control, rings, wake, ceiling, stream.rate, stream.source, stream.probe)
+        device, remarks = _device(stream)
+        quiet_process()
+        playing.message = " ".join(remarks).encode()[:400]
+        playing.state = RUNNING
+        try:
+            device.run(player, control, rings, lambda: not wanted.quit and parent_lives())
+        except DeviceLostError as error:
+            playing.message = str(error).encode()[:400]
+            playing.state = FAILED
+            return
+        rings.changes.post(Kind.END, playing.position)
+        playing.state = ENDED
+
+
+def _device(stream: Stream) -> tuple[Device, list[str]]:
+    """Return the device, and what is odd about it."""
+    if stream.device == "null":
+        return NullDevice(), []
+    if stream.device is not None and Path(stream.device).is_file():
+        return NullDevice(open_source(stream.device, stream.rate)), []
+    choice = choose(stream.device, wants_input=stream.source == "device")
+    choice.check(stream.rate)
+    return SoundDevice(choice, stream.rate), [f"{choice.label}: {choice.why}", *choice.remarks]

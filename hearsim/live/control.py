@@ -1,0 +1,191 @@
+"""The control block: what is wanted, what is, and what happened, in memory that all processes of a session share.
+
+Three blocks, each written by one process and read by any:
+
+    Wanted   the control process (command line or page): gains, mute, solo, bypass, level, panic, stop
+    Working  the worker: its state, load, meters of the stems, limiter
+    Playing  the audio process, in its callback: position, late blocks, dry signal, meters of the ears
+"""
+
+import json
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from hearsim.errors import HearsimError
+from hearsim.listener import STEMS, Profile
+from hearsim.live.desk import STEPS, Desk, Step
+from hearsim.live.shared import Arrays, Block, real, text, whole
+from hearsim.processor import Part
+from hearsim.units import db_to_gain, gain_to_db
+
+LOWEST_DB, HIGHEST_DB = -60.0, 12.0  # a fader's travel
+SAFE_LEVEL_DB = -20.0  # under the calibrated level, where a session starts
+QUIETEST_DB = -80.0
+
+
+class Wanted(Block):
+    """What the control process wants. All methods that set something: control process only."""
+
+    version = whole()  # counts the moves of the desk; written last
+    step = whole()
+    loss = whole()
+    level_db = real()  # of everything, 0 is the calibrated level
+    silent = whole()  # 1: faded out
+    panic = whole()  # 1: off at once, until released
+    stop = whole()  # 1: fade out and end the stream
+    quit = whole()  # 1: the processes end
+    can_lose = whole()  # 1: the hearing-loss simulation is part of the path
+    ARRAYS: ClassVar[Arrays] = {
+        "gains_db": (np.float64, (len(STEMS),)),
+        "muted": (np.int64, (len(STEMS),)),
+        "solo": (np.int64, (len(STEMS),)),
+    }
+
+    def begin(self, profile: Profile, loss: bool) -> None:
+        """Take the profile's mix; silent, at the safe level."""
+        for index, stem in enumerate(STEMS):
+            gain = profile.mix.gain(stem)
+            self.row["gains_db"][index] = max(gain_to_db(gain), LOWEST_DB)
+            self.row["muted"][index] = int(gain == 0.0)
+        self.step, self.can_lose = STEPS.index("aid"), int(loss)
+        self.level_db, self.silent = SAFE_LEVEL_DB, 1
+        self.version += 1
+
+    def set_gain(self, stem: str, db: float) -> None:
+        """Move a fader, -60 .. +12 dB. Raises `HearsimError` beyond, and for a stem that is not there."""
+        if not LOWEST_DB <= db <= HIGHEST_DB:
+            raise HearsimError(f"{stem} {db:g} dB: a fader goes from {LOWEST_DB:g} to {HIGHEST_DB:g} dB")
+        self._set("gains_db", stem, db)
+
+    def set_muted(self, stem: str, on: bool) -> None:
+        """Take a stem out, or bring it back."""
+        self._set("muted", stem, on)
+
+    def set_solo(self, stem: str, on: bool) -> None:
+        """Play this stem, and others with solo, alone."""
+        self._set("solo", stem, on)
+
+    def set_step(self, step: str) -> None:
+        """Choose "dry", "remix" or "aid" (remix and aid)."""
+        if step not in STEPS:
+            raise HearsimError(f"the bypass has no step {step!r}: it has {', '.join(STEPS)}")
+        self.step = STEPS.index(step)
+        self.version += 1
+
+    def set_loss(self, on: bool) -> None:
+        """Switch the hearing-loss simulation. Raises `HearsimError` where the session was started without it."""
+        if on and not self.can_lose:
+            raise HearsimError("this session runs without the hearing-loss simulation: start it with --loss")
+        self.loss = int(on)
+        self.version += 1
+
+    def set_level(self, db: float) -> None:
+        """Set the level of everything: -80 .. 0 dB, 0 being the calibrated level."""
+        if not QUIETEST_DB <= db <= 0.0:
+            raise HearsimError(f"a level of {db:g} dB: give {QUIETEST_DB:g} to 0, which is the calibrated level")
+        self.level_db = db
+
+    def gain_db(self, stem: str) -> float:
+        """Return where a stem's fader stands. Any process."""
+        return float(self.row["gains_db"][_index(stem)])
+
+    def desk(self) -> Desk:
+        """Return the desk that faders, mute, solo and switches amount to. Any process.
+
+        A stem is heard at its fader's gain unless it is muted, or another has solo and it has not.
+        """
+        faders, muted, solo = (self.row[name] for name in ("gains_db", "muted", "solo"))
+        alone = bool(solo.any())
+        gains = {
+            stem: 0.0 if muted[k] or (alone and not solo[k]) else db_to_gain(float(faders[k]))
+            for k, stem in enumerate(STEMS)
+        }
+        step: Step = STEPS[self.step]
+        return Desk(gains, step, bool(self.loss))
+
+    def _set(self, name: str, stem: str, value: float) -> None:
+        self.row[name][_index(stem)] = value
+        self.version += 1
+
+
+def _index(stem: str) -> int:
+    if stem not in STEMS:
+        raise HearsimError(f"there is no stem {stem!r}: there are {', '.join(STEMS)}")
+    return STEMS.index(stem)
+
+
+LOADING, READY = 1, 2
+
+
+class Working(Block):
+    """What the worker says. Cells are written by the worker, but for `state`, which whoever started it clears."""
+
+    state = whole()  # 0: there is none; LOADING; READY
+    pid = whole()
+    latency = whole()  # of the path, samples
+    parts = text(4000)  # of that latency, as JSON: [name, samples, kind] each
+    blocks = whole()  # engine blocks done
+    late_blocks = whole()  # of them, those whose first sample should have been playing
+    dropped = whole()  # samples that came too late to be played
+    starts = whole()  # how often the path began anew
+    match = real()  # gain that brings the dry input to the level of what is selected
+    limited = whole()  # samples that the MPO limiter turned down, both ears
+    non_finite = whole()  # hops of the network that were no numbers
+    priority = text()  # what became of asking for real-time priority
+    message = text()  # why it ended, where it knows
+    ARRAYS: ClassVar[Arrays] = {
+        "seconds": (np.float32, (1024,)),  # compute time of the latest blocks
+        "stems": (np.float64, (len(STEMS),)),  # mean square of each, after its gain, full scale
+    }
+
+    def path_parts(self) -> list[Part]:
+        """Return the rows of the path's own latency. Any process."""
+        return [Part(*row) for row in json.loads(self.parts)]
+
+    def seconds(self) -> list[float]:
+        """Return the compute times of the latest blocks. Any process."""
+        found: list[float] = self.row["seconds"][: min(self.blocks, 1024)].tolist()
+        return found
+
+
+OPENING, RUNNING, ENDED, FAILED = 1, 2, 3, 4
+
+
+class Playing(Block):
+    """What the audio process says. Cells are written in its callback, but for `state`, `pid` and `message`."""
+
+    state = whole()  # 0: there is none; OPENING, RUNNING, ENDED, FAILED
+    pid = whole()
+    message = text()  # why it ended, or what is odd about the device
+    position = whole()  # the next sample to be played
+    callbacks = whole()
+    period = whole()  # samples in the first callback
+    delay = whole()  # from a sample's coming in to its leaving, without the path's own latency; 0: not known yet
+    fallbacks = whole()  # how often the dry signal stepped in
+    dry_samples = whole()  # and for how many samples
+    dry = whole()  # 1: it plays now
+    starved = whole()  # samples that the file was not read in time for
+    xruns = whole()  # flags of the device: input or output missed
+    reported_ms = real()  # the device's own latency, in and out, as it reports it; 0: nothing to be believed
+    ARRAYS: ClassVar[Arrays] = {"peaks": (np.float64, (2,))}  # of the ears, full scale, falling
+
+
+@dataclass(frozen=True)
+class Control:
+    """The three blocks of a session."""
+
+    wanted: Wanted
+    working: Working
+    playing: Playing
+
+    @classmethod
+    def create(cls) -> "Control":
+        """Make the blocks. The process that does so closes them."""
+        return cls(Wanted(), Working(), Playing())
+
+    def close(self) -> None:
+        """Let go of the blocks."""
+        for block in (self.wanted, self.working, self.playing):
+            block.close()

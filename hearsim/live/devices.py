@@ -1,0 +1,108 @@
+"""What calls the player: a sound device through PortAudio, a file that stands for one, or nothing at all.
+
+A device runs in the audio process. `run` returns when it was asked to end; it raises `DeviceLostError` where the
+device ended by itself.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from hearsim.audio_files import Source
+from hearsim.live.control import READY, Control
+from hearsim.live.player import Player, Rings
+from hearsim.live.portaudio import Choice, portaudio
+from hearsim.live.timing import BLOCK, check_period
+
+SILENT_DEVICE_S = 2.0  # without a call for so long a device is taken for gone
+LONGEST_LATENCY_S = 10.0  # what reports more tells no truth (PipeWire's JACK has said 97 million seconds)
+
+
+class DeviceLostError(Exception):
+    """The device, or the server behind it, has gone in the middle of a stream."""
+
+
+class Device(Protocol):
+    """Anything that can call a player."""
+
+    def run(self, player: Player, control: Control, rings: Rings, wanted: Callable[[], bool]) -> None:
+        """Call the player until it has finished, or `wanted` says no. Audio process, main thread."""
+
+
+class NullDevice:
+    """Nothing comes in, nothing is heard; faster than real time, since it waits for the worker and for nothing else.
+
+    With a source it is a file device: the file comes in, as from a microphone, and the stream ends after it.
+    """
+
+    def __init__(self, source: Source | None = None, period: int = BLOCK) -> None:
+        check_period(period)
+        self._source, self._period = source, period
+
+    def run(self, player: Player, control: Control, rings: Rings, wanted: Callable[[], bool]) -> None:
+        """Call the player as often as the worker keeps up with; a worker that is not there is not waited for."""
+        given, out = None, np.zeros((self._period, 2), np.float32)
+        blocks = self._source.blocks(self._period) if self._source else None
+        tail = 0
+        while wanted() and not player.finished:
+            if blocks is not None:
+                sound = next(blocks, None)
+                given = np.zeros((self._period, 2), np.float32) if sound is None else sound.T
+                tail += self._period if sound is None else 0
+                if tail > control.playing.delay + control.working.latency + self._period:
+                    return
+            player.callback(given, out)
+            self._wait(control, rings, wanted)
+
+    def _wait(self, control: Control, rings: Rings, wanted: Callable[[], bool]) -> None:
+        while wanted():
+            due = rings.source.head // BLOCK * BLOCK + control.playing.delay
+            worked = rings.wet.head >= due or control.working.state != READY
+            fed = rings.feed.ended or rings.feed.ready(control.playing.position) >= self._period
+            if worked and fed:
+                return
+            time.sleep(1e-4)
+
+
+class SoundDevice:
+    """A real device. Its callback never raises and never leaves a sample of its buffer unwritten."""
+
+    def __init__(self, choice: Choice, rate: int) -> None:
+        self._choice, self._rate = choice, rate
+
+    def run(self, player: Player, control: Control, rings: Rings, wanted: Callable[[], bool]) -> None:
+        """Open the stream, at its own period, and watch it; see `Device`."""
+        broken: list[Exception] = []
+
+        def guarded(given: Any, out: Any, reported_s: float, flags: Any) -> None:
+            try:
+                if 0.0 < reported_s < LONGEST_LATENCY_S:
+                    control.playing.reported_ms = 1e3 * reported_s
+                player.callback(given, out, bool(flags))
+            except Exception as error:
+                out.fill(0.0)
+                broken.append(error)
+
+        stream = self._choice.open(self._rate, guarded)
+        try:
+            stream.start()
+            self._watch(stream, player, control, wanted, broken)
+            stream.stop()
+            stream.close()
+        except portaudio().PortAudioError as error:
+            raise DeviceLostError(f"{self._choice.label} failed: {error}") from error
+        if broken:
+            raise broken[0]
+
+    def _watch(
+        self, stream: Any, player: Player, control: Control, wanted: Callable[[], bool], broken: list[Exception]
+    ) -> None:
+        calls, since = -1, time.monotonic()
+        while wanted() and not player.finished and not broken:
+            time.sleep(0.01)
+            if control.playing.callbacks != calls:
+                calls, since = control.playing.callbacks, time.monotonic()
+            if not stream.active or time.monotonic() - since > SILENT_DEVICE_S:
+                raise DeviceLostError(f"{self._choice.label} has gone: is its server still running, is it plugged in?")

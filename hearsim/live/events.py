@@ -1,0 +1,71 @@
+"""What can happen at a sample of a session, as it stands in the event rings and in the session log.
+
+The worker's events count samples of the source, the audio process's count samples of the output; both began at 0
+together. The log (JSON lines) opens with a header and holds one event a line, in the order they were read.
+"""
+
+from enum import IntEnum
+from typing import Any
+
+from hearsim.errors import HearsimError
+from hearsim.listener import STEMS
+from hearsim.live.desk import STEPS, Desk
+from hearsim.live.rings import Event
+
+
+class Kind(IntEnum):
+    """The kinds of events, with their values."""
+
+    START = 1  # worker: the path begins anew, from silence; gains of the stems, step, loss
+    MOVE = 2  # worker: the desk moves there; the same values
+    FORMAT = 10  # audio: a stream begins, dry and silent; period, delay
+    WET = 11  # audio: a crossfade to the worker's sound begins; ramp
+    DRY = 12  # audio: a crossfade to the dry signal begins; ramp, gain of the dry signal
+    LEVEL = 13  # audio: the level of everything moves; gain, ramp
+    STARVED = 14  # audio: the file was not read in time; samples that are silence instead
+    END = 15  # audio: the stream ends before this sample
+
+
+FIELDS: dict[Kind, tuple[str, ...]] = {
+    Kind.FORMAT: ("period", "delay"),
+    Kind.WET: ("ramp",),
+    Kind.DRY: ("ramp", "gain"),
+    Kind.LEVEL: ("gain", "ramp"),
+    Kind.STARVED: ("samples",),
+    Kind.END: (),
+}
+WHOLE = ("period", "delay", "ramp", "samples")
+
+
+def desk_values(desk: Desk) -> tuple[float, ...]:
+    """Return the values of a START or MOVE event."""
+    return (*(desk.gains.get(stem, 1.0) for stem in STEMS), STEPS.index(desk.step), desk.loss)
+
+
+def desk_of(event: Event) -> Desk:
+    """Return the desk of a START or MOVE event."""
+    *gains, step, loss = event.values[: len(STEMS) + 2]
+    return Desk(dict(zip(STEMS, gains, strict=True)), STEPS[int(step)], bool(loss))
+
+
+def to_table(event: Event) -> dict[str, Any]:
+    """Return an event as a line of the log: names instead of numbers; floats come back exactly."""
+    kind = Kind(event.kind)
+    table: dict[str, Any] = {"event": kind.name.lower(), "at": event.at}
+    if kind in (Kind.START, Kind.MOVE):
+        desk = desk_of(event)
+        return {**table, "gains": desk.gains, "step": desk.step, "loss": desk.loss}
+    values = zip(FIELDS[kind], event.values, strict=False)
+    return {**table, **{name: int(value) if name in WHOLE else value for name, value in values}}
+
+
+def from_table(table: dict[str, Any], where: str) -> Event:
+    """Return the event of a line; raises `HearsimError` naming `where` for one that is none."""
+    try:
+        kind, at = Kind[str(table["event"]).upper()], int(table["at"])
+        if kind in (Kind.START, Kind.MOVE):
+            gains = {stem: float(table["gains"][stem]) for stem in STEMS}
+            return Event(kind, at, desk_values(Desk(gains, table["step"], bool(table["loss"]))))
+        return Event(kind, at, tuple(float(table[name]) for name in FIELDS[kind]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise HearsimError(f"{where} is no event of a session log ({error!r}): was it edited by hand?") from None

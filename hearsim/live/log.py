@@ -1,0 +1,105 @@
+"""The session log: JSON lines that say what happened at which sample, enough to render the session again.
+
+{"hearsim": "session log/1", "profile": {...}, "loss": false, "rate": 44100, "block": 128, "source": {...}}
+{"event": "start", "at": 0, "gains": {...}, "step": "aid", "loss": false}
+{"event": "level", "at": 640, "gain": 0.1, "ramp": 66150}
+{"recording": "out.wav", "at": 0, "samples": 441000, "sha256": "..."}
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from hearsim.errors import HearsimError
+from hearsim.listener import Profile
+from hearsim.live.events import Kind, from_table
+from hearsim.live.rings import Event
+from hearsim.live.timing import BLOCK
+
+SCHEMA = "session log/1"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A file of what was played: its first sample in the stream, its length, the checksum of its float32 samples."""
+
+    path: Path
+    at: int
+    samples: int
+    sha256: str
+
+    def to_table(self) -> dict[str, Any]:
+        """Return the line of the log."""
+        return {"recording": str(self.path), "at": self.at, "samples": self.samples, "sha256": self.sha256}
+
+
+@dataclass
+class SessionLog:
+    """A log as it was read."""
+
+    profile: Profile
+    loss: bool
+    rate: int
+    source: dict[str, Any]
+    moves: list[Event] = field(default_factory=list)  # of the worker
+    changes: list[Event] = field(default_factory=list)  # of the audio process
+    recordings: list[Recording] = field(default_factory=list)
+
+    @property
+    def end(self) -> int:
+        """The length of the stream in samples."""
+        return self.changes[-1].at
+
+
+def header(profile: Profile, loss: bool, rate: int, source: dict[str, Any]) -> dict[str, Any]:
+    """Return the first line of a log; `source` says what was heard (a file's path and checksum, or the device)."""
+    settings = profile.model_dump(mode="json")
+    return {"hearsim": SCHEMA, "profile": settings, "loss": loss, "rate": rate, "block": BLOCK, "source": source}
+
+
+def read_log(path: Path) -> SessionLog:
+    """Read a session log; raises `HearsimError` with file, line and cure."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise HearsimError(f"{path} can't be read ({error}): give the log of a live session") from None
+    tables = [_table(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+    if not tables or tables[0].get("hearsim") != SCHEMA:
+        raise HearsimError(f"{path} is no session log: it does not begin with {SCHEMA!r}")
+    first = tables[0]
+    if first["block"] != BLOCK:
+        raise HearsimError(f"{path} was played in blocks of {first['block']} by another version, this one has {BLOCK}")
+    try:
+        profile = Profile.model_validate_json(json.dumps(first["profile"]))
+    except ValidationError as error:
+        raise HearsimError(f"{path}, line 1: its profile is none: {error.errors()[0]['msg']}") from None
+    log = SessionLog(profile, first["loss"], first["rate"], first["source"])
+    for number, table in enumerate(tables[1:], 2):
+        _add(log, table, f"{path}, line {number}")
+    if not log.changes or log.changes[-1].kind != Kind.END:
+        raise HearsimError(
+            f"{path} has no end: the session was cut off, and can't be rendered again to its last sample"
+        )
+    return log
+
+
+def _table(line: str, where: str) -> dict[str, Any]:
+    try:
+        table = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise HearsimError(f"{where} is not JSON: {error}") from None
+    if not isinstance(table, dict):
+        raise HearsimError(f"{where} holds a {type(table).__name__}: a session log holds one object a line")
+    return table
+
+
+def _add(log: SessionLog, table: dict[str, Any], where: str) -> None:
+    if "recording" in table:
+        recording = Recording(Path(table["recording"]), table["at"], table["samples"], table["sha256"])
+        log.recordings.append(recording)
+        return
+    event = from_table(table, where)
+    (log.moves if event.kind in (Kind.START, Kind.MOVE) else log.changes).append(event)

@@ -1,0 +1,102 @@
+"""Measuring a live session through a cable from the device's output back to its input.
+
+Chirps go out, come back through the cable, and run through the whole engine, whose own output stays inside. So two
+delays are measured to the sample, chirp by chirp: the device's, and the sum of everything.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from hearsim.errors import HearsimError
+from hearsim.listener import STEMS
+from hearsim.live.player import FADE_IN_S
+from hearsim.live.rings import Ring
+from hearsim.live.scribe import PIECE
+from hearsim.live.session import Session
+from hearsim.units import Curve, FloatArray
+
+CHIRP, EVERY = 4096, 22050  # samples of a chirp, and from one to the next
+AMPLITUDE = 0.05  # -26 dB under full scale: someone may wear the headphones
+REACH = 16384  # the longest delay that is looked for, samples
+LIKE = 0.5  # correlation under which nothing came back
+HELLO_S = 60.0
+
+
+class Arrival(NamedTuple):
+    """What one chirp measured: delays in samples and the correlation at its peak, of the cable and of everything."""
+
+    device: int
+    device_peak: float
+    total: int
+    total_peak: float
+
+
+def chirp() -> Curve:
+    """Return the chirp: 0 to 16 kHz at 44.1 kHz, linear, with soft ends."""
+    t = np.arange(CHIRP)
+    sweep: Curve = np.sin(np.pi * 16000 / 44100 * t * t / CHIRP) * np.hanning(CHIRP)
+    return sweep
+
+
+def chirps() -> Iterator[FloatArray]:
+    """Yield silence with a chirp at each multiple of `EVERY`, without an end; for `Session(probe=...)`."""
+    sound = np.zeros((2, EVERY), np.float32)
+    sound[:, :CHIRP] = AMPLITUDE * chirp()
+    while True:
+        for start in range(0, EVERY, PIECE):
+            yield sound[:, start : start + PIECE]
+
+
+def arrival(sound: Curve, probe: Curve) -> tuple[int, float]:
+    """Return the lag of a probe in a sound, and how much the sound there is like it (0 .. 1, without sign)."""
+    size = 1 << (sound.size + probe.size - 1).bit_length()
+    matched = np.fft.irfft(np.fft.rfft(sound, size) * np.conj(np.fft.rfft(probe, size)), size)
+    lag = int(np.argmax(np.abs(matched[: sound.size - probe.size + 1])))
+    energy = float(np.linalg.norm(sound[lag : lag + probe.size]) * np.linalg.norm(probe))
+    return lag, abs(float(matched[lag])) / energy if energy else 0.0
+
+
+def flatten(session: Session) -> None:
+    """Set everything to let a chirp pass unchanged: 0 dB on every stem, no compensation, full level."""
+    wanted = session.control.wanted
+    for stem in STEMS:
+        wanted.set_gain(stem, 0.0)
+        wanted.set_muted(stem, False)
+    wanted.set_step("remix")
+    wanted.set_level(0.0)
+    wanted.silent = 0
+
+
+def measure(session: Session, seconds: float) -> Iterator[Arrival]:
+    """Yield what each chirp measures, for a time that begins with the first that comes back.
+
+    `session` was made with `probe=chirps()` and is flattened. Raises `HearsimError` where nothing comes back.
+    """
+    probe, playing = chirp(), session.control.playing
+    start = -(-(playing.position + int(FADE_IN_S * session.rate)) // EVERY) * EVERY
+    begin, patience = 0, start + int(HELLO_S * session.rate)
+    while not begin or start < begin + seconds * session.rate:
+        while playing.position < start + CHIRP + REACH:
+            session.look_after()
+            time.sleep(0.01)
+        device, total = (arrival(_heard(ring, start), probe) for ring in (session.rings.source, session.rings.played))
+        if total[1] > LIKE:
+            begin = begin or start
+        if begin:
+            yield Arrival(*device, *total)
+        elif start > patience:
+            raise HearsimError(
+                f"no chirp came back in {HELLO_S:g} s: connect the output to the input by a cable (with JACK: "
+                "`jack_connect PortAudio:out_0 PortAudio:in_0`), and turn their levels up"
+            )
+        start += EVERY
+
+
+def _heard(ring: Ring, start: int) -> Curve:
+    block = np.zeros((2, CHIRP + REACH), np.float32)
+    ring.read(start, block)
+    sound: Curve = block[0].astype(np.float64)
+    return sound

@@ -1,0 +1,174 @@
+"""What the worker runs: the aid with a bypass in three steps, and the hearing loss, all equally late.
+
+x -+- separate + remix -+-- Compensation --- aid -+
+   |                    +----------------- remix -+- select, level-matched - MpoLimiter - ToFullScale -+- delay ---+
+   +- delay ------------------------------- dry --+                                                    +- Ear -----+- y
+   +--------------------------------------------------------------------------------- unaided ear ------- delay ---+
+
+The stages are those of `hearing_aid`, so the step "aid" is what `hearsim render` writes as aided.wav, bit for bit.
+With the hearing loss on, levels are left as they are (being too soft is what it shows): the step "aid" is then
+heard.wav and the step "dry" unaided.wav. Moves land on samples of the source, whatever is late behind it.
+"""
+
+import math
+
+import numpy as np
+
+from hearsim.audio import Format
+from hearsim.dsp.glide import Glide
+from hearsim.dsp.matching import match_levels
+from hearsim.hearing_aid import Ear, hearing_aid, unaided
+from hearsim.listener import STEMS, Profile
+from hearsim.live.desk import STEPS, Desk
+from hearsim.output import MpoLimiter, ToPascal, ceiling_pa
+from hearsim.processor import Delay, Part, Processor, walk
+from hearsim.remix import RAMP_MS, Remix
+from hearsim.separation.stage import Separator
+from hearsim.units import Curve, FloatArray, ms_to_samples
+
+MATCH_SECONDS = 2.0  # how slowly the level match follows: music's bars, not its beats
+
+
+class LivePath(Processor):
+    """The aid of a profile with a desk; full scale in, full scale out. Used by one thread.
+
+    `remix`, `limiter` and `separator` are its stages, with their meters and counters. With `loss` the hearing-loss
+    simulation can be switched on and off, and all steps wait for it. It works on a grid of its own, so with it the
+    output of other host blocks agrees in sound only, not in bits.
+    """
+
+    def __init__(self, profile: Profile, loss: bool = False) -> None:
+        self._profile, self._aid = profile, hearing_aid(profile)
+        self._separation, self._to_pascal, self._compensation, self._limit, self._to_full_scale = self._aid.stages
+        stages = walk(self._aid)
+        self.remix = next(stage for stage in stages if isinstance(stage, Remix))
+        self.limiter = next(stage for stage in stages if isinstance(stage, MpoLimiter))
+        self.separator = next(stage for stage in stages if isinstance(stage, Separator))
+        self._dry_to_pascal = ToPascal(profile.rig.microphone)
+        self._loss = (Ear(profile), unaided(profile)) if loss else None
+        self.desk = Desk({stem: profile.mix.gain(stem) for stem in STEMS})
+
+    @property
+    def name(self) -> str:  # noqa: D102
+        return f"live {self._aid.name}"
+
+    @property
+    def loss_latency(self) -> int:
+        """Samples that the hearing-loss simulation (and the delay of a vented ear's model) adds."""
+        if self._loss is None:
+            return 0
+        ear, _ = self._loss
+        return ear.latency + (self._profile.aid.block_samples if ear.vented else 0)
+
+    @property
+    def latency(self) -> int:  # noqa: D102
+        return self._aid.latency + self.loss_latency
+
+    def parts(self) -> tuple[Part, ...]:  # noqa: D102
+        loss = (Part("hearing-loss simulation", self.loss_latency, "algorithm"),) if self._loss else ()
+        return (*self._aid.parts(), *loss)
+
+    def prepare(self, fmt: Format) -> Format:  # noqa: D102
+        output = self._aid.prepare(fmt)
+        self._dry = Delay(self._separation.latency)
+        self._dry_to_pascal.prepare(self._dry.prepare(fmt))
+        self._ramp = ms_to_samples(RAMP_MS, fmt.rate)
+        self._late = fmt.late
+        self._steps = np.zeros((len(STEPS), *fmt.shape), np.float32)
+        self._selected, self._scaled = np.zeros(fmt.shape, np.float32), np.zeros(fmt.shape, np.float32)
+        self._decay = math.exp(-1 / (MATCH_SECONDS * fmt.rate))
+        self._powers, self._matches = np.zeros(len(STEPS)), np.ones(len(STEPS))
+        self._gains = np.ones((len(STEPS), fmt.block))
+        if self._loss is not None:
+            ear, bare = self._loss
+            ear.prepare(fmt)
+            bare.prepare(fmt)
+            self._plain, self._bare = Delay(self.loss_latency), Delay(self.latency - bare.latency)
+            self._plain.prepare(output)
+            self._bare.prepare(output)
+            self._out = np.zeros(output.shape, np.float32)
+        self.reset()
+        self.process(np.zeros(fmt.shape, np.float32))  # compiles the loop here, not in the first block
+        self.reset()
+        return output
+
+    def configure(self, desk: Desk, at: int | None = None) -> int:
+        """Move to a desk in ramps of 10 ms, from sample `at` of the source on; return where the move begins.
+
+        None, or a sample that has passed, means the next that the remix has before it. Moves are given in order.
+        """
+        self.desk = desk
+        begins = self.remix.configure(desk.gains, at)
+        self._select.move(self._selection(), begins, self._ramp)
+        self._final.move(self._ending(), begins, self._ramp)
+        return begins
+
+    def start(self, desk: Desk) -> None:
+        """Return to the state right after `prepare`, with a desk that nothing moves to."""
+        self.desk = desk
+        self.remix.configure(desk.gains)
+        self.reset()
+
+    @property
+    def match(self) -> float:
+        """The gain in full scale that brings the dry input to the level of what is selected now."""
+        calibrated = self._profile.rig.microphone.pascal_per_unit / self._profile.rig.headphones.pascal_per_unit
+        return calibrated * (1.0 if self.desk.loss else float(self._matches[0]))
+
+    def _selection(self) -> Curve:
+        """Weights of the three steps, and of the level match."""
+        return np.array([*(float(step == self.desk.step) for step in STEPS), float(not self.desk.loss)])
+
+    def _ending(self) -> Curve:
+        """Weights of the output without a loss, of the aided ear with it, and of the unaided ear with it."""
+        loss, dry = self.desk.loss, self.desk.step == "dry"
+        return np.array([float(not loss), float(loss and not dry), float(loss and dry)])
+
+    def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
+        frames = block.shape[-1]
+        dry, mixed, aided = self._steps
+        dry[...] = self._dry_to_pascal.process(self._dry.process(block))
+        mixed[...] = self._to_pascal.process(self._separation.process(block))
+        aided[...] = self._compensation.process(mixed)
+        match_levels(self._steps, self._decay, self._powers, self._matches, self._gains)
+        for part, weights in self._select.pieces(frames):
+            match = weights[-1]
+            factors = [weights[k] * (1 + match * (self._gains[k, part] - 1)) for k in range(len(STEPS))]
+            self._weigh(self._steps, self._selected, part, factors)
+        out = self._to_full_scale.process(self._limit.process(self._selected))
+        if self._loss is None:
+            return out
+        ear, bare = self._loss
+        signals = (self._plain.process(out), ear.process(out, block), self._bare.process(bare.process(block)))
+        for part, weights in self._final.pieces(frames):
+            self._weigh(signals, self._out, part, list(weights))
+        return self._out
+
+    def _weigh(
+        self, signals: "FloatArray | tuple[FloatArray, ...]", out: FloatArray, part: slice, factors: list[Curve]
+    ) -> None:
+        """Sum signals by their factors; a signal alone with the factor one comes through bit for bit."""
+        out[:, part] = -0.0
+        for signal, factor in zip(signals, factors, strict=True):
+            if np.any(factor):
+                out[:, part] += np.multiply(signal[:, part], np.float32(factor), out=self._scaled[:, part])
+
+    def reset(self) -> None:  # noqa: D102
+        self._aid.reset()
+        self._dry.reset()
+        self._powers.fill(0.0)
+        self._matches.fill(1.0)
+        self._select = Glide(self._selection(), -self._late - self._separation.latency)
+        self._final = Glide(self._ending(), -self._late - self.latency)
+        if self._loss is not None:
+            for stage in (*self._loss, self._plain, self._bare):
+                stage.reset()
+
+
+def ceiling_of(profile: Profile) -> FloatArray:
+    """Return the largest magnitude (2,) that the headphones may be given, in full scale, per ear.
+
+    The peak of a sine at the profile's MPO, as `MpoLimiter` and `ToFullScale` compute it.
+    """
+    factor = np.float32(1 / profile.rig.headphones.pascal_per_unit)
+    return np.array([ceiling_pa(mpo) for mpo in profile.mpo_db_spl], np.float32) * factor

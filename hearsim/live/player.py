@@ -1,0 +1,175 @@
+"""What the audio callback does: copy, ramp, count, and nothing else.
+
+Each call copies what came in to the worker's ring, takes what the worker has ready, or the dry signal, as late as the
+sound itself, where it has not; sets the level; limits; counts. It never waits. All methods: audio thread only, but
+for the constructor.
+"""
+
+import math
+from dataclasses import dataclass
+from multiprocessing.synchronize import Semaphore
+from typing import Literal
+
+import numpy as np
+
+from hearsim.live.control import Control
+from hearsim.live.events import Kind
+from hearsim.live.outlet import FADE, LARGEST_PERIOD, Outlet
+from hearsim.live.rings import Event, EventRing, Ring
+from hearsim.live.timing import turn, waiting
+from hearsim.units import FloatArray, db_to_gain
+
+FADE_IN_S, FADE_OUT_S, MOVE_S, PANIC_S = 1.5, 0.02, 0.05, 0.005
+METER_FALL_S = 0.3
+
+
+@dataclass(frozen=True)
+class Rings:
+    """The rings of a session, and who writes each."""
+
+    feed: Ring  # control process: the file, read ahead
+    source: Ring  # audio: what came in, file or device
+    wet: Ring  # worker: what the path makes of it, by output position
+    played: Ring  # audio: what went out
+    moves: EventRing  # worker
+    changes: EventRing  # audio
+
+    @classmethod
+    def create(cls) -> "Rings":
+        """Make the rings. The process that does so closes them."""
+        return cls(Ring(1 << 18), Ring(1 << 17), Ring(1 << 15), Ring(1 << 18), EventRing(), EventRing())
+
+    def close(self) -> None:
+        """Let go of the rings."""
+        for ring in (self.feed, self.source, self.wet, self.played, self.moves, self.changes):
+            ring.close()
+
+
+class Player:
+    """The callback of a stream.
+
+    `source` says what the worker hears: the "file" in the feed, or the "device". With `probe` the feed is played to
+    the device while the worker hears the device: so a cable from output to input carries a probe through the engine.
+    """
+
+    def __init__(
+        self,
+        control: Control,
+        rings: Rings,
+        wake: Semaphore,
+        ceiling: FloatArray,
+        rate: int,
+        source: Literal["file", "device"],
+        probe: bool = False,
+    ) -> None:
+        self._control, self._rings, self._wake, self._rate = control, rings, wake, rate
+        self._from_file, self._probe = source == "file", probe
+        self._outlet = Outlet(ceiling)
+        self._come, self._wet, self._dry, self._feed = np.zeros((4, 2, LARGEST_PERIOD), np.float32)
+        self._period, self._aim = 0, 0.0
+        self._outlet.begin(rings.source.head)
+
+    def callback(self, given: FloatArray | None, out: FloatArray, xrun: bool = False) -> None:
+        """Take (frames, channels) that came in, if any, and fill `out` (frames, channels)."""
+        playing = self._control.playing
+        if self._period == 0:
+            self._begin(len(out))
+        for start in range(0, len(out), LARGEST_PERIOD):
+            part = slice(start, start + LARGEST_PERIOD)
+            self._play(None if given is None else given[part], out[part])
+        playing.callbacks += 1
+        playing.xruns += int(xrun)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the end was asked for and the sound has faded out."""
+        return bool(self._control.wanted.stop) and self._outlet.silent and self._period > 0
+
+    def _begin(self, period: int) -> None:
+        """Set the delay by the period; a stream that goes on after a lost device keeps the delay it had if it can."""
+        playing, at = self._control.playing, self._outlet.position
+        self._period = playing.period = period
+        playing.delay = max(playing.delay, waiting(period) + turn(period))
+        self._post(Kind.FORMAT, at, period, playing.delay)
+
+    def _post(self, kind: Kind, at: int, *values: float) -> None:
+        self._outlet.take(Event(kind, at, values))
+        self._rings.changes.post(kind, at, *values)
+
+    def _play(self, given: FloatArray | None, out: FloatArray) -> None:
+        playing, rings, frames = self._control.playing, self._rings, len(out)
+        now = self._outlet.position
+        rings.source.write(self._incoming(given, now, frames))
+        self._wake.release()
+        late = playing.delay + self._control.working.latency
+        ready = rings.wet.ready(now)
+        self._choose(now, frames, ready)
+        self._follow_level(now)
+        wet, dry = self._wet[:, :frames], self._dry[:, :frames]
+        rings.wet.read(now, wet)
+        rings.source.read(now - late, dry)
+        sound = self._outlet.process(wet, dry)
+        rings.played.write(sound)
+        playing.position = now + frames
+        self._hand_over(self._feed[:, :frames] if self._probe else sound, out)
+        self._meter(sound, frames)
+
+    def _incoming(self, given: FloatArray | None, now: int, frames: int) -> FloatArray:
+        """Return what the worker shall hear, (2, frames), without anything that is no number."""
+        come = self._come[:, :frames]
+        if self._from_file or self._probe:
+            self._read_feed(now, frames)
+        if self._from_file:
+            come[...] = self._feed[:, :frames]
+        elif given is None:
+            come.fill(0.0)
+        else:
+            come[0], come[1] = given[:, 0], given[:, -1]  # a mono input is both ears'
+            np.nan_to_num(come, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        return come
+
+    def _read_feed(self, now: int, frames: int) -> None:
+        feed, into = self._rings.feed, self._feed[:, :frames]
+        ready = min(feed.ready(now), frames)
+        feed.read(now, into[:, :ready])
+        into[:, ready:] = 0.0
+        if ready < frames and not feed.ended:
+            self._post(Kind.STARVED, now + ready, frames - ready)
+            self._control.playing.starved += frames - ready
+
+    def _choose(self, now: int, frames: int, ready: int) -> None:
+        """Crossfade to the dry signal where the worker's sound is not there in time, and back when it is."""
+        enough, playing = ready >= frames + FADE, self._control.playing
+        if self._outlet.wet and not enough:
+            playing.fallbacks += 1
+            self._post(Kind.DRY, now, max(1, min(FADE, ready)), self._control.working.match)
+        elif not self._outlet.wet and enough and self._outlet.share.still:
+            self._post(Kind.WET, now, FADE)
+        playing.dry = int(not self._outlet.wet)
+
+    def _follow_level(self, now: int) -> None:
+        wanted = self._control.wanted
+        off = bool(wanted.silent or wanted.panic or wanted.stop)
+        aim = 0.0 if off else min(1.0, db_to_gain(wanted.level_db))
+        if aim == self._aim:
+            return
+        seconds = FADE_IN_S if self._aim == 0.0 else MOVE_S
+        if off:
+            seconds = PANIC_S if wanted.panic else FADE_OUT_S
+        self._aim = aim
+        self._post(Kind.LEVEL, now, aim, round(seconds * self._rate))
+
+    def _hand_over(self, sound: FloatArray, out: FloatArray) -> None:
+        """Copy to the device: two ears to its first two channels, or their mean to the only one it has."""
+        if out.shape[1] == 1:
+            out[:, 0] = 0.5 * (sound[0] + sound[1])
+            return
+        out[:, :2] = sound.T
+        out[:, 2:] = 0.0
+
+    def _meter(self, sound: FloatArray, frames: int) -> None:
+        playing = self._control.playing
+        peaks = playing.array("peaks")
+        np.maximum(np.abs(sound).max(axis=1), peaks * math.exp(-frames / (METER_FALL_S * self._rate)), out=peaks)
+        if playing.dry and playing.fallbacks:
+            playing.dry_samples += frames

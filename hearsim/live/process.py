@@ -1,0 +1,66 @@
+"""What the processes of a session do to be quiet, to be quick, and to end."""
+
+import gc
+import multiprocessing
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from hearsim.errors import HearsimError
+
+SWITCH_INTERVAL_S = 5e-4  # a thread that keeps the interpreter gives it up this soon
+
+
+class Reports(Protocol):
+    """A block with a place for what went wrong."""
+
+    pid: int
+    message: bytes
+
+
+def quiet_process() -> None:
+    """Stop the garbage collector and let threads give way soon; call when all is loaded. Main thread only."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+
+
+def ask_for_priority(priority: int) -> str:
+    """Ask for SCHED_FIFO for the calling thread; return what came of it, in words."""
+    if not hasattr(os, "sched_setscheduler"):
+        return "this system has no SCHED_FIFO: other programs may make the worker late"
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    except PermissionError:
+        return (
+            "real-time priority was refused, so other programs may make the worker late: allow it with a line "
+            f"'@audio - rtprio {priority}' or more in /etc/security/limits.conf"
+        )
+    return f"real-time priority {priority} (SCHED_FIFO)"
+
+
+def parent_lives() -> bool:
+    """Return whether the process that started this one is still there."""
+    parent = multiprocessing.parent_process()
+    return parent is None or parent.is_alive()
+
+
+@contextmanager
+def report_failure(block: Reports) -> Iterator[None]:
+    """Note the process's id, leave Ctrl-C to the control process, and say in the block why the process fails."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    block.pid, block.message = os.getpid(), b""
+    try:
+        yield
+    except HearsimError as error:
+        block.message = str(error).encode()[:400]
+        sys.exit(2)
+    except Exception as error:
+        traceback.print_exc()
+        block.message = f"{type(error).__name__}: {error}".encode()[:400]
+        sys.exit(1)

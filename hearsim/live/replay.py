@@ -1,0 +1,108 @@
+"""Render a session again: what was played live, sample for sample, from its log and its song.
+
+The same path and the same outlet, driven by the events of the log instead of a desk and a device.
+"""
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing
+
+import numpy as np
+
+from hearsim.audio import Format
+from hearsim.audio_files import Source
+from hearsim.errors import HearsimError
+from hearsim.live.events import Kind, desk_of
+from hearsim.live.log import Recording, SessionLog
+from hearsim.live.outlet import Outlet
+from hearsim.live.path import LivePath, ceiling_of
+from hearsim.live.player import Rings
+from hearsim.live.timing import BLOCK
+from hearsim.units import FloatArray
+
+
+def replay(log: SessionLog, song: Source) -> Iterator[FloatArray]:
+    """Yield what was played, (2, frames) at a time, from the first sample of the stream to its last.
+
+    Raises `HearsimError` where the song is not the one that was played.
+    """
+    known = log.source.get("sha256")
+    if known is not None and known != song.sha256:
+        raise HearsimError(f"{song.path} is not what was played: that was {log.source.get('path')} (sha256 {known})")
+    with closing(Rings.create()) as rings:
+        yield from _Replay(log, rings).play(song)
+
+
+class _Replay:
+    """One run through a log; `here` is the first sample of the block at hand."""
+
+    def __init__(self, log: SessionLog, rings: Rings) -> None:
+        self._log, self._rings = log, rings
+        self._path = LivePath(log.profile, log.loss)
+        self._path.prepare(Format(log.rate, 2, BLOCK))
+        self._outlet = Outlet(ceiling_of(log.profile))
+        self._moves, self._changes = deque(log.moves), deque(log.changes)
+        self._wet, self._dry = np.zeros((2, 2, BLOCK), np.float32)
+        self._delay = 0
+
+    def play(self, song: Source) -> Iterator[FloatArray]:
+        silence = np.zeros((2, BLOCK), np.float32)
+        sounds = song.blocks(BLOCK)
+        for here in range(0, self._log.end, BLOCK):
+            sound = self._without_gaps(next(sounds, silence), here)
+            self._rings.source.write(sound)
+            if self._changes[0].kind == Kind.FORMAT and self._changes[0].at < here + BLOCK:
+                self._delay = int(self._changes[0].values[1])
+            self._work(sound, here)
+            yield from self._listen(here, min(here + BLOCK, self._log.end))
+
+    def _without_gaps(self, sound: FloatArray, here: int) -> FloatArray:
+        sound = sound.copy()
+        for gap in self._log.changes:
+            if gap.kind == Kind.STARVED:
+                sound[:, max(gap.at - here, 0) : max(int(gap.at + gap.values[0]) - here, 0)] = 0.0
+        return sound
+
+    def _work(self, sound: FloatArray, here: int) -> None:
+        """Do what the worker did with the block at `here`."""
+        if self._moves and self._moves[0].kind == Kind.START and self._moves[0].at == here:
+            self._path.start(desk_of(self._moves.popleft()))
+            self._rings.wet.skip_to(here + self._delay)
+            while self._moves and self._moves[0].kind == Kind.MOVE:
+                move = self._moves.popleft()
+                self._path.configure(desk_of(move), move.at)
+        if self._rings.wet.head:
+            self._rings.wet.write(self._path.process(sound))
+
+    def _listen(self, here: int, stop: int) -> Iterator[FloatArray]:
+        """Do what the callback did with the samples here .. stop, from event to event."""
+        while here < stop:
+            while self._changes and self._changes[0].at <= here:
+                self._outlet.take(self._changes.popleft())
+            edge = min(stop, self._changes[0].at) if self._changes else stop
+            wet, dry = self._wet[:, : edge - here], self._dry[:, : edge - here]
+            self._rings.wet.read(here, wet)
+            self._rings.source.read(here - self._delay - self._path.latency, dry)
+            yield self._outlet.process(wet, dry).copy()
+            here = edge
+
+
+class Checksums:
+    """Compares a replay with the recordings of a log, by their checksums, as it is rendered."""
+
+    def __init__(self, log: SessionLog) -> None:
+        self._open = [(recording, hashlib.sha256()) for recording in log.recordings]
+        self._here = 0
+
+    def add(self, block: FloatArray) -> None:
+        """Take the next (2, frames) of the replay."""
+        for recording, digest in self._open:
+            first = max(recording.at - self._here, 0)
+            stop = max(recording.at + recording.samples - self._here, 0)
+            digest.update(np.ascontiguousarray(block[:, first:stop].T).tobytes())
+        self._here += block.shape[1]
+
+    def results(self) -> list[tuple[Recording, bool]]:
+        """Return each recording of the log, and whether the replay equals it, sample for sample."""
+        return [(recording, digest.hexdigest() == recording.sha256) for recording, digest in self._open]

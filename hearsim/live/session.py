@@ -1,0 +1,275 @@
+"""A live session, seen from the control process: starts the others, watches over them, mends what can be mended.
+
+control   this process: what is wanted; feeds the file, writes log and recording (scribe); messages
+worker    the path; killed or stuck, the dry signal plays on and a new one is started
+audio     device and callback; a device that is lost is opened again
+"""
+
+import multiprocessing
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from hearsim.audio_files import AID_RATE_HZ, Source
+from hearsim.errors import HearsimError
+from hearsim.listener import Profile
+from hearsim.live.audio_process import Stream, run_audio
+from hearsim.live.control import ENDED, READY, RUNNING, Control
+from hearsim.live.events import Kind
+from hearsim.live.log import header
+from hearsim.live.path import ceiling_of
+from hearsim.live.player import Rings
+from hearsim.live.scribe import PIECE, Feeder, LogWriter, Recorder, check_new
+from hearsim.live.worker import run_worker
+from hearsim.units import FloatArray
+
+LOADING_S, OPENING_S, CLOSING_S = 180.0, 20.0, 5.0
+REOPEN_EVERY_S = 1.0
+MOST_DEATHS, YOUNG_S = 3, 10.0  # so many workers in a row dead so young: something is broken for good
+HOUSEKEEPING_S = 0.02
+
+
+class Session:
+    """One session; a context manager. Methods: control process, its main thread, unless they say otherwise.
+
+    `song` is what plays, or None for the device's input; `device` as in `Stream`. With `loss` the hearing-loss
+    simulation is part of the path. A session is silent until `control.wanted.silent` is 0, or fades in by itself to a
+    `level_db`. `recording` (of what is played, from the first sample on) and `log` must not be there yet. `probe` is
+    played to the device while its input goes through the engine (for a cable from output to input).
+    """
+
+    rate = AID_RATE_HZ
+
+    def __init__(
+        self,
+        profile: Profile,
+        song: Source | None = None,
+        device: str | None = None,
+        loss: bool = False,
+        level_db: float | None = None,
+        recording: Path | None = None,
+        log: Path | None = None,
+        probe: Iterator[FloatArray] | None = None,
+    ) -> None:
+        self.profile, self.song, self.loss = profile, song, loss
+        self._stream = Stream(device, "file" if song else "device", self.rate, probe is not None)
+        self._level_db, self._recording_path, self._log_path = level_db, recording, log
+        self._sound = _blocks(song) if song else probe
+        self.messages: list[str] = []
+
+    def __enter__(self) -> Self:
+        """Load the path and open the device: the stream runs, silently. Raises `HearsimError` where it can't."""
+        self.control, self.rings = Control.create(), Rings.create()
+        self._context = multiprocessing.get_context("spawn")
+        self._wake = self._context.Semaphore(0)
+        self._recorder: Recorder | None = None
+        self._logger: LogWriter | None = None
+        self._feeder = Feeder(self._sound, self.rings.feed) if self._sound else None
+        self._house, self._closing = threading.Lock(), threading.Event()
+        self._housekeeper = threading.Thread(target=self._keep_house, daemon=True)
+        self._trouble: Exception | None = None
+        self._processes: list[SpawnProcess] = []
+        self._young_deaths, self._died_at, self._lost_at = 0, 0.0, 0.0
+        try:
+            self._begin()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Fade out, close the device, end the processes, give log and recording their names."""
+        self._end()
+
+    def _begin(self) -> None:
+        for path in (self._recording_path, self._log_path):
+            if path is not None:
+                check_new(path)
+        wanted = self.control.wanted
+        wanted.begin(self.profile, self.loss)
+        if self._level_db is not None:
+            wanted.set_level(self._level_db)
+            wanted.silent = 0
+        if self._feeder:
+            self._feeder.turn(0)
+        else:
+            self.rings.feed.ended = 1
+        self._worker = self._start_worker()
+        self._await(self._worker, lambda: self.control.working.state == READY, LOADING_S, "the worker")
+        self.messages.append(f"worker: {self.control.working.priority.decode()}")
+        if self._log_path is not None:
+            self._logger = LogWriter(self._log_path, self._header(), self.rings)
+        if self._recording_path is not None:
+            self.record(self._recording_path)
+        self._housekeeper.start()
+        self._audio = self._start_audio()
+        self._await(self._audio, lambda: self.control.playing.delay > 0, OPENING_S, "the device")
+        self._tell(self.control.playing.message)
+
+    def _header(self) -> dict[str, Any]:
+        song = self.song
+        source = {"path": str(song.path), "sha256": song.sha256} if song else {"device": self._stream.device}
+        return header(self.profile, self.loss, self.rate, source)
+
+    def _start_worker(self) -> SpawnProcess:
+        self.control.working.state = 0
+        self._worker_since = time.monotonic()
+        return self._start(run_worker, self.profile, self.loss, self.rate, self.control, self.rings, self._wake)
+
+    def _start_audio(self) -> SpawnProcess:
+        self.control.playing.state = 0
+        self._audio_since = time.monotonic()
+        return self._start(run_audio, self._stream, ceiling_of(self.profile), self.control, self.rings, self._wake)
+
+    def _start(self, target: Any, *args: Any) -> SpawnProcess:
+        process = self._context.Process(target=target, args=args, daemon=True)
+        process.start()
+        self._processes.append(process)
+        return process
+
+    def _await(self, process: SpawnProcess, there: Any, seconds: float, who: str) -> None:
+        """Wait until a process is there. Raises `HearsimError` with its own words where it ends instead."""
+        until = time.monotonic() + seconds
+        while not there():
+            if process.exitcode is not None:
+                block = self.control.working if who == "the worker" else self.control.playing
+                raise HearsimError(block.message.decode() or f"{who} ended ({_how(process)}) before it was there")
+            if time.monotonic() > until:
+                raise HearsimError(f"{who} was not there after {seconds:g} s: is the machine overloaded?")
+            time.sleep(0.005)
+
+    @property
+    def latency(self) -> int:
+        """Samples from a sound's coming in to its leaving, the device's own not included."""
+        return self.control.playing.delay + self.control.working.latency
+
+    @property
+    def ended(self) -> bool:
+        """Whether the stream has ended."""
+        return self.control.playing.state == ENDED
+
+    def poll(self) -> list[str]:
+        """Look after the session; return what there is to be said. Call it, or `look_after`, some times a second."""
+        self.look_after()
+        said, self.messages = self.messages, []
+        return said
+
+    def look_after(self) -> None:
+        """Mend what can be mended. Raises `HearsimError` where the session can't go on."""
+        if self._trouble is not None:
+            raise self._trouble
+        song, playing = self.song, self.control.playing
+        if song is not None and playing.position >= song.frames + self.latency:
+            self.control.wanted.stop = 1
+        self._watch_worker()
+        self._watch_audio()
+
+    def _watch_worker(self) -> None:
+        working, age = self.control.working, time.monotonic() - self._worker_since
+        if self._worker.exitcode is not None:
+            self._young_deaths = self._young_deaths + 1 if age < YOUNG_S else 1
+            why = working.message.decode() or _how(self._worker)
+            if self._young_deaths >= MOST_DEATHS:
+                raise HearsimError(f"the worker has ended {MOST_DEATHS} times in a row: {why}")
+            self.messages.append(f"the worker ended ({why}): the dry signal plays, a new worker is starting")
+            self._died_at = time.monotonic()
+            self._worker = self._start_worker()
+        elif self._died_at and working.state == READY:
+            self.messages.append(f"the worker is back after {time.monotonic() - self._died_at:.1f} s")
+            self._died_at = 0.0
+
+    def _watch_audio(self) -> None:
+        playing, now = self.control.playing, time.monotonic()
+        if self._audio.exitcode is not None and playing.state != ENDED:
+            if not self._lost_at:
+                why = playing.message.decode() or f"the audio process ended ({_how(self._audio)})"
+                self.messages.append(f"{why} Trying to open it again")
+                self._lost_at = now
+            if now - self._audio_since > REOPEN_EVERY_S:
+                self._audio = self._start_audio()
+        elif self._lost_at and playing.state == RUNNING:
+            self.messages.append(f"the device is back after {now - self._lost_at:.1f} s")
+            self._lost_at = 0.0
+
+    def _tell(self, message: bytes) -> None:
+        if message:
+            self.messages.append(message.decode())
+
+    def record(self, path: Path) -> None:
+        """Begin to record what is played. Raises `HearsimError` where the file can't be made, or one is recorded."""
+        if self._recorder is not None:
+            raise HearsimError("a recording runs already: stop it first")
+        with self._house:
+            self._recorder = Recorder(path, self.rate, self.rings.played)
+
+    def stop_recording(self) -> None:
+        """End the recording: the file takes its name."""
+        with self._house:
+            recorder, self._recorder = self._recorder, None
+            if recorder is None:
+                return
+            recording = recorder.close()
+            if self._logger:
+                self._logger.add(recording.to_table())
+            lost = "; then the disk was too slow" if recorder.lost else ""
+            self.messages.append(
+                f"{recording.path} holds {recording.samples / self.rate:.1f} s of what was played{lost}"
+            )
+
+    def _keep_house(self) -> None:
+        """Feed, write the log, record, until the session closes. A thread of its own."""
+        try:
+            while not self._closing.wait(HOUSEKEEPING_S):
+                with self._house:
+                    self._house_turn()
+        except Exception as error:
+            self._trouble = error
+
+    def _house_turn(self) -> None:
+        if self._feeder:
+            self._feeder.turn(self.control.playing.position)
+        if self._logger:
+            self._logger.turn()
+        if self._recorder:
+            self._recorder.turn()
+
+    def _end(self) -> None:
+        wanted, playing = self.control.wanted, self.control.playing
+        wanted.stop = 1
+        until = time.monotonic() + CLOSING_S
+        while playing.state == RUNNING and self._audio.exitcode is None and time.monotonic() < until:
+            time.sleep(0.005)
+        wanted.quit = 1
+        for process in self._processes:
+            process.join(CLOSING_S)
+            if process.exitcode is None:
+                process.kill()
+                process.join()
+        if playing.state != ENDED:  # nobody else can say so any more
+            self.rings.changes.post(Kind.END, playing.position)
+        self._closing.set()
+        if self._housekeeper.is_alive():
+            self._housekeeper.join()
+        self.stop_recording()
+        if self._logger:
+            self._logger.close()
+        self.control.close()
+        self.rings.close()
+
+
+def _blocks(song: Source) -> Iterator[FloatArray]:
+    left = song.frames
+    for block in song.blocks(PIECE):
+        yield block[:, :left]
+        left -= PIECE
+
+
+def _how(process: SpawnProcess) -> str:
+    """Return how a process ended, in words."""
+    code = process.exitcode or 0
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

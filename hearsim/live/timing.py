@@ -1,0 +1,54 @@
+"""How late live sound is, and why: the ledger of a session.
+
+    device period - waiting for an engine block - the worker's turn - the path's own latency
+
+The engine cuts blocks of its own behind any period of the device. A short block, and a turn that makes one hop of the
+network with it, let a fader move begin within a hop: waits for a block, then a turn, then is heard.
+"""
+
+import math
+
+from hearsim.errors import HearsimError
+from hearsim.latency import Budget, Origin, Row
+from hearsim.live.outlet import FADE, LARGEST_PERIOD
+from hearsim.processor import Part
+
+BLOCK = 128
+"""Samples that the worker processes at a time."""
+
+TURN = 320
+"""Samples (7.3 ms) that the worker is given at least from a block's coming in to its having to be there."""
+
+
+def waiting(period: int) -> int:
+    """Return the samples that a sample waits at most until its block is full, beyond its own period.
+
+    The same count as `Reblock`'s: block - gcd(block, period).
+    """
+    return BLOCK - math.gcd(BLOCK, period)
+
+
+def turn(period: int) -> int:
+    """Return the worker's turn in samples: `TURN` in whole periods, and the reserve for a crossfade."""
+    return -(-TURN // period) * period + FADE
+
+
+def check_period(period: int) -> None:
+    """Raise `HearsimError` for a period that the engine has no room for."""
+    if not 1 <= period <= LARGEST_PERIOD:
+        raise HearsimError(f"the device hands over {period} samples at a time: set its period to 16 .. 1024")
+
+
+def budget(parts: list[Part], rate: int, period: int, device: int, source: Origin) -> Budget:
+    """Return the ledger of a session at a period of the device.
+
+    `parts` are the path's own; `device` is the delay in samples from the output back to the input, and `source` where
+    that number comes from. Compute time is no row: the worker's turn is its deadline.
+    """
+    rows = (
+        Row("device, out and in", device, "device", source),
+        Row(f"waiting for a block of {BLOCK}", waiting(period), "buffering", "declared"),
+        Row("the worker's turn", turn(period), "buffering", "declared"),
+        *(Row(part.name, part.samples, part.kind, "declared") for part in parts),
+    )
+    return Budget(rate, rows)

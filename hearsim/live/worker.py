@@ -1,0 +1,118 @@
+"""The worker: the path, block by block, in a process of its own beside the audio.
+
+It may be late, it may be killed: the audio process plays the dry signal meanwhile, and what comes late is dropped.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from multiprocessing.synchronize import Semaphore
+
+import numpy as np
+
+from hearsim.audio import Format
+from hearsim.listener import STEMS, Profile
+from hearsim.live.control import LOADING, READY, Control
+from hearsim.live.events import Kind, desk_values
+from hearsim.live.path import LivePath
+from hearsim.live.player import Rings
+from hearsim.live.process import ask_for_priority, parent_lives, quiet_process, report_failure
+from hearsim.live.timing import BLOCK
+from hearsim.units import FloatArray
+
+PRIORITY = 8  # under JACK's own
+WARM_UP_BLOCKS = 16
+
+
+class Worker:
+    """Runs a prepared path over what came in. All methods: the worker's one thread."""
+
+    def __init__(
+        self, path: LivePath, control: Control, rings: Rings, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._path, self._control, self._rings, self._clock = path, control, rings, clock
+        self._sound = np.zeros((2, BLOCK), np.float32)
+        self._delay = 0
+        path.remix.metered = True
+        control.working.latency = path.latency
+        control.working.parts = json.dumps(path.parts()).encode()
+
+    def turn(self) -> bool:
+        """Process one block if it has come; return whether it had."""
+        playing = self._control.playing
+        if playing.delay != self._delay:
+            self._start()
+        if playing.delay == 0 or self._rings.source.head - self._position < BLOCK:
+            return False
+        if self._rings.source.ready(self._position) < BLOCK:  # too late for the ring: what was missed is gone
+            self._start()
+            return True
+        self._follow_desk()
+        self._rings.source.read(self._position, self._sound)
+        began = self._clock()
+        sound = self._path.process(self._sound)
+        self._hand_over(sound)
+        self._count(self._clock() - began)
+        self._position += BLOCK
+        return True
+
+    def _start(self) -> None:
+        """Begin anew, from silence, with the next block to come (the session's first: with its first sample)."""
+        working, head = self._control.working, self._rings.source.head
+        self._delay = self._control.playing.delay
+        first = working.starts == 0
+        self._position = 0 if first else -(-head // BLOCK) * BLOCK
+        self._version = self._control.wanted.version
+        desk = self._control.wanted.desk()
+        self._path.start(desk)
+        settled = self._position + self._delay + (0 if first else self._path.latency)  # before that it is silence
+        self._rings.wet.skip_to(settled)
+        working.starts += 1
+        self._rings.moves.post(Kind.START, self._position, *desk_values(desk))
+
+    def _follow_desk(self) -> None:
+        version = self._control.wanted.version
+        if version != self._version:
+            self._version = version
+            desk = self._control.wanted.desk()
+            self._rings.moves.post(Kind.MOVE, self._path.configure(desk), *desk_values(desk))
+
+    def _hand_over(self, sound: FloatArray) -> None:
+        """Write what belongs to positions from the ring's head on; count what its listener has already passed."""
+        begins, wet, working = self._position + self._delay, self._rings.wet, self._control.working
+        skipped = min(max(wet.head - begins, 0), BLOCK)
+        wet.write(sound[:, skipped:])
+        passed = self._control.playing.position - begins
+        if passed > 0:
+            working.late_blocks += 1
+            working.dropped += min(passed, BLOCK)
+
+    def _count(self, seconds: float) -> None:
+        working, path = self._control.working, self._path
+        row = working.array("seconds")
+        row[working.blocks % len(row)] = seconds
+        gains = np.array([path.desk.gains[stem] for stem in STEMS])
+        working.array("stems")[...] = path.remix.power * gains**2
+        working.match = path.match
+        working.limited = sum(path.limiter.limited)
+        working.non_finite = path.separator.non_finite_blocks
+        working.blocks += 1
+
+
+def run_worker(profile: Profile, loss: bool, rate: int, control: Control, rings: Rings, wake: Semaphore) -> None:
+    """Load the path and work until the session quits. The whole of the worker's process."""
+    working = control.working
+    with report_failure(working):
+        working.state = LOADING
+        path = LivePath(profile, loss)
+        path.prepare(Format(rate, 2, BLOCK))
+        for _ in range(WARM_UP_BLOCKS):
+            path.process(np.zeros((2, BLOCK), np.float32))
+        worker = Worker(path, control, rings)
+        working.priority = ask_for_priority(PRIORITY).encode()
+        quiet_process()
+        working.state = READY
+        while not control.wanted.quit and parent_lives():
+            wake.acquire(timeout=0.1)
+            while worker.turn() and not control.wanted.quit:
+                pass

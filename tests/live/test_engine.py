@@ -1,0 +1,232 @@
+"""The engine without a device: equal to a render bit for bit, never over the limit, never later than it says."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from inline import RATE, Inline
+
+from hearsim.audio import Audio
+from hearsim.demo_song import demo_song, mixture
+from hearsim.hearing_aid import hearing_aid
+from hearsim.live.outlet import FADE
+from hearsim.live.path import LivePath, ceiling_of
+from hearsim.live.timing import turn, waiting
+from hearsim.live.worker import Worker
+from hearsim.processor import render
+from hearsim.profile import load_profile
+
+PROFILE = load_profile("moderate-vocals-up")
+
+
+@pytest.fixture(scope="module")
+def song() -> Audio:
+    return mixture(demo_song(3.0))
+
+
+@pytest.fixture
+def session(request: pytest.FixtureRequest, song: Audio) -> Iterator[Inline]:
+    period = getattr(request, "param", 64)
+    made = Inline(PROFILE, song, period)
+    yield made
+    made.close()
+
+
+def late(session: Inline) -> int:
+    return session.control.playing.delay + session.path.latency
+
+
+@pytest.mark.parametrize("session", [64, 441, 512, 1024], indirect=True)
+def test_live_is_what_render_writes_whatever_the_period(session: Inline, song: Audio) -> None:
+    session.audible()
+    session.until(song.frames)
+    played = session.end()
+    delay = waiting(session.period) + turn(session.period) + session.path.latency
+    rendered = render(hearing_aid(PROFILE), song).samples
+    begin = int(1.6 * RATE)  # the fade-in is over
+    stop = song.frames - delay
+    np.testing.assert_array_equal(played[:, begin + delay : stop + delay - 2048], rendered[:, begin : stop - 2048])
+    playing = session.control.playing
+    assert (playing.fallbacks, playing.starved, session.control.working.late_blocks) == (0, 0, 0)
+
+
+def test_starts_silent_and_fades_in() -> None:
+    noise = (0.05 * np.random.default_rng(0).standard_normal((2, 3 * RATE))).astype(np.float32)
+    session = Inline(PROFILE, Audio(noise, RATE), 64)
+    session.until(RATE // 2)
+    assert not np.concatenate(session.played).any()
+    assert session.control.wanted.level_db == -20.0
+    session.control.wanted.silent = 0
+    session.until(int(2.5 * RATE))
+    played = np.concatenate(session.played).T
+    loud = [float(np.std(played[:, at : at + 4410])) for at in (22050, 26460, 44100, 70000, 90000)]
+    assert loud == sorted(loud) and loud[0] < 0.1 * loud[-1]
+    session.close()
+
+
+def moves(session: Inline) -> None:
+    """A busy hand: every control moves, some twice in a block."""
+    wanted, at = session.control.wanted, session.control.playing.position
+    hour = at // session.period
+    if hour == 100:
+        session.audible(-6.0)
+    if hour in (300, 301):
+        wanted.set_gain("vocals", -60.0 + 30 * (hour - 300))
+    if hour == 500:
+        wanted.set_solo("drums", True)
+        wanted.set_muted("vocals", True)
+    if hour == 640:
+        wanted.set_step("remix")
+    if hour == 720:
+        wanted.set_solo("drums", False)
+        wanted.set_level(-12.0)
+    if hour == 800:
+        wanted.set_step("dry")
+    if hour == 900:
+        wanted.set_step("aid")
+        wanted.set_loss(bool(wanted.can_lose))
+    if hour == 1000:
+        wanted.panic = 1
+    if hour == 1010:
+        wanted.panic = 0
+    session.turn()
+
+
+@pytest.mark.parametrize("loss", [False, True])
+def test_replay_is_what_was_played_with_all_moves_and_late_blocks(song: Audio, loss: bool, tmp_path: Path) -> None:
+    session = Inline(PROFILE, song, 64, loss)
+    stalls = {400: 12, 700: 3, 850: 40}  # at these turns the worker sleeps for so many
+
+    def play() -> None:
+        hour = session.control.playing.position // 64
+        session.works = not any(at <= hour < at + length for at, length in stalls.items())
+        moves(session)
+
+    session.until(int(2.8 * RATE), play)
+    played = session.end()
+    assert session.control.playing.fallbacks == 2  # three turns fit into the worker's own
+    assert session.control.working.dropped > 0
+    np.testing.assert_array_equal(session.replayed(tmp_path), played)
+    assert len(session.rings.moves.since(0)[0]) == 1 + 6  # two moves within one block are one
+    session.close()
+
+
+def test_a_stalled_worker_gives_the_dry_signal_in_time_and_at_level(session: Inline, song: Audio) -> None:
+    session.audible()
+    session.until(2 * RATE)
+    at = session.control.playing.position
+    session.works = False
+    session.until(at + RATE // 4)
+    gain = np.float32(session.control.working.match)
+    assert gain == pytest.approx(10 ** (-18 / 20) * session.path._matches[0], rel=1e-6)  # rigs' calibrations: 94, 112
+    played = np.concatenate(session.played).T
+    stepped_in = at + turn(64) + FADE  # the worker's turn ends, the crossfade too
+    expected = np.clip(song.samples * gain, -ceiling_of(PROFILE)[:, None], ceiling_of(PROFILE)[:, None])
+    delayed = expected[:, stepped_in - late(session) : at + RATE // 4 - late(session)]
+    np.testing.assert_array_equal(played[:, stepped_in : at + RATE // 4], delayed)
+    assert (session.control.playing.fallbacks, session.control.playing.dry) == (1, 1)
+    session.works = True
+    session.turn(40)
+    assert session.control.playing.dry == 0
+    assert session.control.working.late_blocks > 50
+
+
+@pytest.mark.parametrize("step", ["dry", "remix", "aid"])
+def test_no_sample_passes_the_limit(step: str, song: Audio) -> None:
+    """Far too loud, with faders up, stalls and sudden silence; a device may even hand over NaN."""
+    ceiling = ceiling_of(PROFILE)
+    session = Inline(PROFILE, None, 64).audible()
+    session.control.wanted.set_step(step)
+    session.control.wanted.set_gain("vocals", 12.0)
+    loud = (40 * song.samples.T[:RATE]).astype(np.float32)
+    loud[5000, 0], loud[9000, 1], loud[9001, 1] = np.nan, np.inf, -np.inf
+    for count, start in enumerate(range(0, RATE - 64, 64)):
+        session.works = count % 150 > 30
+        session.turn(given=loud[start : start + 64])
+    played = np.concatenate(session.played).T
+    assert np.isfinite(played).all()
+    assert (np.abs(played).max(axis=1) <= ceiling).all()
+    assert np.abs(played).max() > 0.9 * ceiling.min()
+    assert session.control.playing.fallbacks > 2
+    session.close()
+
+
+@pytest.mark.parametrize("session", [64, 128, 256], indirect=True)
+def test_a_fader_is_heard_within_one_hop_and_ten_ms(session: Inline, song: Audio) -> None:
+    still = Inline(PROFILE, song, session.period).audible()
+    session.audible()
+    stop = int(1.8 * RATE)
+    still.until(stop)
+    moved_at = []
+    for sample in range(RATE, stop - 4000, 1000 + session.period):
+        session.until(sample)
+        moved_at.append(session.control.playing.position)
+        session.control.wanted.set_gain("drums", -60.0 if len(moved_at) % 2 else 12.0)
+    session.until(stop)
+    played, reference = (np.concatenate(one.played).T for one in (session, still))
+    first = int(np.flatnonzero((played != reference[:, : played.shape[1]]).any(axis=0))[0])
+    assert first - moved_at[0] <= 512 + 441
+    events, _ = session.rings.moves.since(0)
+    for at, event in zip(moved_at, events[1:], strict=True):  # the source's sample, and when that is played
+        assert event.at + late(session) - at <= 512 + 441
+    still.close()
+
+
+def test_steps_are_equally_late_and_equally_loud(song: Audio) -> None:
+    flat = PROFILE.model_copy(update={"mix": load_profile("flat").mix})
+    wholes = {}
+    for step in ("dry", "remix", "aid"):
+        session = Inline(flat, song, 128).audible(-20.0)
+        session.control.wanted.set_step(step)
+        session.until(song.frames)
+        wholes[step] = session.end()[:, 2 * RATE : song.frames]
+        session.close()
+    np.testing.assert_allclose(wholes["remix"], wholes["dry"], atol=1e-7)
+    levels = {step: 20 * np.log10(np.std(sound)) for step, sound in wholes.items()}
+    assert max(levels.values()) - min(levels.values()) < 1.5
+    delay = waiting(128) + turn(128) + session.path.latency  # that of the step "aid" too: it is what render writes
+    likeness = np.corrcoef(wholes["dry"][0], song.samples[0, 2 * RATE - delay : song.frames - delay])[0, 1]
+    assert likeness > 0.999  # but for the level match, which is slow
+
+
+def test_panic_is_silence_within_a_block_and_holds(session: Inline) -> None:
+    session.audible()
+    session.until(2 * RATE)
+    at = session.control.playing.position
+    session.control.wanted.panic = 1
+    session.turn(100)
+    played = np.concatenate(session.played).T
+    assert np.abs(played[:, at - 4410 : at]).max() > 0.01
+    assert not played[:, at + 64 + 221 :].any()  # a period and 5 ms
+    session.control.wanted.panic = 0
+    session.turn(300)
+    assert np.concatenate(session.played[-10:]).any()
+
+
+def test_a_new_worker_goes_on_at_the_same_delay(session: Inline, tmp_path: Path) -> None:
+    session.audible()
+    session.until(RATE)
+    session.works = False
+    session.until(RATE + 8000)
+    session.path = LivePath(PROFILE)  # what a worker's death and a new one amount to
+    session.path.prepare(session.worker._path._aid.formats[0])
+    session.worker = Worker(session.path, session.control, session.rings)
+    session.works = True
+    session.until(RATE + 20000)
+    assert (session.control.playing.dry, session.control.playing.fallbacks) == (0, 1)
+    assert session.control.working.starts == 2
+    played = session.end()
+    np.testing.assert_array_equal(session.replayed(tmp_path), played)
+
+
+def test_a_worker_that_missed_too_much_begins_anew(session: Inline, tmp_path: Path) -> None:
+    session.audible()
+    session.until(RATE)
+    session.works = False
+    session.until(RATE + session.rings.source.capacity + 999)
+    session.works = True
+    session.turn(60)
+    assert (session.control.playing.dry, session.control.working.starts) == (0, 2)
+    played = session.end()
+    np.testing.assert_array_equal(session.replayed(tmp_path), played)
