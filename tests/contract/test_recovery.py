@@ -1,5 +1,7 @@
 """NaN, Inf and absurd numbers are gone as soon as they have passed: no stage keeps them in mind."""
 
+import warnings
+
 import numpy as np
 import pytest
 from cases import CASES, GUARDS, PASSES, RATE, REMEMBERED, STEMS, expected, quick_profile, tiny_net
@@ -46,6 +48,17 @@ def test_what_is_no_sound_leaves_no_trace(name: str) -> None:
     assert sum(sum(one.non_finite) for one in walk(stage)) == COUNTED[counted]
     stage.reset()
     assert sum(sum(one.non_finite) for one in walk(stage)) == 0
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("value", [np.inf, 3.4e38])
+def test_nothing_is_said_about_it(name: str, value: float) -> None:
+    """Sums and products of what is no sound overflow without a warning: there is no logging in `process`."""
+    stage, fmt, _ = make(name, BLOCK)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(8):
+            stage.process(np.full(fmt.shape, value, np.float32))
 
 
 def test_a_loud_but_possible_sound_is_none_of_it() -> None:
