@@ -63,26 +63,29 @@ class HSTasNet(SeparatorNet):
         units, layers, new_memory = config.units, config.layers, MEMORIES[config.memory]
         self.complex_masks = config.features == "complex"
         self.has_spectrum, self.has_waveform = config.branch != "waveform", config.branch != "spectrum"
+        spectral, wave = self.has_spectrum, self.has_waveform
         inputs, masks = self._spectrum_sizes(config)
-        if self.has_spectrum:
+        # the order of the layers is that of the optimizer's states in checkpoints: leave it as it is
+        if spectral:
             self.spectrum_in = nn.Linear(inputs, units)
-        if self.has_waveform:
+        if wave:
             self.encoder = nn.Linear(config.channels * config.window, 2 * config.bases, bias=False)
             self.basis_in = nn.Linear(config.bases, units)
-        if self.has_spectrum:
+        if spectral:
             self.spectrum_memory = new_memory(units, units, layers)
-        if self.has_waveform:
+        if wave:
             self.basis_memory = new_memory(units, units, layers)
-        branches = self.has_spectrum + self.has_waveform
-        wide = branches * units if config.fusion == "full" else units
+        wide = (spectral + wave) * units if config.fusion == "full" else units
         self.fused_memory = new_memory(wide, wide, layers)
-        late = {"full": branches, "shared": 1, "small": 0}[config.fusion]
+        late = {"full": spectral + wave, "shared": 1, "small": 0}[config.fusion]
         self.late_memories = nn.ModuleList(new_memory(units, units, layers) for _ in range(late))
-        if self.has_spectrum:
+        if spectral:
             self.spectrum_norm = nn.RMSNorm(units)
-            self.spectrum_mask = nn.Linear(units, len(config.stems) * masks)
-        if self.has_waveform:
+        if wave:
             self.basis_norm = nn.RMSNorm(units)
+        if spectral:
+            self.spectrum_mask = nn.Linear(units, len(config.stems) * masks)
+        if wave:
             self.basis_mask = nn.Linear(units, len(config.stems) * config.bases)
             self.decoder = nn.Linear(config.bases, config.channels * config.window, bias=False)
             nn.init.normal_(self.decoder.weight, std=1e-3)  # the waveform branch starts almost silent

@@ -92,6 +92,15 @@ def test_six_milliseconds_are_six() -> None:
     assert SYSTEMS["hs-tasnet-lite-6ms"].live_ms == pytest.approx(5.8, abs=0.05)
 
 
+def test_layers_keep_their_order() -> None:
+    """Optimizers keep their states by it: a checkpoint of a run could not be resumed after a change."""
+    layers = [name.split(".")[0] for name, _ in net_of(CONFIGS["hs-tasnet"]).named_parameters()]
+    assert list(dict.fromkeys(layers)) == [
+        *("spectrum_in", "encoder", "basis_in", "spectrum_memory", "basis_memory", "fused_memory", "late_memories"),
+        *("spectrum_norm", "basis_norm", "spectrum_mask", "basis_mask", "decoder"),
+    ]
+
+
 def test_masks_of_one_give_the_mixture_back() -> None:
     """Window, hop and overlap-add are a wire when the spectral mask is 1 and the bases are silent."""
     for hop in (64, 16):
