@@ -123,6 +123,15 @@ def test_the_same_song_in_another_format_has_the_same_figures(
     assert found["sdr_mixture_db"] == pytest.approx(expected["sdr_mixture_db"], abs=0.7)
 
 
+def test_the_profile_flat_is_a_wire(songs: Path, tmp_path: Path) -> None:
+    """Nothing bypassed: what stays under the limit comes out bit for bit, from file to file."""
+    loud = (read(songs / "song.wav").samples / 0.8912 * 0.998).astype(np.float32)
+    soundfile.write(tmp_path / "loud.wav", loud.T, 44100, "FLOAT")
+    report = render_song(tmp_path / "loud.wav", load_profile("flat"), tmp_path / "run")
+    assert report["metrics"]["peak_dbfs"]["aided"] == pytest.approx(20 * np.log10(0.998), abs=0.01)
+    np.testing.assert_array_equal(read(tmp_path / "run" / "aided.wav").samples.view(np.int32), loud.view(np.int32))
+
+
 def test_resampling_keeps_time(songs: Path) -> None:
     """A song at 48 kHz read at 44.1 kHz lies on the original, to the sample."""
     original, again = (read(songs / name).samples for name in ("song.wav", "48000.flac"))
