@@ -163,7 +163,7 @@ def evaluate(
     out = out or Path("out") / f"evaluate-{Path(model).name}"
     cache = Path("~/.cache/hearsim").expanduser()
     found: Scores = {}
-    with Progress(transient=True) as bar:
+    with Progress(transient=True, disable=not sys.stdout.isatty()) as bar:
         task = bar.add_task("reading", total=1.0)
 
         def progress(name: str, share: float) -> None:

@@ -84,7 +84,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         ("bench --profile nope", "no profile is called 'nope'"),
         ("evaluate nope .", "no model is called 'nope'"),
         ("evaluate bent .", "bent/model.safetensors can't be read"),
-        ("evaluate hs-tasnet-lite gone", "gone holds no track"),
+        ("evaluate hs-tasnet-lite gone", "gone is no folder"),
         ("train gone.toml", "gone.toml can't be read (No such file or directory): give the name of a training spec"),
         ("train noise.toml", "noise.toml is not TOML"),
     ],

@@ -159,7 +159,7 @@ def test_plot_shows_systems_and_medians(out: Path) -> None:
 
 def test_a_table_that_cannot_be_written_gets_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "scores.csv").mkdir()
-    with pytest.raises(HearsimError, match=r"scores\.csv can't be written \(Is a directory\): choose another --out"):
+    with pytest.raises(HearsimError, match=r"scores\.csv can't be written \(Is a directory\): choose another place"):
         write_scores(tmp_path / "scores.csv", {})
     assert [path.name for path in tmp_path.iterdir()] == ["scores.csv"]
 
