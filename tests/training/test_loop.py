@@ -25,6 +25,7 @@ from hearsim.training.losses import loss_of
 from hearsim.training.mixer import Mixer, Stretches
 from hearsim.training.schedule import Progress, learning_rate
 from hearsim.training.spec import OptimizerSpec, TrainSpec, ValidationSpec, read_spec
+from hearsim.training.validation import Validation
 
 SPEC = f"""
 [model]
@@ -104,17 +105,24 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 @pytest.mark.parametrize("schedule", ["cosine", "plateau"])
 def test_resuming_is_exact(spec_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schedule: str) -> None:
     spec = change(spec_file, "steps = 30", f'steps = 30\nschedule = "{schedule}"')
-    spec = change(spec_file, "seconds = 1.0", "seconds = 1.0\nflat = 1")
+    if schedule == "plateau":  # scores that make it cut the rate before the interruption and after it
+        spec = change(spec_file, "every = 10", "every = 5\nflat = 1")
+        monkeypatch.setattr(Validation, "score_db", lambda *_: 1.0)
     train(spec, tmp_path / "whole")
     often = spec.model_copy(update={"optimizer": spec.optimizer.model_copy(update={"save_minutes": 1e-9})})
     with monkeypatch.context() as patch:
         interrupt_at(patch, 17)
         with pytest.raises(BreakOffError):
             train(often, tmp_path / "parts")
-    assert [row[0] for row in curve(tmp_path / "parts")] == ["10"]
+    logged = curve(tmp_path / "parts")
+    assert [int(row[0]) for row in logged] == ([10] if schedule == "cosine" else [5, 10, 15])
+    with (tmp_path / "parts" / "log.csv").open("a") as file:
+        file.write("20,9.9,9.9,9.9,9.9,9.9\n")  # as if the run had gone on after its last checkpoint
     train(spec, tmp_path / "parts", resume=True)
     assert curve(tmp_path / "parts") == curve(tmp_path / "whole")
-    assert [row[0] for row in curve(tmp_path / "whole")] == ["10", "20", "30"]
+    assert int(curve(tmp_path / "whole")[-1][0]) == 30
+    if schedule == "plateau":
+        assert len({row[2] for row in logged}) == 2 and len({row[2] for row in curve(tmp_path / "parts")}) == 5
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     for key, tensor in whole.items():
         assert torch.equal(parts[key], tensor), key

@@ -46,6 +46,7 @@ def test_pieces_follow_each_other_and_overlap_by_the_context(tracks: list[Track]
             elif lanes[lane]:
                 np.testing.assert_array_equal(batch[lane, ..., :100], lanes[lane][-1][..., -100:])
                 lanes[lane].append(batch[lane])
+    assert not np.array_equal(lanes[0][0], lanes[1][0])
     starts = [[bool(made.batch(step)[1][lane]) for step in range(12)] for lane in range(3)]
     assert [sum(row) for row in starts] == [3, 3, 3] and len({tuple(row) for row in starts}) > 1
 
