@@ -12,7 +12,7 @@ museval filters each pair of channels and sums squares in time; here energies ar
 and correlations and the factorisation are made once a track.
 
 `python -m tests.reference.bench_bsseval TRACK... --seconds S` times both on the same tracks. CPU time on one thread
-of a busy 2-core AMD EPYC (Zen 1): 30 s of r02_eif_lithium 2.0 s and 23.3 s (11 times as fast; s16_gen_dnb 13 times;
+of a busy 2-core AMD EPYC (AVX512): 30 s of r02_eif_lithium 2.0 s and 23.3 s (11 times as fast; s16_gen_dnb 13 times;
 medians of three interleaved rounds), all its 170 s 9.7 s and 84.6 s (9 times, one round); no ratio differs by 1e-6 dB.
 """
 
