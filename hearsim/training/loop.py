@@ -7,7 +7,6 @@ averaged.safetensors (to ship: `hearsim models --pack`); with a validation score
 
 import tempfile
 import time
-from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -37,23 +36,35 @@ CHECKPOINT = "checkpoint.pt"
 
 
 def train(
-    spec: TrainSpec, run: Path, resume: bool = False, start_from: Path | None = None, tensorboard: bool = False
+    spec: TrainSpec,
+    run: Path,
+    resume: bool = False,
+    start_from: Path | None = None,
+    tensorboard: bool = False,
+    found: list[Track] | None = None,
 ) -> Path:
     """Train one network; return the path of its averaged weights.
 
     `resume` goes on exactly where the run folder's checkpoint stands; `start_from` takes averaged weights of an
-    earlier run as the start of a new one. Raises `HearsimError` for a folder that already holds a run, for one that
-    can't be written, and for whatever of spec and data doesn't fit.
+    earlier run as the start of a new one; `found` are the tracks of `spec.data` where they have been read already.
+    Raises `HearsimError` for a folder that already holds a run, for one that can't be written, and for whatever of
+    spec and data doesn't fit.
     """
     group = Group(spec.optimizer.device)
     try:
-        return _train(spec, run, resume, start_from, tensorboard, group)
+        return _train(spec, run, resume, start_from, tensorboard, found, group)
     finally:
         group.close()
 
 
 def _train(  # noqa: PLR0915  one loop, read from top to bottom
-    spec: TrainSpec, run: Path, resume: bool, start_from: Path | None, tensorboard: bool, group: Group
+    spec: TrainSpec,
+    run: Path,
+    resume: bool,
+    start_from: Path | None,
+    tensorboard: bool,
+    found: list[Track] | None,
+    group: Group,
 ) -> Path:
     optim, lanes = spec.optimizer, group.lanes(spec.optimizer.batch)
     _make_folder(run, resume, group)
@@ -71,7 +82,8 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
     if resume:
         state = checkpoint.load(run / CHECKPOINT, spec, parts, lanes, group.device)
 
-    tracks, validation = _tracks(spec, net, group)
+    found = _found(spec, net.rate, group) if found is None else found
+    tracks, validation = _tracks(spec, net.rate, found)
     piece = max(1, round(optim.seconds * net.rate / net.hop)) * net.hop
     mixer = Mixer(tracks, piece * optim.pieces, spec.augmentation, spec.data.weights, net.rate)
     stretches = Stretches(mixer, lanes, optim.batch, optim.pieces, net.window - net.hop, optim.seed)
@@ -143,24 +155,26 @@ def _make_folder(run: Path, resume: bool, group: Group) -> None:
     group.wait()
 
 
-def _tracks(spec: TrainSpec, net: SeparatorNet, group: Group) -> tuple[list[Track], Validation | None]:
-    """Return the tracks to train on and the validation, if there is one; the first process fills the cache."""
+def _found(spec: TrainSpec, rate: int, group: Group) -> list[Track]:
+    """Return all tracks under the data's root; the first process fills the cache."""
     data = spec.data
     if group.rank > 0:
         group.wait()
-        found = read_tracks(data.root, data.cache, net.rate, say=lambda _: None, load=data.load)
-    else:
-        found = read_tracks(data.root, data.cache, net.rate, load=data.load)
-        group.wait()
-    held_out = [track for track in found if _fits(track, data.validation)]
+        return read_tracks(data.root, data.cache, rate, say=lambda _: None, load=data.load)
+    found = read_tracks(data.root, data.cache, rate, load=data.load)
+    group.wait()
+    return found
+
+
+def _tracks(spec: TrainSpec, rate: int, found: list[Track]) -> tuple[list[Track], Validation | None]:
+    """Return the tracks to train on and the validation, if there is one."""
+    data = spec.data
+    held_out = [track for track in found if track.fits(data.validation)]
     if data.validation and not held_out:
         raise HearsimError(f"{data.root} holds no track that fits data.validation = {list(data.validation)}")
-    tracks = [track for track in found if not _fits(track, (*data.held_out, *data.left_out, *data.validation))]
-    return tracks, Validation(held_out, spec.validation, net.rate) if held_out else None
-
-
-def _fits(track: Track, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatch(track.name, pattern) for pattern in patterns)
+    kept_out = (*data.held_out, *data.left_out, *data.validation)
+    tracks = [track for track in found if not track.fits(kept_out)]
+    return tracks, Validation(held_out, spec.validation, rate) if held_out else None
 
 
 def _save_weights(average: AveragedModel, path: Path) -> None:

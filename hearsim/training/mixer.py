@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from fnmatch import fnmatch
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +24,7 @@ Pool = tuple[list[Track], npt.NDArray[np.float64]]
 def _pool(tracks: list[Track], weights: dict[str, float], what: str) -> Pool:
     """Return tracks with their chances: length times the weight of the last pattern that fits the name."""
     chances = np.array(
-        [t.frames * ([w for pattern, w in weights.items() if fnmatch(t.name, pattern)] or [1.0])[-1] for t in tracks]
+        [t.frames * ([w for pattern, w in weights.items() if t.fits([pattern])] or [1.0])[-1] for t in tracks]
     )
     if chances.sum() <= 0:
         raise HearsimError(f"no track to train on {what}: add some, or look at held_out, left_out and weights")
