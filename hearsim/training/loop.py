@@ -8,6 +8,7 @@ averaged.safetensors (to ship: `hearsim models --pack`); with a validation score
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from hearsim.training.distributed import Group
 from hearsim.training.log import RunLog
 from hearsim.training.losses import loss_of
 from hearsim.training.mixer import Mixer, Stretches, batches
+from hearsim.training.optimizers import make_optimizers
 from hearsim.training.schedule import learning_rate
 from hearsim.training.spec import TrainSpec
 from hearsim.training.validation import Validation
@@ -76,8 +78,8 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
     if start_from is not None:
         checkpoint.start_from(start_from, net)
     average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(optim.average)).eval()
-    optimizer = torch.optim.AdamW(net.parameters(), optim.learning_rate, weight_decay=optim.weight_decay, fused=True)
-    parts = {"net": net, "average": average, "optimizer": optimizer}
+    optimizers = make_optimizers(net, optim)
+    parts: dict[str, Any] = {"net": net, "average": average, **optimizers}
     state = State(net.silent_memories(len(lanes)))
     if resume:
         state = checkpoint.load(run / CHECKPOINT, spec, parts, lanes, group.device)
@@ -86,7 +88,7 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
     tracks, validation = _tracks(spec, net.rate, found)
     piece = max(1, round(optim.seconds * net.rate / net.hop)) * net.hop
     mixer = Mixer(tracks, piece * optim.pieces, spec.augmentation, spec.data.weights, net.rate)
-    stretches = Stretches(mixer, lanes, optim.batch, optim.pieces, net.window - net.hop, optim.seed)
+    stretches = Stretches(mixer, lanes, optim.batch, optim.pieces, net.window - net.hop, optim.seed, optim.reset)
     precision: torch.dtype = getattr(torch, optim.precision)
 
     def save() -> None:
@@ -100,18 +102,19 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
     with RunLog(run, first, optim.steps, tensorboard, writes=group.rank == 0) as log:
         for stems, goes_on in batches(stretches, first, optim.steps):
             rate = learning_rate(state.step, optim, spec.validation, state.progress)
-            for settings in optimizer.param_groups:
+            for settings in (part for each in optimizers.values() for part in each.param_groups):
                 settings["lr"] = rate
             memories = tuple(m * goes_on.to(group.device)[:, None] for m in state.memories)
             loss, state.memories = loss_of(net, stems.to(group.device), memories, precision, optim.loss)
-            optimizer.zero_grad()
+            net.zero_grad()
             loss.backward()
             group.average(p.grad for p in net.parameters() if p.grad is not None)
             nn.utils.clip_grad_norm_(net.parameters(), optim.clip)
             mean = group.mean(loss.item())
             if not np.isfinite(mean):
                 raise HearsimError(f"the loss is {mean} at step {state.step}: lower the learning rate")
-            optimizer.step()
+            for optimizer in optimizers.values():
+                optimizer.step()
             average.update_parameters(net)
 
             state.step += 1

@@ -1,0 +1,32 @@
+"""How weights are moved: AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), alone or with Muon for the memories.
+
+Muon (K. Jordan et al. 2024, kellerjordan.github.io/posts/muon) moves a matrix along its averaged gradient with all
+singular values made equal, so directions that gradients seldom show are learned as fast as the common ones. For
+recurrent memories this is worth more than any loss or width that was tried: of 3.1 hours of music heard, the same
+hs-tasnet-lite learns with it 1.24 dB SDR where AdamW learns 0.69 (held-out tracks, medians of 1 s frames), for
+16 % more time a step.
+"""
+
+from torch.optim import AdamW, Muon, Optimizer
+
+from hearsim.separation.net import SeparatorNet
+from hearsim.training.spec import OptimizerSpec
+
+
+def make_optimizers(net: SeparatorNet, optim: OptimizerSpec) -> dict[str, Optimizer]:
+    """Return the optimizers of a network by name; together they move every parameter once.
+
+    "muon" takes the matrices of the memories, its steps scaled so that AdamW's learning rate fits it (Liu et al.
+    2025, arXiv 2502.16982); encoders, masks, decoders, biases and norms stay with AdamW.
+    """
+    matrices = [p for memory in net.memories() for p in memory.parameters() if optim.method == "muon" and p.ndim == 2]
+    taken = {id(p) for p in matrices}
+    rest = [p for p in net.parameters() if id(p) not in taken]
+    made: dict[str, Optimizer] = {
+        "optimizer": AdamW(rest, optim.learning_rate, weight_decay=optim.weight_decay, fused=True)
+    }
+    if matrices:
+        made["muon"] = Muon(
+            matrices, optim.learning_rate, weight_decay=optim.weight_decay, adjust_lr_fn="match_rms_adamw"
+        )
+    return made
