@@ -1,4 +1,4 @@
-"""How weights are moved: AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), alone or with Muon for the memories.
+"""How weights are moved: AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), alone or with Muon for all matrices.
 
 Muon (K. Jordan et al. 2024, kellerjordan.github.io/posts/muon) moves a matrix along its averaged gradient with all
 singular values made equal, so directions that gradients seldom show are learned as fast as the common ones. For
@@ -16,12 +16,11 @@ from hearsim.training.spec import OptimizerSpec
 def make_optimizers(net: SeparatorNet, optim: OptimizerSpec) -> dict[str, Optimizer]:
     """Return the optimizers of a network by name; together they move every parameter once.
 
-    "muon" takes the matrices of the memories, its steps scaled so that AdamW's learning rate fits it (Liu et al.
-    2025, arXiv 2502.16982); encoders, masks, decoders, biases and norms stay with AdamW.
+    "muon" takes all matrices, its steps scaled so that AdamW's learning rate fits it (Liu et al. 2025, arXiv
+    2502.16982); biases and norms stay with AdamW.
     """
-    matrices = [p for memory in net.memories() for p in memory.parameters() if optim.method == "muon" and p.ndim == 2]
-    taken = {id(p) for p in matrices}
-    rest = [p for p in net.parameters() if id(p) not in taken]
+    matrices = [p for p in net.parameters() if optim.method == "muon" and p.ndim == 2]
+    rest = [p for p in net.parameters() if optim.method != "muon" or p.ndim != 2]
     made: dict[str, Optimizer] = {
         "optimizer": AdamW(rest, optim.learning_rate, weight_decay=optim.weight_decay, fused=True)
     }

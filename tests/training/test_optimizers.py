@@ -1,4 +1,4 @@
-"""Every parameter is moved by one optimizer; Muon moves the matrices of the memories, in all directions alike."""
+"""Every parameter is moved by one optimizer; Muon moves the matrices, in all directions alike."""
 
 import pytest
 import torch
@@ -25,9 +25,9 @@ def test_every_parameter_has_one_optimizer(config: NetConfig, method: str) -> No
     made = make_optimizers(net, OptimizerSpec(steps=1, method=method))
     moved = [id(p) for each in made.values() for group in each.param_groups for p in group["params"]]
     assert sorted(moved) == sorted(id(p) for p in net.parameters())
-    memories = {id(p) for memory in net.memories() for p in memory.parameters() if p.ndim == 2}
+    matrices = {id(p) for p in net.parameters() if p.ndim == 2}
     by_muon = {id(p) for group in made["muon"].param_groups for p in group["params"]} if "muon" in made else set()
-    assert by_muon == (memories if method == "muon" else set())
+    assert by_muon == (matrices if method == "muon" else set())
 
 
 def test_muon_moves_a_matrix_in_all_directions_alike() -> None:
