@@ -1,10 +1,11 @@
 """How weights are moved: AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), alone or with Muon for all matrices.
 
 Muon (K. Jordan et al. 2024, kellerjordan.github.io/posts/muon) moves a matrix along its averaged gradient with all
-singular values made equal, so directions that gradients seldom show are learned as fast as the common ones. For
-recurrent memories this is worth more than any loss or width that was tried: of 3.1 hours of music heard, the same
-hs-tasnet-lite learns with it 1.24 dB SDR where AdamW learns 0.69 (held-out tracks, medians of 1 s frames), for
-16 % more time a step.
+singular values made equal, so directions that gradients seldom show are learned as fast as the common ones. This is
+worth more than any loss or width that was tried. Of 3.1 hours of music heard, with the matrices into and within the
+memories moved so, hs-tasnet-lite learned 1.24 dB SDR where AdamW learned 0.69 (held-out tracks, medians of 1 s frames),
+for 16 % more time a step. The matrices into the network matter most, for its features say nearly the same: with Muon
+in the memories alone the loss falls no faster than with AdamW; with masks and decoder added, another 3 %.
 """
 
 from torch.optim import AdamW, Muon, Optimizer
