@@ -23,8 +23,8 @@ EARS = ("left", "right")
 Table = dict[str, Any]
 
 
-def collect(result: Result, outputs: list[Path]) -> Table:
-    """Return the report of a render; `outputs` are the files it wrote."""
+def collect(result: Result, folder: Path, outputs: list[Path]) -> Table:
+    """Return the report of a render; `outputs` are the files that it wrote into `folder`."""
     profile, source = result.profile, result.source
     counts = {  # before measuring the latency, which resets them
         "mpo_events": dict(zip(EARS, result.limiter.events, strict=True)),
@@ -64,7 +64,7 @@ def collect(result: Result, outputs: list[Path]) -> Table:
         "latency": _latency(result),
         "outputs": [
             {
-                "path": path.name,
+                "path": path.relative_to(folder).as_posix(),
                 "sha256": sha256_of(path),
                 "lufs": metrics.get("lufs", {}).get(path.stem),
                 "peak_dbfs": metrics["peak_dbfs"].get(path.stem),
@@ -128,11 +128,11 @@ def _metrics(result: Result, lost: Table) -> Table:
 
     def note(name: str, key: str, compute: Callable[[], float]) -> None:
         try:
-            found.setdefault(name, {})[key] = compute()
+            value = compute()
         except HearsimError as error:
-            if not found[name] if name in found else False:
-                del found[name]
             lost[f"{name} {key}"] = str(error)
+        else:
+            found.setdefault(name, {})[key] = value
 
     for version, meter in result.loudness.items():
         note("lufs", version, meter.integrated)

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from report_sample import Reader
 
-from hearsim.audio_files import open_source, read, write
+from hearsim.audio_files import open_source, read, sha256_of, write
 from hearsim.demo_song import demo_song, mixture
 from hearsim.errors import HearsimError
 from hearsim.hearing_aid import hearing_aid
@@ -62,6 +62,12 @@ def test_outputs_are_whole_and_as_long_as_the_song(rendered: tuple[Path, dict]) 
     assert all(soundfile.info(path).frames == 3 * 44100 for path in out.rglob("*.wav"))
     assert json.loads((out / "report.json").read_text()) == report
     assert not list(out.parent.glob("*.part"))
+
+
+def test_the_report_names_its_files_as_they_lie(rendered: tuple[Path, dict]) -> None:
+    out, report = rendered
+    named = {one["path"]: one["sha256"] for one in report["outputs"]}
+    assert named == {path.relative_to(out).as_posix(): sha256_of(path) for path in out.rglob("*.wav")}
 
 
 def test_the_file_is_what_the_library_renders(rendered: tuple[Path, dict], songs: Path) -> None:
