@@ -65,9 +65,15 @@ def test_outputs_are_whole_and_as_long_as_the_song(rendered: tuple[Path, dict]) 
 
 
 def test_the_report_names_its_files_as_they_lie(rendered: tuple[Path, dict]) -> None:
+    """Saved stems as well: by their place in the folder, with loudness and peak."""
     out, report = rendered
-    named = {one["path"]: one["sha256"] for one in report["outputs"]}
-    assert named == {path.relative_to(out).as_posix(): sha256_of(path) for path in out.rglob("*.wav")}
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*.wav")}
+    assert {one["path"] for one in report["outputs"]} == names
+    for one in report["outputs"]:
+        assert one["sha256"] == sha256_of(out / one["path"])
+        peak = np.abs(soundfile.read(out / one["path"], dtype="float32")[0]).max()
+        assert one["peak_dbfs"] == pytest.approx(20 * np.log10(peak))
+        assert one["peak_dbfs"] - 40 < one["lufs"] < one["peak_dbfs"]
 
 
 def test_the_file_is_what_the_library_renders(rendered: tuple[Path, dict], songs: Path) -> None:
