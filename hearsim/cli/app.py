@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from hearsim.cli import live
+
 app = typer.Typer(
     help="A hearing-aid simulation toolkit with real-time music separation inside.",
     no_args_is_help=True,
@@ -24,8 +26,12 @@ def render(
     stems: Annotated[Path | None, typer.Option(help="Folder with the true stems, for the metrics.")] = None,
     save_stems: Annotated[bool, typer.Option(help="Keep the separated stems.")] = False,
     force: Annotated[bool, typer.Option(help="Replace an earlier run in the output folder.")] = False,
+    replay: Annotated[Path | None, typer.Option(help="Render what a live session played, from its log.")] = None,
 ) -> None:
     """Run a song through the aid: audio, metrics and the latency ledger."""
+    if replay is not None:
+        live.replayed(song, replay, out, force)
+        return
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from hearsim.audio_files import open_source
@@ -145,6 +151,10 @@ def bench(profile: ProfileName = DEFAULT_PROFILE, seconds: float = 10.0) -> None
 
     for line in run_bench(profile, seconds):
         typer.echo(line)
+
+
+app.command()(live.live)
+app.command()(live.devices)
 
 
 def _format(block: int) -> Any:

@@ -1,5 +1,7 @@
 """The audio process: a device, the player it calls, and nothing heavy."""
 
+import os
+import time
 from dataclasses import dataclass
 from multiprocessing.synchronize import Semaphore
 from pathlib import Path
@@ -35,15 +37,21 @@ def run_audio(stream: Stream, ceiling: FloatArray, control: Control, rings: Ring
         playing.state = OPENING
         player = Player(control, rings, wake, ceiling, stream.rate, stream.source, stream.probe)
         device, remarks = _device(stream)
+
+        def going() -> bool:
+            return not wanted.quit and parent_lives()
+
+        while not wanted.go and going():  # the path may still be loading
+            time.sleep(0.005)
         quiet_process()
         playing.message = " ".join(remarks).encode()[:400]
         playing.state = RUNNING
         try:
-            device.run(player, control, rings, lambda: not wanted.quit and parent_lives())
+            device.run(player, control, rings, going)
         except DeviceLostError as error:
             playing.message = str(error).encode()[:400]
             playing.state = FAILED
-            return
+            os._exit(1)  # without PortAudio's own farewell, which waits for a server that is gone
         rings.changes.post(Kind.END, playing.position)
         playing.state = ENDED
 

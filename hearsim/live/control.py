@@ -35,6 +35,7 @@ class Wanted(Block):
     silent = whole()  # 1: faded out
     panic = whole()  # 1: off at once, until released
     stop = whole()  # 1: fade out and end the stream
+    go = whole()  # 1: the path is there, the stream may begin
     quit = whole()  # 1: the processes end
     can_lose = whole()  # 1: the hearing-loss simulation is part of the path
     ARRAYS: ClassVar[Arrays] = {

@@ -9,7 +9,7 @@ import multiprocessing
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import TracebackType
@@ -99,16 +99,16 @@ class Session:
             self._feeder.turn(0)
         else:
             self.rings.feed.ended = 1
-        self._worker = self._start_worker()
-        self._await(self._worker, lambda: self.control.working.state == READY, LOADING_S, "the worker")
+        self._worker, self._audio = self._start_worker(), self._start_audio()
+        self._await(lambda: self.control.working.state == READY, LOADING_S, "the worker")
         self.messages.append(f"worker: {self.control.working.priority.decode()}")
         if self._log_path is not None:
             self._logger = LogWriter(self._log_path, self._header(), self.rings)
         if self._recording_path is not None:
             self.record(self._recording_path)
         self._housekeeper.start()
-        self._audio = self._start_audio()
-        self._await(self._audio, lambda: self.control.playing.delay > 0, OPENING_S, "the device")
+        wanted.go = 1
+        self._await(lambda: self.control.playing.delay > 0, OPENING_S, "the device")
         self._tell(self.control.playing.message)
 
     def _header(self) -> dict[str, Any]:
@@ -132,13 +132,15 @@ class Session:
         self._processes.append(process)
         return process
 
-    def _await(self, process: SpawnProcess, there: Any, seconds: float, who: str) -> None:
-        """Wait until a process is there. Raises `HearsimError` with its own words where it ends instead."""
+    def _await(self, there: Callable[[], bool], seconds: float, who: str) -> None:
+        """Wait until something is there. Raises `HearsimError` where a process ends instead, with its own words."""
         until = time.monotonic() + seconds
         while not there():
-            if process.exitcode is not None:
-                block = self.control.working if who == "the worker" else self.control.playing
-                raise HearsimError(block.message.decode() or f"{who} ended ({_how(process)}) before it was there")
+            for process, block in ((self._worker, self.control.working), (self._audio, self.control.playing)):
+                if process.exitcode is not None:
+                    raise HearsimError(
+                        block.message.decode() or f"a process ended ({_how(process)}) before it was ready"
+                    )
             if time.monotonic() > until:
                 raise HearsimError(f"{who} was not there after {seconds:g} s: is the machine overloaded?")
             time.sleep(0.005)
@@ -150,8 +152,9 @@ class Session:
 
     @property
     def ended(self) -> bool:
-        """Whether the stream has ended."""
-        return self.control.playing.state == ENDED
+        """Whether the stream has ended, or was to end while its device was lost."""
+        lost = self._audio.exitcode is not None
+        return self.control.playing.state == ENDED or (lost and bool(self.control.wanted.stop))
 
     def poll(self) -> list[str]:
         """Look after the session; return what there is to be said. Call it, or `look_after`, some times a second."""

@@ -8,8 +8,9 @@ network with it, let a fader move begin within a hop: waits for a block, then a 
 
 import math
 
+from hearsim.audio import Format
 from hearsim.errors import HearsimError
-from hearsim.latency import Budget, Origin, Row
+from hearsim.latency import Budget, Load, Origin, Row, load_of
 from hearsim.live.outlet import FADE, LARGEST_PERIOD
 from hearsim.processor import Part
 
@@ -52,3 +53,8 @@ def budget(parts: list[Part], rate: int, period: int, device: int, source: Origi
         *(Row(part.name, part.samples, part.kind, "declared") for part in parts),
     )
     return Budget(rate, rows)
+
+
+def load(seconds: list[float], period: int, rate: int) -> Load:
+    """Return the load of measured times per block, in seconds, against the worker's turn less the reserve."""
+    return load_of(seconds, Format(rate, 2, turn(period) - FADE))

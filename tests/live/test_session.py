@@ -33,6 +33,7 @@ def wait(session: Session, there: Callable[[], bool]) -> list[str]:
     said, until = [], time.monotonic() + PATIENCE_S
     while not there():
         assert time.monotonic() < until, said
+        assert not session.ended or there(), said
         said += session.poll()
         time.sleep(0.005)
     return said + session.poll()
