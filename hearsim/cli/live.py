@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -56,7 +56,8 @@ def live(
         song = None if use_input else open_source(file or _demo(Path(folder)))
         with_loss = not use_input if loss is None else loss
         typer.echo("loading the model ...")
-        with Session(loaded, song, device, with_loss, level, record, log) as session:
+        heard = None if use_input or file else {"demo": True}
+        with Session(loaded, song, device, with_loss, level, record, log, heard) as session:
             typer.echo(f"fading in to {level:g} dB of the calibrated level; Enter is panic, `help` lists the controls")
             _converse(session, seconds)
             _print_ledger(_budget(session, "device-reported"))
@@ -119,13 +120,14 @@ def replayed(song: Path | None, log: Path, out: Path, force: bool) -> None:
         typer.echo(f"equal to {recording.path}, sample for sample ({recording.samples} samples)")
 
 
-def _song_of(source: dict[str, str], folder: Path, log: Path) -> Path:
+def _song_of(source: dict[str, Any], folder: Path, log: Path) -> Path:
     from hearsim.errors import HearsimError
 
+    if source.get("demo"):
+        return _demo(folder)
     if "path" not in source:
         raise HearsimError(f"{log} heard a device: give the recording of its input as SONG")
-    path = Path(source["path"])
-    return path if path.is_file() else _demo(folder)  # the checksum tells whether it was the built-in song
+    return Path(source["path"])
 
 
 def _demo(folder: Path) -> Path:

@@ -39,8 +39,9 @@ class Session:
 
     `song` is what plays, or None for the device's input; `device` as in `Stream`. With `loss` the hearing-loss
     simulation is part of the path. A session is silent until `control.wanted.silent` is 0, or fades in by itself to a
-    `level_db`. `recording` (of what is played, from the first sample on) and `log` must not be there yet. `probe` is
-    played to the device while its input goes through the engine (for a cable from output to input).
+    `level_db`. `recording` (of what is played, from the first sample on) and `log` must not be there yet; `heard` is
+    what the log says of the source, without it the song's path and checksum, or the device. `probe` is played to the
+    device while its input goes through the engine (for a cable from output to input).
     """
 
     rate = AID_RATE_HZ
@@ -54,11 +55,13 @@ class Session:
         level_db: float | None = None,
         recording: Path | None = None,
         log: Path | None = None,
+        heard: dict[str, Any] | None = None,
         probe: Iterator[FloatArray] | None = None,
     ) -> None:
         self.profile, self.song, self.loss = profile, song, loss
         self._stream = Stream(device, "file" if song else "device", self.rate, probe is not None)
         self._level_db, self._recording_path, self._log_path = level_db, recording, log
+        self._heard = heard or ({"path": str(song.path), "sha256": song.sha256} if song else {"device": device})
         self._sound = _blocks(song) if song else probe
         self.messages: list[str] = []
 
@@ -102,19 +105,15 @@ class Session:
         self._worker, self._audio = self._start_worker(), self._start_audio()
         self._await(lambda: self.control.working.state == READY, LOADING_S, "the worker")
         self.messages.append(f"worker: {self.control.working.priority.decode()}")
+        about = header(self.profile, self.loss, self.rate, self._heard)
         if self._log_path is not None:
-            self._logger = LogWriter(self._log_path, self._header(), self.rings)
+            self._logger = LogWriter(self._log_path, about, self.rings)
         if self._recording_path is not None:
             self.record(self._recording_path)
         self._housekeeper.start()
         wanted.go = 1
         self._await(lambda: self.control.playing.delay > 0, OPENING_S, "the device")
         self._tell(self.control.playing.message)
-
-    def _header(self) -> dict[str, Any]:
-        song = self.song
-        source = {"path": str(song.path), "sha256": song.sha256} if song else {"device": self._stream.device}
-        return header(self.profile, self.loss, self.rate, source)
 
     def _start_worker(self) -> SpawnProcess:
         self.control.working.state = 0

@@ -5,6 +5,8 @@ Nothing here leaves a process behind: servers end by their handle, sessions end 
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -138,6 +140,23 @@ def test_a_mono_device_gets_the_mean_of_both_ears_and_says_so() -> None:
         said = wait(session, lambda: session.control.playing.position > session.rate // 2)
     assert any("has one channel: it gets the mean of both ears" in line for line in said)
     assert any("both ears hear it" in line for line in said)
+
+
+def test_loopback_on_the_command_line_shows_measured_declared_and_reported() -> None:
+    with jack(128):
+        command = [sys.executable, "-c", "from hearsim.cli import main; main()", "live", "--loopback", "--seconds", "2"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as live:
+            assert live.stdout is not None
+            lines = []
+            for line in live.stdout:
+                lines.append(line)
+                if "chirps play" in line:
+                    plug_cable()
+            assert live.wait() == 0
+        listing = subprocess.run([*command[:3], "devices"], stdout=-1, text=True, check=True).stdout
+    said = "".join(lines)
+    assert "measured 2.90 ms" in said and "measured in all: 1516 samples, the ledger's sum" in said
+    assert "chosen: 0 system (JACK Audio Connection Kit), since its JACK server runs" in listing
 
 
 def test_no_device_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
