@@ -10,6 +10,7 @@ from inline import RATE, Inline
 from hearsim.audio import Audio
 from hearsim.demo_song import demo_song, mixture
 from hearsim.hearing_aid import hearing_aid
+from hearsim.live.events import Kind
 from hearsim.live.outlet import FADE
 from hearsim.live.path import LivePath, ceiling_of
 from hearsim.live.timing import turn, waiting
@@ -126,6 +127,8 @@ def test_a_stalled_worker_gives_the_dry_signal_in_time_and_at_level(session: Inl
     delayed = expected[:, stepped_in - late(session) : at + RATE // 4 - late(session)]
     np.testing.assert_array_equal(played[:, stepped_in : at + RATE // 4], delayed)
     assert (session.control.playing.fallbacks, session.control.playing.dry) == (1, 1)
+    fades = [event.values[0] for event in session.rings.changes.since(0)[0] if event.kind == Kind.DRY]
+    assert fades == [FADE]  # enough was in reserve for the whole crossfade
     session.works = True
     session.turn(40)
     assert session.control.playing.dry == 0
@@ -148,6 +151,7 @@ def test_no_sample_passes_the_limit(step: str, song: Audio) -> None:
     assert np.isfinite(played).all()
     assert (np.abs(played).max(axis=1) <= ceiling).all()
     assert np.abs(played).max() > 0.9 * ceiling.min()
+    assert (np.abs(played[:, -2000:]).max(axis=1) > 0.3 * ceiling).all()  # no NaN has stayed inside
     assert session.control.playing.fallbacks > 2
     session.close()
 

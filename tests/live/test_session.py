@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
+from hearsim.audio import Audio
 from hearsim.audio_files import open_source, read, write
 from hearsim.demo_song import demo_song, mixture
 from hearsim.errors import HearsimError
@@ -108,3 +110,43 @@ def test_a_log_or_recording_is_never_replaced(song: Path, tmp_path: Path) -> Non
         ):
             pass
     assert (tmp_path / "there").read_text() == "mine"
+
+
+def resident_kb(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_ten_minutes_memory_is_flat_and_the_delay_is_what_it_was(song: Path, tmp_path: Path) -> None:
+    """The mix alone at 0 dB: what leaves is what came in, so the delay can be read off the recording, to the sample."""
+    piece = read(song).samples
+    times = 10 * 60 * 44100 // piece.shape[1] + 1
+    write(tmp_path / "long.wav", Audio(np.tile(piece, times), 44100))
+    flat, recording = load_profile("flat"), tmp_path / "played.wav"
+    with Session(flat, open_source(tmp_path / "long.wav"), "null", level_db=0.0, recording=recording) as session:
+        session.control.wanted.set_step("remix")
+        playing, pids = session.control.playing, {}
+        wait(session, lambda: playing.position > 60 * session.rate)
+        pids = {name: block.pid for name, block in (("worker", session.control.working), ("audio", playing))}
+        early, delay = {name: resident_kb(pid) for name, pid in pids.items()}, session.latency
+        until = time.monotonic() + 3600
+        while not session.ended and time.monotonic() < until:
+            session.look_after()
+            late = {name: resident_kb(pid) for name, pid in pids.items()} if not session.ended else late
+            time.sleep(1.0)
+        print(f"\nresident after one minute {early}, after ten {late} kB")
+        assert (session.latency, playing.fallbacks) == (delay, 0)
+    for name, before in early.items():
+        assert late[name] < before + 4096, name
+    for minute in (1, 5, 9):
+        begin = minute * 60 * 44100
+        played = read_part(recording, begin, 44100)
+        came = read_part(tmp_path / "long.wav", begin - delay, 44100)
+        np.testing.assert_allclose(played, came, rtol=1e-4, atol=1e-6)
+
+
+def read_part(path: Path, begin: int, frames: int) -> np.ndarray:
+    samples, _ = soundfile.read(path, frames, begin, dtype="float32")
+    return samples
