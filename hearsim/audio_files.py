@@ -1,8 +1,9 @@
 """Reading and writing audio files: whole (`read`, `write`) or streamed from disk to disk (`Source`, `open_wave`)."""
 
 import hashlib
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +12,20 @@ import soundfile
 import soxr
 
 from hearsim.audio import Audio
-from hearsim.errors import HearsimError
-from hearsim.paths import write_atomically
+from hearsim.audio_length import shortfall
+from hearsim.errors import HearsimError, WriteError
+from hearsim.paths import write_atomically, writes
 from hearsim.units import FloatArray
 
 AID_RATE_HZ = 44100
 """The rate at which the aid runs; files of other rates are resampled (soxr, very high quality)."""
 
 CHUNK = 1 << 16
+_UNKNOWN_FRAMES = 2**63 - 1  # libsndfile's word for a length that a FLAC written into a pipe lacks; it can't read on
+_ROUNDING = 16  # samples: more than any rounding of a resampled length
+HIGHEST = 100.0
+"""Full scale is 1; float files of good recordings reach a few times that. 40 dB over it, the samples are in other units
+(whole numbers of 16 bits, say) or damaged."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,11 @@ class Source:
         """Length at `rate`."""
         return round(self.file_frames * self.rate / self.file_rate)
 
+    @property
+    def seconds(self) -> float:
+        """Duration in seconds."""
+        return self.file_frames / self.file_rate
+
     def blocks(self, size: int) -> Iterator[FloatArray]:
         """Yield (2, size) blocks to the end of the file; the last is padded with zeros."""
         waiting = np.zeros((2, 0), np.float32)
@@ -48,6 +60,8 @@ class Source:
             for start in range(0, whole, size):
                 yield waiting[:, start : start + size]
             waiting, left = waiting[:, whole:], left - whole
+        if left - waiting.shape[1] > _ROUNDING:
+            raise HearsimError(f"{self.path} has changed while it was read: render it again")
         while left > 0:  # the rest, and what rounding of the length leaves
             block = np.zeros((2, size), np.float32)
             block[:, : waiting.shape[1]] = waiting
@@ -72,9 +86,16 @@ class Source:
 
 
 def _chunks(path: Path) -> Iterator[FloatArray]:
-    with soundfile.SoundFile(path) as file:
-        while len(samples := file.read(CHUNK, dtype="float32", always_2d=True)):
-            yield samples
+    try:
+        with soundfile.SoundFile(path) as file:
+            while len(samples := file.read(CHUNK, dtype="float32", always_2d=True)):
+                yield samples
+    except soundfile.LibsndfileError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: soundfile.LibsndfileError) -> HearsimError:
+    return HearsimError(f"{path} can't be read as audio ({error.error_string}): is it damaged, or not audio?")
 
 
 def _stereo(samples: FloatArray) -> FloatArray:
@@ -84,37 +105,57 @@ def _stereo(samples: FloatArray) -> FloatArray:
 def open_source(path: str | Path, rate: int | None = AID_RATE_HZ) -> Source:
     """Check an audio file from its first to its last sample and return it as a source at `rate` (None: its own).
 
-    Raises `HearsimError` for a file that is missing, not audio, damaged, empty, not mono or stereo, or that holds
-    NaN or infinite samples.
+    Raises `HearsimError` for a file that is missing, not audio, damaged, cut off, empty, not mono or stereo, or that
+    holds samples that are no numbers or higher than 100 times full scale.
     """
     path = Path(path)
+    if not os.path.exists(path):  # pathlib raises for some names that can't be
+        raise HearsimError(f"{path}: there is no such file: check its name and folder")
     if not path.is_file():
-        raise HearsimError(f"{path} is a folder: give a file" if path.is_dir() else f"{path}: there is no such file")
+        raise HearsimError(f"{path} is a {'folder' if path.is_dir() else 'device'}: give a music file")
+    if path.suffix.lower() == ".raw":  # libsndfile goes by the name here
+        raise HearsimError(f"{path} has no header to tell rate and channels: convert it to WAV or FLAC")
     try:
         header = soundfile.info(path)
-        if header.channels > 2:
-            raise HearsimError(f"{path} has {header.channels} channels: fold it down to stereo first")
-        if not 8000 <= header.samplerate <= 384000:
-            raise HearsimError(f"{path} is sampled at {header.samplerate} Hz: hearsim takes 8000 to 384000")
-        found = 0
-        for samples in _chunks(path):
-            if not np.isfinite(samples).all():
-                second = (found + int(np.argmin(np.isfinite(samples).all(axis=1)))) / header.samplerate
-                raise HearsimError(f"{path} holds NaN or infinite samples, the first at {second:.3f} s: export it anew")
-            found += len(samples)
     except soundfile.LibsndfileError as error:
-        raise HearsimError(
-            f"{path} can't be read as audio ({error.error_string}): is it damaged, or not audio?"
-        ) from None
+        raise _unreadable(path, error) from None
+    if header.channels > 2:
+        raise HearsimError(f"{path} has {header.channels} channels: fold it down to stereo first")
+    if not 8000 <= header.samplerate <= 384000:
+        raise HearsimError(f"{path} is sampled at {header.samplerate} Hz: hearsim takes 8000 to 384000")
+    if header.frames == _UNKNOWN_FRAMES:
+        raise HearsimError(f"{path} was streamed and does not tell its length: convert it from file to file")
+    found = 0
+    for samples in _chunks(path):
+        _check(path, samples, found, header.samplerate)
+        found += len(samples)
+    if lack := shortfall(path, header, found):
+        raise HearsimError(f"{path} is cut off ({lack}): copy or export it anew")
     if found == 0:
         raise HearsimError(f"{path} holds no sound (0 frames): choose another file")
-    if found < header.frames:
-        raise HearsimError(f"{path} is cut off: {found} of {header.frames} frames can be read; copy it anew")
-    digest = hashlib.sha256()
+    return Source(path, sha256_of(path), header.samplerate, header.channels, found, rate or header.samplerate)
+
+
+def _check(path: Path, samples: FloatArray, start: int, rate: int) -> None:
+    """Refuse samples (frames, channels) that are no numbers or out of all scale; `start` is the first one's place."""
+    peaks = np.abs(samples).max(axis=1)
+    good = peaks <= HIGHEST  # false for NaN too
+    if good.all():
+        return
+    first = int(np.argmin(good))
+    second = f"the first at {(start + first) / rate:.3f} s"
+    if np.isfinite(peaks[first]):
+        raise HearsimError(
+            f"{path} holds samples over {HIGHEST:g} times full scale, {second} ({peaks[first]:.3g}): export it anew, "
+            "scaled to -1 .. 1"
+        )
+    raise HearsimError(f"{path} holds NaN or infinite samples, {second}: export it anew")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the checksum of a file."""
     with path.open("rb") as file:
-        while data := file.read(1 << 20):
-            digest.update(data)
-    return Source(path, digest.hexdigest(), header.samplerate, header.channels, found, rate or header.samplerate)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read(path: str | Path, rate: int | None = AID_RATE_HZ) -> Audio:
@@ -125,17 +166,42 @@ def read(path: str | Path, rate: int | None = AID_RATE_HZ) -> Audio:
     return open_source(path, rate).read()
 
 
+class WaveWriter:
+    """A float32 WAV file that is being written into `part`; raises `WriteError`, which names it `path`."""
+
+    def __init__(self, path: Path, part: Path, rate: int, channels: int) -> None:
+        self._path = path
+        with writes(path):
+            part.touch()  # the system's own words, where libsndfile has only "System error"
+        with self._said():
+            self._file = soundfile.SoundFile(part, "w", rate, channels, "FLOAT", format="WAV")
+
+    def write(self, samples: FloatArray) -> None:
+        """Append samples (channels, frames)."""
+        with self._said():
+            self._file.write(samples.T)
+
+    def close(self) -> None:
+        """Write what is still held back, and the length."""
+        with self._said():
+            self._file.close()
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        try:
+            yield
+        except soundfile.LibsndfileError as error:
+            raise WriteError(self._path, f"{error.error_string.rstrip('.')}; is the disk full?") from error
+
+
 @contextmanager
-def open_wave(path: Path, rate: int, channels: int = 2) -> Iterator[soundfile.SoundFile]:
+def open_wave(path: Path, rate: int, channels: int = 2) -> Iterator[WaveWriter]:
     """Yield a float32 WAV file to write to; it takes its name when whole, and vanishes on any error."""
-    with (
-        write_atomically(path) as part,
-        soundfile.SoundFile(part, "w", rate, channels, "FLOAT", format="WAV") as file,
-    ):
+    with write_atomically(path) as part, closing(WaveWriter(path, part, rate, channels)) as file:
         yield file
 
 
 def write(path: str | Path, audio: Audio) -> None:
     """Write audio (channels, frames) as a float32 WAV, whole or not at all."""
     with open_wave(Path(path), audio.rate, audio.channels) as file:
-        file.write(audio.samples.T)
+        file.write(audio.samples)

@@ -5,13 +5,18 @@ formants (Peterson & Barney 1952, JASA 24:175), consonants as bursts of noise, s
 A seed chooses key, tempo and melody; the same seed gives the same bytes.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 from scipy import signal
 
 from hearsim.audio import Audio
+from hearsim.errors import HearsimError
 from hearsim.units import Curve, db_to_gain
 
-STEMS = ("vocals", "drums", "bass", "other")
+SHORTEST_S = 3
+Spectrum = npt.NDArray[np.complex128]
 _LEVELS_DB = {
     "vocals": -19.5,
     "drums": -22.0,
@@ -35,8 +40,10 @@ _SCALE = (0, 2, 4, 7, 9, 12, 14, 16)  # major pentatonic
 def demo_song(seconds: float = 20.0, rate: int = 44100, seed: int = 0) -> Audio:
     """Return the stems (vocals, drums, bass, other) of the song: Audio of shape (4, 2, frames).
 
-    Their sum, `mixture`, peaks at -1 dBFS.
+    Their sum, `mixture`, peaks at -1 dBFS. Raises `HearsimError` for less than 3 s, too short for a phrase.
     """
+    if seconds < SHORTEST_S:
+        raise HearsimError(f"the demo song has no phrase as short as {seconds:g} s: give {SHORTEST_S} s or more")
     song = _Song(seconds, rate, seed)
     stems = np.stack([_level(part, _LEVELS_DB[name]) for name, part in song.parts().items()])
     fade = np.minimum(1.0, (song.frames - np.arange(song.frames)) / (0.6 * rate))
@@ -53,6 +60,15 @@ def mixture(stems: Audio) -> Audio:
 def _level(part: Curve, db: float) -> Curve:
     loud: Curve = part * (db_to_gain(db) / np.sqrt(np.mean(part**2)))
     return loud
+
+
+def _harmonics(turn: Spectrum, weights: Sequence[float]) -> Curve:
+    """Return the sum of weights[n - 1] sin(n phase) for turn = exp(i phase): Horner's scheme, one sine for all."""
+    total = np.zeros_like(turn)
+    for weight in reversed(weights):
+        total += weight
+        total *= turn
+    return total.imag
 
 
 class _Song:
@@ -94,11 +110,10 @@ class _Song:
     def tone(self, hz: float, seconds: float, brightness: float, decay_s: float) -> Curve:
         """Return a band-limited plucked tone: harmonics up to 16 kHz, higher ones softer and shorter."""
         t = np.arange(round(seconds * self.rate)) / self.rate
-        out = np.zeros(t.size)
-        for n in range(1, max(2, min(24, int(16000 / hz)))):
-            out += np.sin(2 * np.pi * n * hz * t) / n**brightness * np.exp(-t * (1 + 0.35 * n) / decay_s)
+        turn = np.exp((2j * np.pi * hz - 0.35 / decay_s) * t)  # so harmonic n dies out n times as fast
+        out = _harmonics(turn, [n**-brightness for n in range(1, max(2, min(24, int(16000 / hz))))])
         release = np.minimum(1.0, (t[-1] - t) / 0.02)
-        plucked: Curve = out * np.minimum(1.0, t / 0.004) * release
+        plucked: Curve = out * np.exp(-t / decay_s) * np.minimum(1.0, t / 0.004) * release
         return plucked
 
     def drums(self) -> Curve:
@@ -147,7 +162,8 @@ class _Song:
             for note in self.chord(bar):
                 hz = self.key_hz * 2 * 2 ** (note / 12)
                 for detune in (-0.0025, 0.0025):
-                    voice = sum(np.sin(2 * np.pi * n * hz * (1 + detune) * t + n) / n**1.7 for n in range(1, 9))
+                    turn = np.exp(1j * (2 * np.pi * hz * (1 + detune) * t + 1.0))
+                    voice = _harmonics(turn, [n**-1.7 for n in range(1, 9)])
                     self.place(pad, bar * self.eighth, swell * voice)
             dense = bar >= self.eighths // 2
             for step in range(bar, bar + 8):
@@ -204,22 +220,24 @@ class _Song:
         t = np.arange(self.frames) / self.rate
         vibrato = 1 + 0.008 * np.sin(2 * np.pi * 5.4 * t)
         phase = 2 * np.pi * np.cumsum(hz * vibrato) / self.rate
-        source = np.zeros(self.frames)
+        source, turn = np.zeros(self.frames), np.exp(1j * phase)
+        harmonic = turn.copy()
         for n in range(1, 41):
-            source += np.where(n * hz < 12000, np.sin(n * phase), 0.0) / n**1.3
+            source += np.where(n * hz < 12000, harmonic.imag, 0.0) / n**1.3
+            harmonic *= turn
         return source + 0.01 * self.rng.standard_normal(self.frames)
 
     def formants(self, source: Curve, tracks: dict[int, Curve]) -> Curve:
-        """Filter through three resonances in parallel whose frequencies move every 64 samples (Klatt 1980)."""
+        """Filter through three resonances in parallel whose frequencies move every 128 samples (Klatt 1980)."""
         out = np.zeros(source.size)
         for k, weight in enumerate((1.0, 0.7, 0.45)):
             radius = np.exp(-np.pi * _BANDWIDTHS_HZ[k] / self.rate)
             state = np.zeros(2)
-            for start in range(0, source.size, 64):
+            for start in range(0, source.size, 128):
                 angle = 2 * np.pi * tracks[k][start] / self.rate
                 a = [1.0, -2 * radius * np.cos(angle), radius**2]
-                part, state = signal.lfilter([1 - radius, 0, -(1 - radius)], a, source[start : start + 64], zi=state)
-                out[start : start + 64] += weight * (-1) ** k * part
+                part, state = signal.lfilter([1 - radius, 0, -(1 - radius)], a, source[start : start + 128], zi=state)
+                out[start : start + 128] += weight * (-1) ** k * part
         return out
 
     def consonant(self) -> Curve:

@@ -1,5 +1,7 @@
 """The one exception that users see: a sentence that says what is wrong, where, and what to do."""
 
+from pathlib import Path
+
 
 class HearsimError(ValueError):
     """Bad input of any kind. The command line prints its sentence and exits with code 2."""
@@ -7,3 +9,11 @@ class HearsimError(ValueError):
 
 class FormatError(HearsimError):
     """A stage refuses the stream format it is offered; raised by `prepare` only."""
+
+
+class WriteError(HearsimError):
+    """An output can't be written; `why` says what the system said."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path} can't be written ({why}): choose another place, or make room there")
+        self.why = why

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import fft
 
 from hearsim.audio import Format
+from hearsim.dsp.guard import LOUDEST_PA, only_sound
 from hearsim.listener import Audiogram
 from hearsim.processor import Processor
 from hearsim.units import REFERENCE_PA, Curve, FloatArray
@@ -61,6 +62,10 @@ class HearingLoss(Processor):
     def latency(self) -> int:  # noqa: D102
         return WINDOW - HOP
 
+    @property
+    def non_finite(self) -> tuple[int, ...]:  # noqa: D102
+        return tuple(self._lost.tolist())
+
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
         if fmt.unit != "pa":
             raise self.refuse(fmt, "it needs pascals: put ToPascal(calibration) before it")
@@ -89,11 +94,12 @@ class HearingLoss(Processor):
         self._history = np.zeros((2, WINDOW), np.float32)
         self._overlap = np.zeros((2, WINDOW), np.float32)
         self._out = np.zeros(fmt.shape, np.float32)
+        self._lost = np.zeros(2, np.int64)
         return fmt
 
     def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
         self._history[:, :-HOP] = self._history[:, HOP:]
-        self._history[:, -HOP:] = block
+        self._history[:, -HOP:] = only_sound(block, LOUDEST_PA, self._lost)
         bins = fft.rfft(self._history * self._taper)
         power = (bins.real**2 + bins.imag**2) @ self._sum_power.T
         level_db_hl = 10 * np.log10(np.maximum(power, 1e-20) / REFERENCE_PA**2) - self._quiet
@@ -106,5 +112,5 @@ class HearingLoss(Processor):
         return self._out
 
     def reset(self) -> None:  # noqa: D102
-        self._history.fill(0.0)
-        self._overlap.fill(0.0)
+        for state in (self._history, self._overlap, self._lost):
+            state.fill(0)

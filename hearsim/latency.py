@@ -4,6 +4,8 @@ Compute time is a deadline, never a delay: a block that is not ready in time is 
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -11,7 +13,7 @@ import numpy as np
 
 from hearsim.audio import Format
 from hearsim.errors import HearsimError
-from hearsim.processor import Kind, Processor, walk
+from hearsim.processor import Chain, Kind, Parallel, Processor, Reblock, walk
 from hearsim.units import Curve, gain_to_db, samples_to_ms
 
 Origin = Literal["declared", "measured", "device-reported"]
@@ -57,53 +59,156 @@ class Budget:
         """The delay in a rendered file: all rows but the wait for the input block."""
         return self.total_samples - self.parts[0].samples
 
+    def __str__(self) -> str:
+        """Return the ledger as a table: each row, the sum so far, the live delay and the file shift."""
+        lines = [f"{'part':<44}{'kind':<12}{'source':<10}{'samples':>8}{'ms':>8}{'sum ms':>8}"]
+        total = 0
+        for name, samples, kind, source in self.parts:
+            total += samples
+            own, so_far = samples_to_ms(samples, self.rate), samples_to_ms(total, self.rate)
+            lines.append(f"{name:<44}{kind:<12}{source:<10}{samples:>8}{own:>8.2f}{so_far:>8.2f}")
+        shift = self.file_shift_samples
+        lines.append(f"{'live delay':<66}{total:>8}{'':8}{self.total_ms:>8.2f}")
+        lines.append(
+            f"{'file shift (without the input block)':<66}{shift:>8}{'':8}{samples_to_ms(shift, self.rate):>8.2f}"
+        )
+        return "\n".join(lines)
+
 
 def budget(chain: Processor, fmt: Format) -> Budget:
     """Return the declared ledger of a chain prepared for `fmt`; prepares it."""
     chain.prepare(fmt)
-    rows = [Row(f"input block of {fmt.block}", fmt.block, "buffering", "declared")]
-    rows += [Row(part.name, part.samples, part.kind, "declared") for part in chain.parts()]
-    return Budget(fmt.rate, tuple(rows))
+    rows = [Row(part.name, part.samples, part.kind, "declared") for part in chain.parts()]
+    return Budget(fmt.rate, (_input_block(fmt), *rows))
+
+
+def measured_budget(chain: Processor, fmt: Format) -> Budget:
+    """Return the ledger of a chain prepared for `fmt`, each stage probed by itself; prepares it.
+
+    A row is marked "measured" where the probes through its stage agree with its declaration; all others stay
+    "declared", and so does the wait for the input block, which is the driver's.
+    """
+    chain.prepare(fmt)
+    with _probing(chain):
+        return Budget(fmt.rate, (_input_block(fmt), *_rows(chain, fmt)))
 
 
 def measure(chain: Processor, fmt: Format) -> int:
     """Return the live delay in samples, measured with an impulse and a chirp through a prepared chain.
 
     The chain runs behind a driver that hands over a block when it is full and plays the answer while the next one
-    fills. Mixes are set to 0 dB meanwhile, so that a probe is not taken for a drum and removed; the network runs.
-    Raises `HearsimError` where impulse and chirp disagree.
+    fills. Every way through it is heard by itself, so one branch can't hide another; a separator's network is probed
+    with its masks open, through its own framing and overlap-add. Raises `HearsimError` where ways, channels, impulse
+    and chirp do not all agree.
     """
     chain.prepare(fmt)
-    probes = [stage for stage in walk(chain) if isinstance(stage, HasProbeSetting)]
+    with _probing(chain):
+        ways = [(way, _heard(way, fmt, chain.latency)) for way in routes(chain)]
+    delays = {found.agreed for _, found in ways}
+    delay = delays.pop()
+    if delays or delay is None:
+        told = "; ".join(f"{found} by way of {', '.join(stage.name for stage in way)}" for way, found in ways)
+        raise HearsimError(f"{chain.name} has no single delay, so a stage is not as late as it declares: {told}")
+    return delay
+
+
+class Heard(NamedTuple):
+    """The live delays in samples that the channels show to either probe; none if one of them stays silent.
+
+    An impulse is right for filters that answer at once and then ring (minimum phase), but the first that it meets of a
+    filter without phase is its pre-ringing; a chirp is right for those, but half a sample late for a low-pass.
+    """
+
+    impulse: set[int]
+    chirp: set[int]
+
+    @property
+    def agreed(self) -> int | None:
+        """The one delay that both probes show in all channels; None if there is none."""
+        return next(iter(self.chirp)) if self.impulse == self.chirp and len(self.chirp) == 1 else None
+
+    def __str__(self) -> str:
+        by = {"impulse": self.impulse, "chirp": self.chirp}
+        return ", ".join(f"{probe} {' or '.join(map(str, sorted(late))) or 'lost'}" for probe, late in by.items())
+
+
+def heard(stage: Processor, fmt: Format) -> Heard:
+    """Return what an impulse and a chirp show of the live delay of one stage; prepares it."""
+    stage.prepare(fmt)
+    with _probing(stage):
+        return _heard([stage], fmt, stage.latency)
+
+
+def routes(stage: Processor) -> list[list[Processor]]:
+    """Return every way through a prepared stage: the stages passed, one branch of each Parallel at a time."""
+    if isinstance(stage, Chain):
+        ways: list[list[Processor]] = [[]]
+        for inner in stage.stages:
+            ways = [before + after for before in ways for after in routes(inner)]
+        return ways
+    if isinstance(stage, Parallel):
+        pairs = zip(stage.branches, stage.matches, strict=True)
+        return [[*way, match] for branch, match in pairs for way in routes(branch)]
+    return [[stage]]
+
+
+def _input_block(fmt: Format) -> Row:
+    return Row(f"input block of {fmt.block}", fmt.block, "buffering", "declared")
+
+
+@contextmanager
+def _probing(chain: Processor) -> Iterator[None]:
+    """Open the stages that would take a probe for something to remove; then close and reset them all."""
+    stages = [stage for stage in walk(chain) if isinstance(stage, HasProbeSetting)]
     try:
-        for stage in probes:
+        for stage in stages:
             stage.probe(True)
-        start = 4 * fmt.block + fmt.block // 3
-        frames = start + chain.latency + 16 * fmt.block + 8192
-        impulse, chirp = np.zeros(frames), np.zeros(frames)
-        impulse[start] = 0.01
-        chirp[start : start + 4096] = 0.01 * _chirp(4096)
-        by_impulse = _arrival(_live(chain, impulse, fmt)) - start
-        by_chirp = _whitened_lag(chirp, _live(chain, chirp, fmt))
+        yield
     finally:
-        for stage in probes:
+        for stage in stages:
             stage.probe(False)
         chain.reset()
-    if by_impulse != by_chirp:
-        raise HearsimError(f"the impulse measures {by_impulse} samples, the chirp {by_chirp}: no single delay")
-    return by_impulse
 
 
-def _live(chain: Processor, probe: Curve, fmt: Format) -> Curve:
-    """Play a mono probe to all channels through a double-buffered driver; return the left output."""
-    chain.reset()
-    playing = np.zeros((fmt.channels, fmt.block), np.float32)
-    output = []
+def _rows(stage: Processor, fmt: Format) -> list[Row]:
+    """Return the rows of a prepared stage, each measured if that can be."""
+    if isinstance(stage, Chain):
+        pairs = zip(stage.stages, stage.formats[:-1], strict=True)
+        return [row for inner, before in pairs for row in _rows(inner, before)]
+    if isinstance(stage, Parallel):
+        return _rows(stage.slowest, fmt)
+    agreed = _heard([stage], fmt, stage.latency).agreed == fmt.block + stage.latency
+    inside = _rows(stage.stage, stage.format) if isinstance(stage, Reblock) else []
+    agreed = agreed and all(row.source == "measured" for row in inside)  # what is left is the stage's own
+    own = stage.parts()[0]
+    return [Row(own.name, own.samples, own.kind, "measured" if agreed else "declared"), *inside]
+
+
+def _heard(route: list[Processor], fmt: Format, late: int) -> Heard:
+    """Send both probes through stages in a row; `late` is about the delay to expect."""
+    start = 4 * fmt.block + fmt.block // 3
+    frames = start + late + 16 * fmt.block + 8192
+    impulse, chirp = np.zeros(frames), np.zeros(frames)
+    impulse[start] = 0.01
+    chirp[start : start + 4096] = 0.01 * _chirp(4096)
+    sharp, long = _played(route, impulse, fmt), _played(route, chirp, fmt)
+    return Heard(
+        {_arrival(one) - start for one in sharp} if sharp.any(axis=1).all() else set(),
+        {_whitened_lag(chirp, one) for one in long} if long.any(axis=1).all() else set(),
+    )
+
+
+def _played(route: list[Processor], probe: Curve, fmt: Format) -> Curve:
+    """Play a probe to all channels through a double-buffered driver; return what comes out, one row a channel."""
+    for stage in route:
+        stage.reset()
+    output: list[Curve] = []
     for start in range(0, probe.size - fmt.block + 1, fmt.block):
-        output.append(playing[0].astype(np.float64))  # while this plays, the next block is captured
-        captured = np.tile(probe[start : start + fmt.block].astype(np.float32), (fmt.channels, 1))
-        playing = chain.process(captured).copy()
-    return np.concatenate(output)
+        block = np.zeros(fmt.shape, np.float32) + probe[start : start + fmt.block].astype(np.float32)
+        for stage in route:
+            block = stage.process(block)
+        output.append(block.astype(np.float64).reshape(-1, fmt.block))
+    return np.concatenate([np.zeros_like(output[0]), *output[:-1]], axis=1)  # a block is played while the next comes
 
 
 def _chirp(frames: int) -> Curve:

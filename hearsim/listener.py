@@ -13,7 +13,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from hearsim.audio import Calibration
 from hearsim.units import Curve, db_to_gain
 
-STEMS = ("vocals", "drums", "bass", "other")
 PEAK_OVER_RMS_DB = 3.0103  # of a sine: 20 lg sqrt 2
 
 
@@ -84,19 +83,31 @@ class Listener(Settings):
         return self.left, self.right
 
 
+class Gains(Settings):
+    """Gains in dB, -60 .. +12, one per stem; the word "mute" takes a stem out. Stems left out stay at 0 dB."""
+
+    vocals: GainDb = 0.0
+    drums: GainDb = 0.0
+    bass: GainDb = 0.0
+    other: GainDb = 0.0
+
+
+STEMS = tuple(Gains.model_fields)
+
+
 class Mix(Settings):
-    """Gains per stem in dB, -60 .. +12; the word "mute" takes a stem out. Stems left out stay at 0 dB."""
+    """What a listener likes more or less of."""
 
     name: str
-    gains_db: dict[Literal["vocals", "drums", "bass", "other"], GainDb] = {}
+    gains_db: Gains = Gains()
 
     def gain(self, stem: str) -> float:
         """Return the amplitude factor of a stem.
 
-        >>> Mix(name="x", gains_db={"drums": "mute"}).gain("drums")
+        >>> Mix(name="x", gains_db=Gains(drums="mute")).gain("drums")
         0.0
         """
-        db = next((db for name, db in self.gains_db.items() if name == stem), 0.0)
+        db: float | str = getattr(self.gains_db, stem)
         return 0.0 if isinstance(db, str) else db_to_gain(db)
 
 

@@ -6,12 +6,17 @@ import numpy as np
 
 from hearsim.audio import Calibration, Format, Unit
 from hearsim.dsp.dynamics import limit
+from hearsim.dsp.guard import LOUDEST_PA, only_sound
 from hearsim.processor import Processor
 from hearsim.units import FloatArray, ms_to_samples, spl_to_pascal
 
+ROUNDINGS = 1 + 2.0**-22
+"""Room under the limit, 2e-6 dB, for three roundings to float32 of up to 2^-24 each: of the limit itself, and of
+ToFullScale's factor and product."""
+
 
 class _Scale(Processor):
-    """A change of unit: one multiplication."""
+    """A change of unit: one multiplication. Abstract."""
 
     _from: Unit
     _to: Unit
@@ -29,20 +34,32 @@ class _Scale(Processor):
         self._out = np.zeros(fmt.shape, np.float32)
         return Format(fmt.rate, fmt.channels, fmt.block, fmt.stems, self._to)
 
-    def process(self, block: FloatArray) -> FloatArray:
-        return np.multiply(block, self._factor, out=self._out)
-
-    def reset(self) -> None:
-        pass  # no state
-
 
 class ToPascal(_Scale):
-    """Full scale to pascals, by the calibration of the microphone."""
+    """Full scale to pascals, by the calibration of the microphone.
+
+    The door to the aid: NaN, Inf and pressures over an atmosphere become silence here, and are counted.
+    """
 
     _from, _to = "fs", "pa"
 
     def __init__(self, calibration: Calibration) -> None:
         super().__init__(calibration.pascal_per_unit)
+        self._loudest = LOUDEST_PA / calibration.pascal_per_unit
+
+    def prepare(self, fmt: Format) -> Format:  # noqa: D102
+        self._lost = np.zeros(fmt.channels, np.int64)
+        return super().prepare(fmt)
+
+    def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
+        return np.multiply(only_sound(block, self._loudest, self._lost), self._factor, out=self._out)
+
+    def reset(self) -> None:  # noqa: D102
+        self._lost.fill(0)
+
+    @property
+    def non_finite(self) -> tuple[int, ...]:  # noqa: D102
+        return tuple(self._lost.tolist())
 
 
 class ToFullScale(_Scale):
@@ -53,13 +70,20 @@ class ToFullScale(_Scale):
     def __init__(self, calibration: Calibration) -> None:
         super().__init__(1 / calibration.pascal_per_unit)
 
+    def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
+        with np.errstate(over="ignore"):
+            return np.multiply(block, self._factor, out=self._out)
+
+    def reset(self) -> None:  # noqa: D102
+        pass  # no state
+
 
 class MpoLimiter(Processor):
     """The maximum power output: always on, always last.
 
-    No sample's magnitude passes the peak of a sine at `mpo_db_spl` (left, right), whatever comes in; NaN and Inf
-    become silence. Below the limit the signal passes bit for bit, `look_ahead_ms` late. Per ear: `events` counts
-    the times that limiting began, `limited` the samples; `non_finite` those that were no numbers.
+    No sample's magnitude passes the peak of a sine at `mpo_db_spl` (left, right), whatever comes in, nor does it after
+    ToFullScale; NaN and Inf become silence. Below the limit the signal passes bit for bit, `look_ahead_ms` late. Per
+    ear: `events` counts the times that limiting began, `limited` the samples; `non_finite` those that were no numbers.
     """
 
     def __init__(self, mpo_db_spl: tuple[float, float], look_ahead_ms: float = 1.0, release_ms: float = 50.0) -> None:
@@ -118,7 +142,5 @@ class MpoLimiter(Processor):
 
 
 def ceiling_pa(mpo_db_spl: float) -> float:
-    """Return the largest float32 pressure that is not above the peak of a sine at a level in dB SPL."""
-    peak = math.sqrt(2) * spl_to_pascal(mpo_db_spl)
-    nearest = np.float32(peak)
-    return float(nearest if nearest <= peak else np.nextafter(nearest, np.float32(0)))
+    """Return the float32 pressure that lies under the peak of a sine at a level in dB SPL by `ROUNDINGS`."""
+    return float(np.float32(math.sqrt(2) * spl_to_pascal(mpo_db_spl) / ROUNDINGS))

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from hearsim.errors import HearsimError
+from hearsim.errors import HearsimError, WriteError
 
 
 def data_folder(kind: Literal["profiles", "models"]) -> Path:
@@ -21,12 +21,52 @@ def data_folder(kind: Literal["profiles", "models"]) -> Path:
     raise HearsimError(f"hearsim is installed without its {kind}: install it anew with `pip install --force-reinstall`")
 
 
+def model_names() -> list[str]:
+    """Return the names of the shipped models."""
+    return sorted(path.parent.name for path in data_folder("models").glob("*/model.toml"))
+
+
+def find_model(name: str | Path, base: Path | None = None, asker: str = "") -> Path:
+    """Return the folder of a model: a shipped one's name, or a folder, relative to `base` (default: where we are).
+
+    Raises `HearsimError` where there is none; `asker` (file and key that name the model) comes first in its sentence.
+    """
+    own = (base or Path.cwd()) / name
+    for folder in (data_folder("models") / name, own):
+        try:
+            if (folder / "model.toml").is_file():
+                return folder.resolve()
+        except OSError as error:  # a name too long for the file system, a folder that may not be entered
+            raise HearsimError(f"{asker}{str(name)[:40]!r} can't be looked up: {error.strerror}") from None
+    raise HearsimError(
+        f"{asker}no model is called {str(name)!r} and no file {own / 'model.toml'} is there: take "
+        f"{' or '.join(model_names())}, or give a model's folder"
+    )
+
+
+@contextmanager
+def writes(path: Path) -> Iterator[None]:
+    """Say in one sentence what failed (`WriteError`); only for bodies that do nothing but write to `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(path, error.strerror or str(error)) from error
+
+
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its name on success and vanishes on any error."""
+    """Yield a temporary path beside `path` that takes its name on success and vanishes on any error.
+
+    Raises `WriteError` where the temporary file can't be opened or renamed.
+    """
     part = path.with_name(path.name + ".part")
     try:
         yield part
         os.replace(part, path)
+    except OSError as error:
+        if error.filename not in (str(part), part):  # not about this file: the body reads, too
+            raise
+        raise WriteError(path, error.strerror or str(error)) from error
     finally:
-        part.unlink(missing_ok=True)
+        if part.exists():
+            part.unlink()

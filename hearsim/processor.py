@@ -68,6 +68,19 @@ class Processor(abc.ABC):
     def latency(self) -> int:
         """Delay in samples, valid after `prepare`."""
 
+    @property
+    def non_finite(self) -> tuple[int, ...]:
+        """Samples per channel, since the last reset, that were no sound and became silence: NaN, Inf, absurdly large.
+
+        Empty for stages that only pass samples on: what is no sound passes them like any other sample.
+        """
+        return ()
+
+    @property
+    def inside(self) -> Sequence["Processor"]:
+        """The stages that this one is made of, in path order; empty for all but composites."""
+        return ()
+
     def parts(self) -> tuple[Part, ...]:
         """Return the rows of the latency ledger; their samples sum to `latency`."""
         return (Part(self.name, self.latency, self.kind),)
@@ -126,6 +139,10 @@ class Chain(Processor):
         return self._name
 
     @property
+    def inside(self) -> Sequence[Processor]:  # noqa: D102
+        return self.stages
+
+    @property
     def latency(self) -> int:  # noqa: D102
         return sum(stage.latency for stage in self.stages)
 
@@ -161,33 +178,43 @@ class Parallel(Processor):
         return self._name
 
     @property
+    def inside(self) -> Sequence[Processor]:  # noqa: D102
+        return self.branches
+
+    @property
     def latency(self) -> int:  # noqa: D102
-        return max(branch.latency for branch in self.branches)
+        return self.slowest.latency
 
     def parts(self) -> tuple[Part, ...]:  # noqa: D102
-        return max(self.branches, key=lambda branch: branch.latency).parts()
+        return self.slowest.parts()
+
+    @property
+    def slowest(self) -> Processor:
+        """The branch that the others wait for."""
+        return max(self.branches, key=lambda branch: branch.latency)
 
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
         outputs = [branch.prepare(fmt) for branch in self.branches]
         if any(output != outputs[0] for output in outputs):
             raise self.refuse(fmt, f"its branches end in different formats: {', '.join(map(str, outputs))}")
-        self._matches = [Delay(self.latency - branch.latency) for branch in self.branches]
-        for match in self._matches:
+        self.matches = [Delay(self.latency - branch.latency) for branch in self.branches]
+        for match in self.matches:
             match.prepare(outputs[0])
         self._sum = np.zeros(outputs[0].shape, np.float32)
         return outputs[0]
 
     def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
-        for index, (branch, match) in enumerate(zip(self.branches, self._matches, strict=True)):
+        for index, (branch, match) in enumerate(zip(self.branches, self.matches, strict=True)):
             output = match.process(branch.process(block))
             if index == 0:
                 self._sum[...] = output
             else:
-                self._sum += output
+                with np.errstate(over="ignore", invalid="ignore"):  # what is no sound stays none, without a word
+                    self._sum += output
         return self._sum
 
     def reset(self) -> None:  # noqa: D102
-        for stage in (*self.branches, *self._matches):
+        for stage in (*self.branches, *self.matches):
             stage.reset()
 
 
@@ -207,6 +234,10 @@ class Reblock(Processor):
         return f"Reblock to {self._block}"
 
     @property
+    def inside(self) -> Sequence[Processor]:  # noqa: D102
+        return (self.stage,)
+
+    @property
     def latency(self) -> int:  # noqa: D102
         return self._added + self.stage.latency
 
@@ -215,8 +246,8 @@ class Reblock(Processor):
 
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
         self._added = self._block - math.gcd(self._block, fmt.block)
-        inner = self.stage.prepare(replace(fmt, block=self._block, late=fmt.late + self._added))
-        outer = replace(inner, block=fmt.block)
+        self.format = replace(fmt, block=self._block, late=fmt.late + self._added)
+        outer = replace(self.stage.prepare(self.format), block=fmt.block)
         room = self._block + fmt.block
         self._waiting = np.zeros((*fmt.shape[:-1], room), np.float32)
         self._ready = np.zeros((*outer.shape[:-1], room + self._block), np.float32)
@@ -259,6 +290,10 @@ class Bypass(Processor):
     @property
     def name(self) -> str:  # noqa: D102
         return f"{self.stage.name} (bypassed)"
+
+    @property
+    def inside(self) -> Sequence[Processor]:  # noqa: D102
+        return (self.stage,)
 
     @property
     def latency(self) -> int:  # noqa: D102
@@ -318,11 +353,4 @@ def describe(chain: Processor, fmt: Format | None = None) -> str:
 
 def walk(stage: Processor) -> Sequence[Processor]:
     """Return a stage and all stages inside it, in path order."""
-    inner: Sequence[Processor] = ()
-    if isinstance(stage, Chain):
-        inner = stage.stages
-    elif isinstance(stage, Parallel):
-        inner = stage.branches
-    elif isinstance(stage, Reblock | Bypass):
-        inner = (stage.stage,)
-    return [stage, *(found for child in inner for found in walk(child))]
+    return [stage, *(found for child in stage.inside for found in walk(child))]

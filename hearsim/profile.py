@@ -1,7 +1,8 @@
 """Loading profiles and their parts: TOML from `profiles/` or from the user's own files, and Clarity's JSON.
 
 A part is named (`listener = "N3"`), pointed at (`listener = "mine/anna.toml"`, relative to the profile) or picked
-out of a Clarity or Cadenza file (`listener = "listeners.json#L0001"`, `mix = "gains.json#vocals_up"`).
+out of a Clarity or Cadenza file (`listener = "listeners.json#L0001"`, `mix = "gains.json#gain_0007"`). So is the model,
+by name or by its folder.
 """
 
 import difflib
@@ -15,8 +16,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from hearsim.errors import HearsimError
-from hearsim.listener import STEMS, Aid, Listener, Mix, Profile, Rig, Settings
-from hearsim.paths import data_folder
+from hearsim.listener import Aid, Listener, Mix, Profile, Rig, Settings
+from hearsim.paths import data_folder, find_model, model_names
 
 Part = TypeVar("Part", bound=Settings)
 FOLDERS: dict[type[Settings], str] = {
@@ -38,7 +39,6 @@ CURES = {  # pydantic's name of a complaint -> what is wrong and what to do; the
     "tuple_type": "is not a list: put the values in square brackets",
     "too_short": "is empty: give at least {min_length} value",
     "model_type": "is not a table: give its keys and values",
-    "dict_type": "is not a table: give its keys and values",
 }
 
 
@@ -59,6 +59,8 @@ def load_profile(name: str | Path) -> Profile:
             wrong = f"{key} = {value!r} names nothing" if key in table else f"the key {key} is missing"
             raise HearsimError(f"{path}: {wrong}: name one of {', '.join(_shipped(kind))}, or a file, in quotes")
         parts[key] = _load(value, kind, path.parent, f"{path}: {key}: ")
+    if isinstance(model := table.get("model"), str) and model not in model_names():
+        parts["model"] = str(find_model(model, path.parent, f"{path}: model: "))
     return _check(path, Profile, {"name": path.stem, **table, **parts})
 
 
@@ -199,7 +201,7 @@ def _check(
 
 
 def _sentence(kind: type[Settings], complaint: ErrorDetails, theirs: dict[str, str]) -> str:
-    loc = tuple(step for step in complaint["loc"] if step != "[key]")
+    loc = complaint["loc"]
     key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc).removeprefix(".")
     for ours, name in theirs.items():
         key = name + key.removeprefix(ours) if key.startswith(ours) else key
@@ -217,15 +219,13 @@ def _sentence(kind: type[Settings], complaint: ErrorDetails, theirs: dict[str, s
 
 
 def _misspelt(complaint: ErrorDetails) -> bool:
-    return complaint["type"] == "extra_forbidden" or complaint["loc"][-1:] == ("[key]",)
+    return complaint["type"] == "extra_forbidden"
 
 
 def _keys_beside(kind: type[Settings], loc: tuple[int | str, ...]) -> list[str]:
     """Return the keys that the table at `loc`, less its last step, may hold."""
     level: Any = kind
     for step in loc[:-1]:
-        if step == "gains_db":
-            return list(STEMS)
         level = level.model_fields[str(step)].annotation
         level = next((t for t in getattr(level, "__args__", (level,)) if hasattr(t, "model_fields")), level)
     return list(level.model_fields)

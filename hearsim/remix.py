@@ -21,7 +21,7 @@ class Remix(Processor):
 
     def __init__(self, gains: dict[str, float]) -> None:
         self._gains = dict(gains)
-        self.metered = False
+        self.metered, self._probed = False, False
         self.power: Curve = np.zeros(len(gains))
 
     @property
@@ -58,22 +58,29 @@ class Remix(Processor):
         return self._glide.move(self._weights(), at, self._ramp)
 
     def probe(self, on: bool) -> None:
-        """Set all gains to 0 dB at once while the latency is measured, and back."""
-        self._glide.jump(np.zeros(len(self._stems)) if on else self._weights(), self.now)
+        """Let the sum of the stems pass while the latency is measured, or go back to the gains; both at once."""
+        self._probed = on
+        self._glide.jump(self._weights(), self.now)
 
     def _weights(self) -> Curve:
+        if self._probed:
+            return np.ones(len(self._stems))
         return np.array([self._gains.get(stem, 1.0) - 1.0 for stem in self._stems])
 
     def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
         if self.metered:
             np.einsum("scn,scn->s", block, block, out=self.power)
             self.power /= block[0].size
+        with np.errstate(over="ignore", invalid="ignore"):  # what is no sound stays none, without a word
+            self._add(block)
+        return self._out
+
+    def _add(self, block: FloatArray) -> None:
         self._out.fill(-0.0)  # the one number that changes nothing when added, not even the sign of a zero
         for part, weights in self._glide.pieces(block.shape[-1]):
             for stem, weight in zip(block, weights.astype(np.float32), strict=True):
                 if weight.any():
                     self._out[:, part] += np.multiply(stem[:, part], weight, out=self._scaled[:, part])
-        return self._out
 
     def reset(self) -> None:  # noqa: D102
         self._glide.jump(self._weights(), -self._late)

@@ -7,9 +7,9 @@ an open dome is a wire. The aid's delay against the direct sound is what makes t
 import math
 
 import numpy as np
-from scipy import signal
 
 from hearsim.audio import Format
+from hearsim.dsp.dynamics import split
 from hearsim.processor import Processor
 from hearsim.units import FloatArray
 
@@ -24,26 +24,39 @@ class DirectSound(Processor):
     def latency(self) -> int:  # noqa: D102
         return 0
 
+    @property
+    def non_finite(self) -> tuple[int, ...]:  # noqa: D102
+        return tuple(self._lost.tolist())
+
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
         if fmt.unit != "pa":
             raise self.refuse(fmt, "it needs pascals: put ToPascal(calibration) before it")
-        t = math.tan(math.pi * self._cutoff_hz / fmt.rate)
-        self._b, self._a = np.array([t, t]) / (1 + t), np.array([1.0, (t - 1) / (t + 1)])
-        self._state = np.zeros((*fmt.shape[:-1], 1))
+        if fmt.stems:
+            raise self.refuse(fmt, "it needs a sound, no stems: put Remix before it")
+        if self._cutoff_hz >= fmt.rate / 2:
+            raise self.refuse(
+                fmt, f"its cutoff of {self._cutoff_hz:g} Hz lies over half the rate: resample to 44100 Hz"
+            )
+        t = math.tan(math.pi * self._cutoff_hz / fmt.rate)  # bilinear, prewarped
+        self._b, self._a = t / (1 + t), (t - 1) / (t + 1)
+        self._state, self._lost = np.zeros(fmt.channels), np.zeros(fmt.channels, np.int64)
+        self._low, self._high = np.zeros(fmt.shape, np.float32), np.zeros(fmt.shape, np.float32)
+        self.process(self._low.copy())  # compiles the loop here, not in the first block
+        self.reset()
         return fmt
 
     def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
-        self._state[np.abs(self._state) < 1e-30] = 0.0
-        low, self._state = signal.lfilter(self._b, self._a, block, zi=self._state)
-        out: FloatArray = low.astype(np.float32)
-        return out
+        split(block, self._low, self._high, self._b, self._a, self._state, self._lost)
+        return self._low
 
     def reset(self) -> None:  # noqa: D102
         self._state.fill(0.0)
+        self._lost.fill(0)
 
 
 class VentLeak(DirectSound):
     """What the vent leaves of the aided sound: all but its low-pass."""
 
     def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
-        return block - super().process(block)
+        super().process(block)
+        return self._high

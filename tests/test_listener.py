@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hearsim.listener import STEMS, Aid, Audiogram, Compression, Ears, Listener, Mix, Profile, Rig, Settings, Vent
-from hearsim.profile import load_listener, load_listeners, load_mix, load_mixes, load_profile, load_rig
+from hearsim.profile import (
+    load_listener,
+    load_listeners,
+    load_mix,
+    load_mixes,
+    load_profile,
+    load_rig,
+    profile_names,
+)
 from hearsim.units import spl_to_pascal
 
 BISGAARD_HZ: tuple[float, ...] = (250, 375, 500, 750, 1000, 1500, 2000, 3000, 4000, 6000)
@@ -256,3 +264,11 @@ def test_settings_are_frozen() -> None:
     profile = load_profile("flat")
     with pytest.raises(ValidationError, match="frozen"):
         profile.aid.mpo_db_spl = 140
+    with pytest.raises(ValidationError, match="frozen"):
+        profile.mix.gains_db.vocals = 3
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_nothing_inside_a_profile_can_be_changed(name: str) -> None:
+    """Only what holds no list, set or dict has a hash; the same profile, loaded twice, is one key."""
+    assert len({load_profile(name), load_profile(name)}) == 1

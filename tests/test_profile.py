@@ -14,7 +14,7 @@ import pytest
 
 from hearsim import paths
 from hearsim.errors import HearsimError
-from hearsim.listener import Aid, Listener, Mix, Rig
+from hearsim.listener import Aid, Gains, Listener, Mix, Rig
 from hearsim.paths import data_folder, write_atomically
 from hearsim.profile import (
     load_aid,
@@ -96,11 +96,24 @@ def test_clarity_and_cadenza_files_load(tmp_path: Path) -> None:
         "audiogram_levels_r": list(range(20, 100, 10)),
     }
     (tmp_path / "listeners.json").write_text(json.dumps({"L0001": row}))
-    (tmp_path / "gains.json").write_text(json.dumps({"up": {"vocals": 3, "drums": 0, "bass": -3, "other": 0}}))
+    gains = {  # as in the ICASSP 2024 challenge: cadenzachallenge.org/docs/icassp_2024/data/data_overview
+        "gain_0007": {"vocals": 10, "drums": 0, "bass": 0, "other": 0},
+        "gain_0138": {"vocals": 0, "drums": -10, "bass": 6, "other": 0},
+    }
+    (tmp_path / "gains.json").write_text(json.dumps(gains))
     assert load_listeners(tmp_path / "listeners.json")["L0001"].right.at((2000.0,))[0] == 50
-    assert load_mixes(tmp_path / "gains.json")["up"].gain("vocals") == pytest.approx(10 ** (3 / 20))
-    profile = load_profile(write(tmp_path, listener="listeners.json#L0001", mix="gains.json#up"))
-    assert (profile.listener.name, profile.mix.name) == ("L0001", "up")
+    assert {name: mix.gains_db.model_dump() for name, mix in load_mixes(tmp_path / "gains.json").items()} == gains
+    profile = load_profile(write(tmp_path, listener="listeners.json#L0001", mix="gains.json#gain_0138"))
+    assert (profile.listener.name, profile.mix.name) == ("L0001", "gain_0138")
+    assert profile.mix.gain("bass") == pytest.approx(10 ** (6 / 20))
+
+
+def test_gains_for_the_ensembles_of_cadenza_2_are_refused(tmp_path: Path) -> None:
+    """Its second task rebalances two to five instruments, which hearsim does not separate."""
+    path = tmp_path / "gains.json"
+    path.write_text(json.dumps({"gain_0001": {"source_1": -10, "source_2": 0}}))
+    with pytest.raises(HearsimError, match="gain_0001: the key source_1 is not known: known are vocals, drums, bass, "):
+        load_mix(f"{path}#gain_0001")
 
 
 EAR = "frequencies_hz = [500, 1000]\nthresholds_db_hl = [10, 20]\n"
@@ -168,7 +181,7 @@ def test_a_bad_row_of_cadenzas_gains_is_named(tmp_path: Path) -> None:
         load_mixes(path)
     with pytest.raises(HearsimError, match="mix loud: drums = 13: give -60 to"):
         load_mix(f"{path}#loud")
-    assert load_mix(f"{path}#up").gains_db == {"vocals": 3}
+    assert load_mix(f"{path}#up").gains_db == Gains(vocals=3)
 
 
 @pytest.mark.parametrize("name", ["a" * 5000, ".", "", "no/such.toml", "no\0thing", "gone.json#L1"])
@@ -192,7 +205,7 @@ def test_files_that_hold_something_else(tmp_path: Path, text: bytes) -> None:
 
 def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
     (tmp_path / "bom.toml").write_text("[gains_db]\nbass = 6\n", encoding="utf-8-sig")
-    assert load_mix(tmp_path / "bom.toml").gains_db == {"bass": 6}
+    assert load_mix(tmp_path / "bom.toml").gains_db == Gains(bass=6)
 
 
 def test_parts_lie_relative_to_their_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,8 +215,28 @@ def test_parts_lie_relative_to_their_profile(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir("/")
     profile = load_profile(path)
     assert profile.name == "Anna at home"
-    assert profile.mix == Mix(name="soft", gains_db={"drums": -20})
+    assert profile.mix == Mix(name="soft", gains_db=Gains(drums=-20))
     assert profile.model == "hs-tasnet-lite"
+
+
+def test_a_model_lies_relative_to_its_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in (tmp_path / "mine" / "net", tmp_path / "net"):
+        folder.mkdir(parents=True)
+        (folder / "model.toml").touch()
+    path = write(tmp_path / "mine", model="net")
+    monkeypatch.chdir(tmp_path)  # where another `net` lies
+    assert load_profile(path).model == str(tmp_path / "mine" / "net")
+    assert load_profile(Path("mine/mine.toml")).model == str(tmp_path / "mine" / "net")
+    assert load_profile(write(tmp_path, model="hs-tasnet-lite")).model == "hs-tasnet-lite"
+
+
+@pytest.mark.parametrize("model", ["gone", "", "..", "no\\u0000thing", "a" * 5000])
+def test_a_model_that_is_not_there_is_named_with_profile_and_key(tmp_path: Path, model: str) -> None:
+    path = write(tmp_path, model=model)
+    with pytest.raises(HearsimError) as caught:
+        load_profile(path)
+    assert str(caught.value).startswith(f"{path}: model: ")
+    assert len(str(caught.value)) < 6000 and "\n" not in str(caught.value)
 
 
 def installed(site_packages: Path) -> ModuleType:

@@ -9,7 +9,7 @@ def main() -> None:
     from hearsim.errors import HearsimError
 
     try:
-        app()
+        app(prog_name="hearsim")
     except HearsimError as error:
         print(f"hearsim: {error}", file=sys.stderr)
         sys.exit(2)

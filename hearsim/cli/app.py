@@ -1,5 +1,6 @@
 """The commands. Each does its imports when it runs, so `hearsim --help` is quick."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,23 +35,21 @@ def render(
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from hearsim.audio_files import open_source
     from hearsim.cli.tables import ledger, metrics
     from hearsim.profile import load_profile
     from hearsim.report.run import render_song
 
     loaded = load_profile(profile)
-    seconds = 20.0 if song is None else open_source(song).file_frames / open_source(song).file_rate
     columns = (
         TextColumn("rendering"),
         BarColumn(),
         TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, transient=True) as bar:
+    with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as bar:
         task = bar.add_task("render", total=1.0, speed="")
 
-        def show(share: float) -> None:
+        def show(share: float, seconds: float) -> None:
             elapsed = bar.tasks[0].elapsed or 0.0
             speed = f"{share * seconds / elapsed:.1f} x real time" if elapsed > 0 else ""
             bar.update(task, completed=share, speed=speed)
@@ -63,15 +62,16 @@ def render(
 @app.command()
 def show(profile: Annotated[str, typer.Argument(help="A profile's name or path.")] = "") -> None:
     """Print a profile's signal path, ledger and fitting; without a name, list the profiles."""
-    from hearsim.cli.tables import fitting
-    from hearsim.hearing_aid import hearing_aid
-    from hearsim.processor import describe
     from hearsim.profile import load_profile, profile_names
 
     if not profile:
         typer.echo("\n".join(profile_names()))
         return
-    loaded = load_profile(profile)
+    loaded = load_profile(profile)  # before the heavy imports: a typing error is told at once
+    from hearsim.cli.tables import fitting
+    from hearsim.hearing_aid import hearing_aid
+    from hearsim.processor import describe
+
     typer.echo(describe(hearing_aid(loaded), _format(loaded.aid.block_samples)))
     _print(fitting(loaded))
 
@@ -82,14 +82,13 @@ def latency(
 ) -> None:
     """Print the declared and the measured latency, and the comb of the vent."""
     from hearsim.hearing_aid import hearing_aid
-    from hearsim.latency import budget, measure, vent_comb, verdicts
-    from hearsim.processor import describe
+    from hearsim.latency import measure, measured_budget, vent_comb, verdicts
     from hearsim.profile import load_profile
 
     loaded = load_profile(profile)
     aid, fmt = hearing_aid(loaded), _format(loaded.aid.block_samples)
-    typer.echo(describe(aid, fmt))
-    total = budget(aid, fmt)
+    total = measured_budget(aid, fmt)
+    typer.echo(f"{aid.name}: {fmt}\n{total}")
     typer.echo(
         f"measured with an impulse and a chirp: {measure(aid, fmt)} samples live (declared {total.total_samples})"
     )
@@ -104,13 +103,33 @@ def latency(
 
 
 @app.command()
-def models() -> None:
-    """List the shipped models."""
-    from hearsim.separation.model import find_model, model_names, read_info
+def models(
+    pack: Annotated[
+        Path | None, typer.Option(help="A training run (or a file of its weights) to make a model of.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The model's folder, named as the model.")] = None,
+    summary: Annotated[str, typer.Option(help="What the list says of it, in a line.")] = "",
+    float16: Annotated[bool, typer.Option(help="Store half the bytes.")] = False,
+    system: Annotated[str, typer.Option(help="The system (see `bench --systems`), for weights that name none.")] = "",
+) -> None:
+    """List the shipped models; with --pack, make a model folder of a training run."""
+    from hearsim.errors import HearsimError
+    from hearsim.paths import find_model, model_names
+    from hearsim.separation.model import read_info
 
-    for name in model_names():
-        info = read_info(find_model(name))
-        typer.echo(f"{name}: {info.parameters / 1e6:.2f} M parameters. {info.summary}")
+    if pack is None:
+        for name in model_names():
+            info = read_info(find_model(name))
+            typer.echo(f"{name}: {info.parameters / 1e6:.2f} M parameters, {info.weights}. {info.summary}")
+        return
+    from hearsim.separation.pack import pack as make
+    from hearsim.separation.systems import system as config_of
+
+    if out is None:
+        raise HearsimError("--pack needs --out: the folder of the new model")
+    info = make(pack, out, summary, "float16" if float16 else "float32", config_of(system) if system else None)
+    megabytes = (out / "model.safetensors").stat().st_size / 1e6
+    typer.echo(f"{out}: {info.name}, {info.parameters / 1e6:.2f} M parameters, {megabytes:.1f} MB; write its card.md")
 
 
 @app.command()
@@ -121,12 +140,13 @@ def train(
     ),
     resume: Annotated[bool, typer.Option(help="Go on where the run's checkpoint stands.")] = False,
     start_from: Annotated[Path | None, typer.Option(help="Averaged weights of an earlier run to start from.")] = None,
+    tensorboard: Annotated[bool, typer.Option(help="Also log for TensorBoard, into the run folder.")] = False,
 ) -> None:
-    """Train a separator."""
+    """Train a separator; under torchrun, by several processes."""
     from hearsim.training.loop import train as run_training
     from hearsim.training.spec import read_spec
 
-    typer.echo(f"averaged weights: {run_training(read_spec(spec), run, resume, start_from)}")
+    typer.echo(f"averaged weights: {run_training(read_spec(spec), run, resume, start_from, tensorboard)}")
 
 
 @app.command()
@@ -134,19 +154,84 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="A model's name or folder.")],
     data: Annotated[Path, typer.Argument(help="A folder of tracks with four stems each.")],
     tracks: Annotated[list[str] | None, typer.Option(help="Patterns of track names; all without it.")] = None,
-    table: Annotated[Path | None, typer.Option(help="Write every score to this CSV.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for scores and plot, out/evaluate-MODEL without it. An interrupted run goes on."),
+    ] = None,
 ) -> None:
     """Score a model on whole tracks, beside the mixture and the ideal ratio mask."""
+    from rich.progress import Progress
+
+    from hearsim.cli.tables import evaluation as tables_of
+    from hearsim.report.evaluation import Scores, describe_track, write_plot, write_scores, write_summary
     from hearsim.training.evaluate import evaluate as run_evaluation
 
-    cache = Path("~/.cache/hearsim/stems").expanduser()
-    for line in run_evaluation(model, data, cache, tuple(tracks or ["*"]), table):
-        typer.echo(line)
+    out = out or Path("out") / f"evaluate-{Path(model).name}"
+    cache = Path("~/.cache/hearsim").expanduser()
+    found: Scores = {}
+    with Progress(transient=True, disable=not sys.stdout.isatty()) as bar:
+        task = bar.add_task("reading", total=1.0)
+
+        def progress(name: str, share: float) -> None:
+            bar.update(task, description=name if share < 1 else f"{name}: scoring", completed=share)
+
+        for name, rows in run_evaluation(model, data, cache, tuple(tracks or ["*"]), out, progress):
+            if rows:
+                found[name] = rows
+                write_scores(out / "scores.csv", found)
+            bar.console.print(describe_track(name, rows), highlight=False, soft_wrap=True)
+    write_summary(out / "summary.csv", found)
+    write_plot(out / "scores.svg", found)
+    _print(*tables_of(found))
+    typer.echo(f"in {out}: scores.csv (every track), summary.csv (these tables, and ISR, SIR and SAR), scores.svg")
 
 
 @app.command()
-def bench(profile: ProfileName = DEFAULT_PROFILE, seconds: float = 10.0) -> None:
-    """Time the separator, the aid and the whole chain on one thread."""
+def score(
+    reference: Annotated[Path, typer.Argument(help="What it should sound like: a music or speech file.")],
+    processed: Annotated[Path, typer.Argument(help="What has become of it: as long, at the same rate, aligned.")],
+    profile: Annotated[
+        str | None, typer.Option(help="Levels in dB SPL too: REFERENCE at its microphone, PROCESSED at its headphones.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Score a file against another: STOI, SDR, loudness, levels."""
+    import json
+
+    from hearsim.cli.tables import score as tables_of
+    from hearsim.profile import load_profile
+    from hearsim.report.score import score as score_files
+
+    found = score_files(reference, processed, load_profile(profile) if profile else None)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        _print(*tables_of(found))
+
+
+@app.command()
+def bench(
+    profile: ProfileName = DEFAULT_PROFILE,
+    seconds: Annotated[float, typer.Option(help="Seconds of sound to time with.")] = 10.0,
+    systems: Annotated[bool, typer.Option(help="All separation networks instead, on one thread and on two.")] = False,
+    table: Annotated[Path | None, typer.Option(help="With --systems: write this CSV too.")] = None,
+    training: Annotated[bool, typer.Option(help="How fast the lite systems are trained instead.")] = False,
+) -> None:
+    """Time the separator, the aid and the whole chain on one thread; or compare networks, or time their training."""
+    if training:
+        from hearsim.training.throughput import throughput
+
+        for line in throughput():
+            typer.echo(line)
+        return
+    if systems:
+        from hearsim.report.bench_systems import bench_systems, lines, write_table
+
+        found = bench_systems(seconds)
+        typer.echo("\n".join(lines(found)))
+        if table is not None:
+            write_table(table, found)
+        return
     from hearsim.report.bench import bench as run_bench
 
     for line in run_bench(profile, seconds):

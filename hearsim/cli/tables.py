@@ -1,12 +1,14 @@
 """Tables for the terminal."""
 
+from itertools import groupby
 from typing import Any
 
 from rich.table import Table
 
 from hearsim.dsp.bands import AUDIOMETRIC_HZ
 from hearsim.hearing_aid import compensation
-from hearsim.listener import Profile
+from hearsim.listener import STEMS, Profile
+from hearsim.report.evaluation import BESIDE, Scores, shown, summarise
 
 
 def ledger(latency: dict[str, Any]) -> Table:
@@ -58,3 +60,42 @@ def fitting(profile: Profile) -> Table:
         for index, ear in enumerate(("left", "right")):
             table.add_row(ear, f"{level} dB SPL", *(f"{gain:.1f}" for gain in gains[index]))
     return table
+
+
+def evaluation(scores: Scores) -> list[Table]:
+    """Return the summary of an evaluation: a table per definition of SDR, from the mixture's row to the ceiling's."""
+    counts = {stem: len({name for name, rows in scores.items() for r in rows if r.stem == stem}) for stem in STEMS}
+    tables = []
+    for definition, rows in groupby(summarise(scores), lambda row: row.definition):
+        if definition in BESIDE:
+            continue
+        title = f"{definition.name}, dB, {definition.over_tracks} over tracks"
+        table = Table("\ntracks", title=title, title_justify="left")
+        for header in (*(f"{stem}\n{counts[stem]}" for stem in STEMS), "overall"):
+            table.add_column(header, justify="right")
+        for row in rows:
+            table.add_row(row.system, *map(shown, row.stems.values()), shown(row.overall))
+        tables.append(table)
+    return tables
+
+
+def score(found: dict[str, Any]) -> list[Table]:
+    """Return the metrics and the levels of `hearsim score`, and why some are missing."""
+    scores = Table("metric", title="Of the processed file", title_justify="left")
+    scores.add_column("value", justify="right")
+    for name, value in found["metrics"].items():
+        if value is not None:
+            scores.add_row(name, f"{value:.3f}" if isinstance(value, float) else str(value))
+    for name, why in found["unavailable"].items():
+        scores.add_row(f"{name}: not computed", why)
+    levels = Table("level", title="Levels", title_justify="left")
+    for file in found["levels"]:
+        levels.add_column(file, justify="right")
+    before, after = found["levels"].values()
+    for name, value in before.items():
+        if isinstance(value, dict):
+            for ear in value:
+                levels.add_row(f"{name} {ear}", shown(value[ear]), shown(after[name][ear]))
+        else:
+            levels.add_row(name, shown(value), shown(after[name]))
+    return [scores, levels]

@@ -18,6 +18,10 @@ BAND_EDGES_HZ = (
 )
 
 THIRD_OCTAVES_HZ = tuple(1000.0 * 2.0 ** (n / 3) for n in range(-12, 13))  # 63 Hz .. 16 kHz, IEC 61260 base 2
+NOMINAL_THIRD_OCTAVES_HZ = (  # the names of those bands, IEC 61260-1 annex E: to be shown, not to be computed with
+    *(63.0, 80.0, 100.0, 125.0, 160.0, 200.0, 250.0, 315.0, 400.0, 500.0, 630.0, 800.0, 1000.0, 1250.0, 1600.0),
+    *(2000.0, 2500.0, 3150.0, 4000.0, 5000.0, 6300.0, 8000.0, 10000.0, 12500.0, 16000.0),
+)
 
 # Byrne et al. 1994, JASA 96:2108: long-term average speech spectrum, 1/3 octaves, overall 70 dB SPL
 LTASS_70_DB_SPL = (

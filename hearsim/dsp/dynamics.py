@@ -1,23 +1,23 @@
-"""The sample loops: the multiband compressor and the peak limiter. Plain arrays; state is written in place.
+"""The sample loops: multiband compressor, peak limiter, the vent's filter. Plain arrays; state is written in place.
 
 Loops run sample by sample in one order, with a hop counter kept in the state, so results do not depend on the
 block: no `fastmath`, no parallel loops. States that decay under 1e-30 are set to zero at each hop, so silence
-after sound never meets denormal numbers.
+after sound never meets denormal numbers. Samples that are no sound (`hearsim.dsp.guard`) are counted as silence.
 """
 
 import math
 
-from numba import njit
-
+from hearsim.dsp.compiled import compiled
 from hearsim.dsp.equalizer import correct, section
+from hearsim.dsp.guard import LOUDEST_PA
 
 DETECTOR_HOP = 32  # samples between two readings of the level: 0.73 ms at 44.1 kHz
 TINY = 1e-30
 
 
-@njit(cache=True)
+@compiled
 def compress(  # type: ignore[no-untyped-def]
-    block, out, analysis, shapes, undo, table, curve, smoothing, delays, sides, sections, memory, work, clock
+    block, out, analysis, shapes, undo, table, curve, smoothing, delays, sides, sections, memory, work, clock, lost
 ):  # pragma: no cover
     """Compress one block (2 ears, frames) in pascals into `out`.
 
@@ -26,7 +26,7 @@ def compress(  # type: ignore[no-untyped-def]
     `smoothing` (2, bands, 2): release factor per sample, attack share per hop.
     State: `delays` (2, bands, 4) of the band-passes; `sides` (3, 2, bands): peak, gain dB, section gain dB;
     `sections` (2, bands, 12): a1 a2 a3 m0 m1 m2 and their change per sample; `memory` (2, bands, 2);
-    `work` (2, DETECTOR_HOP) scratch; `clock` (1,).
+    `work` (2, DETECTOR_HOP) scratch; `clock` (1,); `lost` (2,): samples that were no sound.
     Within a hop each band runs over all its samples at once, both ears side by side: their recursions overlap in
     the processor.
     """
@@ -41,11 +41,15 @@ def compress(  # type: ignore[no-untyped-def]
             _flush(sides[0:1])
         end = min(frames, n + DETECTOR_HOP - clock[0])
         clock[0] = (clock[0] + end - n) % DETECTOR_HOP
-        for b in range(analysis.shape[0]):
-            _detect(block, n, end, analysis[b], delays[0, b], delays[1, b], sides[0], smoothing, b)
         for e in range(2):
             for i in range(end - n):
-                work[e, i] = block[e, n + i]
+                x = float(block[e, n + i])
+                if not abs(x) <= LOUDEST_PA:  # NaN too
+                    x = 0.0
+                    lost[e] += 1
+                work[e, i] = x
+        for b in range(analysis.shape[0]):
+            _detect(work, end - n, analysis[b], delays[0, b], delays[1, b], sides[0], smoothing, b)
         last = analysis.shape[0] - 1
         for e in range(2):
             _shelf(work[e, : end - n], sections[e, 0], memory[e, 0])
@@ -60,16 +64,16 @@ def compress(  # type: ignore[no-untyped-def]
         n = end
 
 
-@njit(cache=True)
-def _detect(block, start, end, k, left, right, peaks, smoothing, b):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Run one band-pass of both ears over samples start .. end and follow its peaks."""
+@compiled
+def _detect(work, frames, k, left, right, peaks, smoothing, b):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Run one band-pass of both ears over the samples and follow its peaks."""
     b0, b1, b2, a1, a2, c0, c1, c2, d1, d2 = k[0], k[1], k[2], k[3], k[4], k[5], k[6], k[7], k[8], k[9]
     l0, l1, l2, l3 = left[0], left[1], left[2], left[3]
     r0, r1, r2, r3 = right[0], right[1], right[2], right[3]
     peak_l, peak_r = peaks[0, b], peaks[1, b]
     fall_l, fall_r = smoothing[0, b, 0], smoothing[1, b, 0]
-    for n in range(start, end):
-        u = float(block[0, n])
+    for i in range(frames):
+        u = work[0, i]
         v = b0 * u + l0
         l0 = b1 * u - a1 * v + l1
         l1 = b2 * u - a2 * v
@@ -77,7 +81,7 @@ def _detect(block, start, end, k, left, right, peaks, smoothing, b):  # type: ig
         l2 = c1 * v - d1 * w + l3
         l3 = c2 * v - d2 * w
         peak_l = max(abs(w), peak_l * fall_l)
-        u = float(block[1, n])
+        u = work[1, i]
         v = b0 * u + r0
         r0 = b1 * u - a1 * v + r1
         r1 = b2 * u - a2 * v
@@ -90,7 +94,7 @@ def _detect(block, start, end, k, left, right, peaks, smoothing, b):  # type: ig
     peaks[0, b], peaks[1, b] = peak_l, peak_r
 
 
-@njit(cache=True)
+@compiled
 def _shelf(work, k, memory):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Run a low shelf over the samples of one ear, in place, its coefficients travelling."""
     a1, a2, a3, m1, m2 = k[0], k[1], k[2], k[4], k[5]
@@ -105,7 +109,7 @@ def _shelf(work, k, memory):  # type: ignore[no-untyped-def]  # pragma: no cover
     memory[0], memory[1] = z1, z2
 
 
-@njit(cache=True)
+@compiled
 def _bells(work, frames, left, right, left_memory, right_memory):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Run one bell of both ears over the samples, in place, their coefficients travelling."""
     la1, la2, la3, lm, ra1, ra2, ra3, rm = (
@@ -145,7 +149,7 @@ def _bells(work, frames, left, right, left_memory, right_memory):  # type: ignor
     left_memory[0], left_memory[1], right_memory[0], right_memory[1] = l1, l2, r1, r2
 
 
-@njit(cache=True)
+@compiled
 def _flush(state):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Set numbers on their way to the denormal range to zero."""
     flat = state.ravel()
@@ -154,7 +158,7 @@ def _flush(state):  # type: ignore[no-untyped-def]  # pragma: no cover
             flat[i] = 0.0
 
 
-@njit(cache=True)
+@compiled
 def _read_levels(curve, smoothing, sides):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Move the gain of each band towards what its level asks for."""
     for e in range(sides.shape[1]):
@@ -170,7 +174,7 @@ def _read_levels(curve, smoothing, sides):  # type: ignore[no-untyped-def]  # pr
                 sides[1, e, b] = target  # the detector's own decay is the release
 
 
-@njit(cache=True)
+@compiled
 def _move_sections(shapes, undo, table, sides, sections):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Let the sections travel to the present gains within the next hop."""
     bands = shapes.shape[0]
@@ -183,7 +187,7 @@ def _move_sections(shapes, undo, table, sides, sections):  # type: ignore[no-unt
                 row[6 + i] = (row[6 + i] - row[i]) / DETECTOR_HOP
 
 
-@njit(cache=True)
+@compiled
 def limit(  # type: ignore[no-untyped-def]
     block, out, ceiling, release, line, needs, holds, state, counts
 ):  # pragma: no cover
@@ -240,3 +244,26 @@ def limit(  # type: ignore[no-untyped-def]
                 out[e, n] = min(max(y, -ceiling[e]), ceiling[e])
             else:
                 out[e, n] = min(max(float(delayed), -ceiling[e]), ceiling[e])
+
+
+@compiled
+def split(block, low, high, b, a, state, lost):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Split one block (channels, frames) by a first-order low-pass: b (1 + z^-1) / (1 + a z^-1), and the rest.
+
+    State: `state` (channels,) of the filter, zero once it is under 1e-30; `lost` (channels,): samples that were no
+    sound.
+    """
+    for c in range(block.shape[0]):
+        z = state[c]
+        for n in range(block.shape[1]):
+            x = block[c, n]
+            if not abs(x) <= LOUDEST_PA:  # NaN too
+                x = block.dtype.type(0.0)
+                lost[c] += 1
+            y = b * x + z
+            z = b * x - a * y
+            if abs(z) < TINY:
+                z = 0.0
+            low[c, n] = y
+            high[c, n] = x - low[c, n]
+        state[c] = z

@@ -12,12 +12,13 @@ undoes most of it (Abel & Berners 2004; Välimäki & Liski 2017) and a table of 
 the rest: section gains are corrected once a hop by what is still missing at the nine frequencies.
 """
 
+import functools
 import math
 
 import numpy as np
-from numba import njit
 
 from hearsim.dsp.bands import AUDIOMETRIC_HZ, BAND_EDGES_HZ
+from hearsim.dsp.compiled import compiled
 from hearsim.units import Curve
 
 BANDS = len(AUDIOMETRIC_HZ)
@@ -39,7 +40,7 @@ def section_shapes(rate_hz: int) -> Curve:
     return shapes
 
 
-@njit(cache=True)
+@compiled
 def section(shape_g, inverse_q, band, bands, gain_db, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Write a1 a2 a3 m0 m1 m2 of one section for a gain in dB into out (6,)."""
     a = 10.0 ** (gain_db / 40.0)
@@ -81,6 +82,7 @@ def spill_inverse(rate_hz: int) -> Curve:
     return np.asarray(np.linalg.inv(spill), np.float64)
 
 
+@functools.lru_cache(maxsize=8)
 def response_table(rate_hz: int) -> Curve:
     """Return (section, frequency, 2 TABLE_DB + 1): each section's gain in dB at the nine frequencies."""
     table = np.empty((BANDS, BANDS, 2 * TABLE_DB + 1))
@@ -92,7 +94,7 @@ def response_table(rate_hz: int) -> Curve:
     return table
 
 
-@njit(cache=True)
+@compiled
 def correct(wanted_db, section_db, undo, table):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Move section gains (bands,) towards what gives the wanted gains (bands,), in dB."""
     bands = wanted_db.shape[0]

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
-from hearsim.audio_files import open_wave
+from hearsim.audio_files import WaveWriter, open_wave
 from hearsim.errors import HearsimError
 from hearsim.live.events import to_table
 from hearsim.live.log import Recording
@@ -55,7 +54,7 @@ class Recorder:
     def __init__(self, path: Path, rate: int, played: Ring) -> None:
         check_new(path)
         self._path, self._played, self._stack = path, played, ExitStack()
-        self._file: soundfile.SoundFile = self._stack.enter_context(open_wave(path, rate))
+        self._file: WaveWriter = self._stack.enter_context(open_wave(path, rate))
         self._begin = self._here = played.head
         self._digest = hashlib.sha256()
         self.lost = False
@@ -68,9 +67,8 @@ class Recorder:
                 return
             piece = np.empty((2, frames), np.float32)
             self._played.read(self._here, piece)
-            interleaved = np.ascontiguousarray(piece.T)
-            self._file.write(interleaved)
-            self._digest.update(interleaved.tobytes())
+            self._file.write(piece)
+            self._digest.update(np.ascontiguousarray(piece.T).tobytes())
             self._here += frames
 
     def close(self) -> Recording:

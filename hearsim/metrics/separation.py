@@ -1,11 +1,12 @@
 """How well stems are separated: three energy ratios from one pass, named apart and never mixed.
 
 `si_sdr_db`: scale-invariant (Le Roux et al. 2019, eq. 2). `csdr_db`: the whole clip's 10 lg sum s^2 / sum (s - e)^2
-(Mitsufuji et al. 2022, MDX). `sdr_db`: the same ratio per 1 s frame, median over the frames in which the stem plays.
-None of them is BSSEval v4. Channels count jointly.
+(Mitsufuji et al. 2022, MDX). `sdr_db`, the "energy SDR": the same ratio per 1 s frame, median over the frames in which
+the stem plays. None of them is BSSEval v4 (`hearsim.metrics.bsseval`). Channels count jointly.
 """
 
 import math
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy import fft
@@ -95,3 +96,13 @@ def ideal_ratio_mask(stems: FloatArray, window: int = 1024, hop: int = 512) -> F
         out[..., part] += fft.irfft(masked, n=window) * taper * np.float32(2 * hop / window)
     result: FloatArray = out[..., late : late + frames]
     return result
+
+
+def ideal_ratio_mask_pieces(
+    read: Callable[[int, int], FloatArray], frames: int, window: int = 1024, hop: int = 512, hops: int = 512
+) -> Iterator[FloatArray]:
+    """Yield `ideal_ratio_mask` of a long track in pieces of `hops` hops; `read(start, stop)` gives the true stems."""
+    for start in range(0, frames, hops * hop):
+        stop = min(start + hops * hop, frames)
+        first, last = max(0, start - window), min(stop + window, frames)  # whole hops, so that the frames are the same
+        yield ideal_ratio_mask(read(first, last), window, hop)[..., start - first : stop - first]

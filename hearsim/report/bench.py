@@ -7,6 +7,7 @@ import numpy as np
 
 from hearsim.audio import Format
 from hearsim.audio_files import AID_RATE_HZ
+from hearsim.errors import HearsimError
 from hearsim.hearing_aid import hearing_aid
 from hearsim.latency import load_of
 from hearsim.processor import Chain, Processor
@@ -14,10 +15,16 @@ from hearsim.profile import load_profile
 from hearsim.separation.stage import Separator
 
 ROUNDS = 5
+SHORTEST_S, LONGEST_S = 1, 3600
 
 
 def bench(profile: str, seconds: float) -> Iterator[str]:
-    """Yield a line per system: p50, p99 and max per block, and the real-time factor; rounds interleaved."""
+    """Yield a line per system: p50, p99 and max per block, and the real-time factor; rounds interleaved.
+
+    Raises `HearsimError` for less than 1 s, too few blocks for a p99, and for more than an hour.
+    """
+    if not SHORTEST_S <= seconds <= LONGEST_S:
+        raise HearsimError(f"--seconds {seconds:g} can't be timed: give {SHORTEST_S} to {LONGEST_S}")
     loaded = load_profile(profile)
     separator = Separator(loaded.model)
     whole = hearing_aid(loaded)

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from hearsim.dsp.bands import AUDIOMETRIC_HZ
+from hearsim.audio_files import sha256_of
+from hearsim.dsp.bands import AUDIOMETRIC_HZ, NOMINAL_THIRD_OCTAVES_HZ
 from hearsim.errors import HearsimError
 from hearsim.hearing_aid import compensation
-from hearsim.latency import budget, load_of, measure, verdicts
+from hearsim.latency import load_of, measure, measured_budget, verdicts
 from hearsim.listener import STEMS
-from hearsim.metrics.intelligibility import stoi
 from hearsim.metrics.levels import spectrum_levels_db
 from hearsim.metrics.sii import BANDS_HZ, NORMAL_SPEECH_DB, sii
-from hearsim.report.job import Result, sha256_of
+from hearsim.processor import walk
+from hearsim.report.job import Result
 from hearsim.units import Curve, samples_to_ms
 
 EARS = ("left", "right")
@@ -27,7 +28,7 @@ def collect(result: Result, outputs: list[Path]) -> Table:
     profile, source = result.profile, result.source
     counts = {  # before measuring the latency, which resets them
         "mpo_events": dict(zip(EARS, result.limiter.events, strict=True)),
-        "non_finite_samples": sum(result.limiter.non_finite),
+        "non_finite_samples": sum(sum(stage.non_finite) for stage in walk(result.aid)),
     }
     info, broken = result.separator.info, result.separator.non_finite_blocks
     lost: Table = {}
@@ -41,7 +42,7 @@ def collect(result: Result, outputs: list[Path]) -> Table:
             "rate_hz": source.file_rate,
             "channels": source.file_channels,
             "frames": source.file_frames,
-            "seconds": source.file_frames / source.file_rate,
+            "seconds": source.seconds,
             "lufs": metrics.get("lufs", {}).get("input"),
         },
         "listener": {
@@ -79,7 +80,7 @@ def _gain(factor: float) -> float | None:
 
 
 def _latency(result: Result) -> Table:
-    ledger = budget(result.aid, result.fmt)
+    ledger = measured_budget(result.aid, result.fmt)
     load = load_of(result.seconds, result.fmt)
     return {
         "rate_hz": ledger.rate,
@@ -112,7 +113,7 @@ def _levels(result: Result, counts: Table) -> Table:
         return dict(zip(EARS, np.asarray(levels).tolist(), strict=True))
 
     return {
-        "bands_hz": result.levels["input"].bands_hz.tolist(),
+        "bands_hz": list(NOMINAL_THIRD_OCTAVES_HZ[: len(result.levels["input"].bands_hz)]),
         "input_db_spl": per_ear(result.levels["input"].db_spl()),
         "aided_db_spl": per_ear(result.levels["aided"].db_spl()),
         "mpo_db_spl": per_ear(list(result.profile.mpo_db_spl)),
@@ -136,13 +137,13 @@ def _metrics(result: Result, lost: Table) -> Table:
     for version, meter in result.loudness.items():
         note("lufs", version, meter.integrated)
         note("peak_dbfs", version, meter.peak_dbfs)
-    vocals = result.vocals
-    if vocals is None:
+    speech = result.speech
+    if speech is None:
         lost["stoi_vocals"] = lost["estoi_vocals"] = "there are no true vocals: give their folder with --stems"
     else:
-        for version, speech in result.speech.items():
-            note("stoi_vocals", version, lambda speech=speech: stoi(vocals, speech))  # type: ignore[misc]
-            note("estoi_vocals", version, lambda speech=speech: stoi(vocals, speech, extended=True))  # type: ignore[misc]
+        for version in result.loudness:
+            note("stoi_vocals", version, lambda version=version: speech.value(version, "stoi"))  # type: ignore[misc]
+            note("estoi_vocals", version, lambda version=version: speech.value(version, "estoi"))  # type: ignore[misc]
     if not result.sdr:
         lost["si_sdr_db"] = lost["sdr_db"] = lost["csdr_db"] = "there are no true stems: give their folder with --stems"
     for stem, (estimate, mixed) in result.sdr.items():

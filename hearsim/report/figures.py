@@ -85,7 +85,7 @@ def fitting(report: Table, ear: str) -> str:
     loss, fit = report["listener"][ear], report["fitting"][ear]
     lowest = max(120.0, *(10 * math.ceil(value / 10) for value in loss["thresholds_db_hl"]))
     octaves = [math.log2(f / 1000) for f in loss["frequencies_hz"]]
-    with _drawing(4.2, 4.6) as (figure, axis):
+    with drawing(4.2, 4.6) as (figure, axis):
         axis.axhline(0, color="#999", linewidth=0.8)
         axis.plot(octaves, loss["thresholds_db_hl"], EAR_MARKS[ear] + "-", color=EAR_COLOURS[ear],
                   label="threshold, dB HL", markerfacecolor="none", markersize=8)  # fmt: skip
@@ -106,7 +106,7 @@ def band_levels(report: Table, ear: str) -> str:
     levels = report["levels"]
     limit = levels["mpo_db_spl"][ear]
     places = [math.log2(f / 1000) for f in levels["bands_hz"]]
-    with _drawing(4.2, 3.3) as (figure, axis):
+    with drawing(4.2, 3.3) as (figure, axis):
         axis.step(places, levels["input_db_spl"][ear], where="mid", color="#777", label="in")
         axis.step(places, levels["aided_db_spl"][ear], where="mid", color=EAR_COLOURS[ear], label="aided")
         axis.axhline(limit, color="#111", linestyle="--", linewidth=1, label="MPO")
@@ -118,7 +118,7 @@ def band_levels(report: Table, ear: str) -> str:
 
 
 @contextmanager
-def _drawing(width_in: float, height_in: float) -> Iterator[tuple["Figure", "Axes"]]:
+def drawing(width_in: float, height_in: float) -> Iterator[tuple["Figure", "Axes"]]:
     """Yield a figure and its axes under settings of our own, whatever the user's matplotlibrc says."""
     import matplotlib
     from matplotlib.figure import Figure

@@ -5,7 +5,6 @@ song --+-- aid ------------+-- aided.wav
        +-- hearing loss ------------------------------- unaided.wav
 """
 
-import hashlib
 import os
 import shutil
 import time
@@ -15,24 +14,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from hearsim.audio import Format
-from hearsim.audio_files import Source, open_source, open_wave, write
+from hearsim.audio_files import Source, WaveWriter, open_source, open_wave, write
 from hearsim.demo_song import demo_song, mixture
-from hearsim.errors import HearsimError
+from hearsim.errors import HearsimError, WriteError
 from hearsim.hearing_aid import Ear, hearing_aid, unaided
 from hearsim.listener import STEMS, Profile
-from hearsim.metrics.intelligibility import MonoAt10k
+from hearsim.metrics.intelligibility import StoiMeter
 from hearsim.metrics.levels import BandLevels
 from hearsim.metrics.loudness import LoudnessMeter
 from hearsim.metrics.separation import SdrMeter
 from hearsim.output import MpoLimiter
+from hearsim.paths import writes
 from hearsim.processor import Chain, Processor, Reblock, walk
+from hearsim.report.players import Clip
 from hearsim.separation.stage import Separator
 from hearsim.units import FloatArray
 
-Progress = Callable[[float], None]  # takes the share that is done, 0 .. 1
+Progress = Callable[[float, float], None]  # takes the share that is done, 0 .. 1, and the song's length in seconds
 VERSIONS = ("input", "unaided", "aided", "heard")
 OUTPUTS = ("aided.wav", "heard.wav", "unaided.wav", "report.json", "report.html", "stems", "demo")
 
@@ -45,14 +45,13 @@ class Result:
     source: Source
     fmt: Format
     aid: Chain
-    latency: int
     seconds: list[float] = field(default_factory=list)  # compute time of each block through the aid
     loudness: dict[str, LoudnessMeter] = field(default_factory=dict)
     levels: dict[str, BandLevels] = field(default_factory=dict)
-    speech: dict[str, FloatArray] = field(default_factory=dict)  # mono at 10 kHz, where true vocals are given
-    vocals: FloatArray | None = None
+    speech: StoiMeter | None = None  # of all versions, where true vocals are given
     stem_levels: dict[str, BandLevels] = field(default_factory=dict)
     sdr: dict[str, tuple[SdrMeter, SdrMeter]] = field(default_factory=dict)  # of the estimate, of the mixture
+    clips: dict[str, Clip] = field(default_factory=dict)  # what the page plays
 
     @property
     def limiter(self) -> MpoLimiter:
@@ -72,33 +71,27 @@ def output_folder(out: Path, force: bool, inputs: Sequence[Path] = ()) -> Iterat
     With `force` an earlier run is replaced. Raises `HearsimError` where `out` already holds one (without `force`),
     holds one of the `inputs` under a name of the outputs, or can't be written.
     """
-    held = [name for name in OUTPUTS if (out / name).exists()]
+    with writes(out):  # a name too long for the file system is found here
+        held = [name for name in OUTPUTS if (out / name).exists()]
     if held and not force:
         raise HearsimError(f"{out} already holds {', '.join(held)}: choose another --out, or give --force")
     for source in inputs:
         if any((out / name).resolve() in (source.resolve(), *source.resolve().parents) for name in held):
             raise HearsimError(f"{source} would be replaced by an output: choose another --out than {out}")
+    if out.exists() and not out.is_dir():
+        raise HearsimError(f"{out} is a file: choose another --out")
     part = out.with_name(f"{out.name}.{os.getpid()}.part") if out.name else Path(f"{os.getpid()}.part")
     made = [folder for folder in part.parents if not folder.exists()]
     try:
-        if out.exists() and not out.is_dir():
-            raise HearsimError(f"{out} is a file: choose another --out")
-        part.mkdir(parents=True)
-        if not os.access(out if out.is_dir() else part, os.W_OK):
-            raise PermissionError(13, "Permission denied", str(out))
+        with writes(out):
+            part.mkdir(parents=True)
+            if not os.access(out if out.is_dir() else part, os.W_OK):
+                raise PermissionError(13, "Permission denied", str(out))
         yield part
-        if "report.json" in held:  # what an earlier run kept and this one does not make
-            for name in {"stems", "demo"}.intersection(held):
-                shutil.rmtree(out / name)
-        out.mkdir(exist_ok=True)
-        for item in sorted(part.iterdir()):
-            target = out / item.name
-            if target.is_dir():
-                shutil.rmtree(target)
-            os.replace(item, target)
-    except (OSError, soundfile.LibsndfileError) as error:  # inputs were read to their ends before: it is an output
-        why = error.strerror if isinstance(error, OSError) else "is the disk full?"
-        raise HearsimError(f"{out} can't be written ({why}): choose another --out") from error
+        with writes(out):
+            _move(part, out, [name for name in ("stems", "demo") if "report.json" in held and name in held])
+    except WriteError as error:
+        raise HearsimError(f"{out} can't be written ({error.why}): choose another --out") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
         for folder in made:
@@ -106,9 +99,22 @@ def output_folder(out: Path, force: bool, inputs: Sequence[Path] = ()) -> Iterat
                 folder.rmdir()
 
 
+def _move(part: Path, out: Path, stale: list[str]) -> None:
+    """Move the files of a run to their places; `stale` are folders that an earlier run kept there."""
+    for name in stale:
+        shutil.rmtree(out / name)
+    out.mkdir(exist_ok=True)
+    for item in sorted(part.iterdir()):
+        target = out / item.name
+        if target.is_dir():
+            shutil.rmtree(target)
+        os.replace(item, target)
+
+
 def write_demo(folder: Path) -> Path:
     """Write the demo song and its true stems into a folder; return the path of the song."""
-    folder.mkdir()
+    with writes(folder):
+        folder.mkdir()
     stems = demo_song()
     write(folder / "song.wav", mixture(stems))
     for name, samples in zip(STEMS, stems.samples, strict=True):
@@ -117,10 +123,16 @@ def write_demo(folder: Path) -> Path:
 
 
 def open_stems(folder: Path, song: Source) -> dict[str, Source]:
-    """Return the true stems in a folder, by name; raises `HearsimError` for none, or one of another length."""
+    """Return the true stems in a folder, by name.
+
+    Raises `HearsimError` for none, for two files of one stem, and for one that is not as long as the song.
+    """
     stems = {}
     for name in STEMS:
-        for path in sorted(folder.glob(f"{name}.*")):
+        paths = sorted(folder.glob(f"{name}.*"))
+        if len(paths) > 1:
+            raise HearsimError(f"{folder} holds {' and '.join(path.name for path in paths)}: leave one of them there")
+        for path in paths:
             stems[name] = open_source(path, song.rate)
             if stems[name].frames != song.frames:
                 raise HearsimError(
@@ -140,7 +152,8 @@ def process(song: Source, profile: Profile, folder: Path, truth: dict[str, Sourc
     aid.prepare(fmt)
     ear.prepare(fmt)
     bare.prepare(fmt)
-    result = Result(profile, song, fmt, aid, aid.latency)
+    result = Result(profile, song, fmt, aid)
+    result.speech = StoiMeter(song.rate, VERSIONS) if "vocals" in truth else None
     late = {
         "input": 0,
         "unaided": bare.latency,
@@ -151,9 +164,8 @@ def process(song: Source, profile: Profile, folder: Path, truth: dict[str, Sourc
         sinks = {}
         for name in VERSIONS:
             file = None if name == "input" else stack.enter_context(open_wave(folder / f"{name}.wav", song.rate))
-            sinks[name] = _Sink(file, late[name], song, profile, name, bool(truth))
-        vocals = MonoAt10k(song.rate)
-        true_vocals = truth["vocals"].blocks(block) if "vocals" in truth else None
+            sinks[name] = _Sink(file, late[name], song, profile, name, result.speech)
+        true_vocals = truth["vocals"].blocks(block) if "vocals" in truth else iter(())
         done, total = 0, song.frames + max(late.values())
         for sound in _padded(song, block, total):
             started = time.perf_counter()
@@ -167,16 +179,14 @@ def process(song: Source, profile: Profile, folder: Path, truth: dict[str, Sourc
             }
             for name, sink in sinks.items():
                 sink.add(outputs[name])
-            if true_vocals is not None and (piece := next(true_vocals, None)) is not None:
-                vocals.add(piece[:, : song.frames - done])
+            if result.speech and (piece := next(true_vocals, None)) is not None:
+                result.speech.add_reference(piece[:, : song.frames - done])
             done += block
-            progress(min(1.0, done / total))
+            progress(min(1.0, done / total), song.seconds)
         for name, sink in sinks.items():
-            result.loudness[name], result.levels[name] = sink.loudness, sink.levels
-            if "vocals" in truth:
-                result.speech[name] = sink.mono.finish()
-        if "vocals" in truth:
-            result.vocals = vocals.finish()
+            result.loudness[name], result.levels[name], result.clips[name] = sink.loudness, sink.levels, sink.clip
+        if result.speech:
+            result.speech.finish()
     return result
 
 
@@ -185,20 +195,20 @@ class _Sink:
 
     def __init__(
         self,
-        file: soundfile.SoundFile | None,
+        file: WaveWriter | None,
         late: int,
         song: Source,
         profile: Profile,
         name: str,
-        mono: bool,
+        speech: StoiMeter | None,
     ) -> None:
         self._file, self._skip, self._left = file, late, song.frames
+        self._name, self._speech = name, speech
         rig = profile.rig
         self._pascal = np.float32((rig.microphone if name == "input" else rig.headphones).pascal_per_unit)
         self.loudness = LoudnessMeter(song.rate)
         self.levels = BandLevels(song.rate, 2)
-        self.mono = MonoAt10k(song.rate)
-        self._needs_mono = mono
+        self.clip = Clip(song.frames, song.rate)
 
     def add(self, block: FloatArray) -> None:
         skipped = min(self._skip, block.shape[1])
@@ -208,11 +218,12 @@ class _Sink:
         if piece.shape[1] == 0:
             return
         if self._file is not None:
-            self._file.write(piece.T)
+            self._file.write(piece)
+        self.clip.add(piece)
         self.loudness.add(piece)
         self.levels.add(piece * self._pascal)
-        if self._needs_mono:
-            self.mono.add(piece)
+        if self._speech:
+            self._speech.add(self._name, piece)
 
 
 def _padded(song: Source, block: int, total: int) -> Iterator[FloatArray]:
@@ -245,28 +256,26 @@ def separate(
     result.stem_levels = {name: BandLevels(song.rate, 2) for name in ("vocals", "accompaniment") if "vocals" in truth}
     pascal = np.float32(profile.rig.microphone.pascal_per_unit)
     true_blocks = {name: _padded(stem, hop, total) for name, stem in truth.items()}
-    true_mix = _padded(song, hop, total)
     with ExitStack() as stack:
         files = {}
         if folder is not None:
-            folder.mkdir()
+            with writes(folder):
+                folder.mkdir()
             files = {name: stack.enter_context(open_wave(folder / f"{name}.wav", song.rate)) for name in STEMS}
         held = {name: np.zeros((2, skip), np.float32) for name in (*truth, "mixture")}
         for sound in _padded(song, hop, total):
             stems = chain.process(sound)
             references = {}
-            for name, blocks in (
-                *true_blocks.items(),
-                ("mixture", true_mix),
-            ):  # late by as much as the estimates
-                line = np.concatenate((held[name], next(blocks)), axis=1)
+            now = {name: next(blocks) for name, blocks in true_blocks.items()} | {"mixture": sound}
+            for name, block in now.items():  # late by as much as the estimates
+                line = np.concatenate((held[name], block), axis=1)
                 references[name], held[name] = line[:, :hop], line[:, hop:]
             first = min(skip, hop)
             skip -= first
             part = slice(first, first + left)
             for index, name in enumerate(STEMS):
                 if name in files:
-                    files[name].write(stems[index][:, part].T)
+                    files[name].write(stems[index][:, part])
                 if name in truth:
                     result.sdr[name][0].add(references[name][:, part], stems[index][:, part])
                     result.sdr[name][1].add(references[name][:, part], references["mixture"][:, part])
@@ -276,10 +285,4 @@ def separate(
                 result.stem_levels["accompaniment"].add((references["mixture"][:, part] - voice) * pascal)
             left -= len(range(*part.indices(hop)))
             done += hop
-            progress(min(1.0, done / total))
-
-
-def sha256_of(path: Path) -> str:
-    """Return the checksum of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+            progress(min(1.0, done / total), song.seconds)

@@ -2,7 +2,7 @@
 
 import base64
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -10,7 +10,10 @@ from string import Template
 from typing import Any
 
 from hearsim.errors import HearsimError
+from hearsim.paths import writes
 from hearsim.report.figures import KIND_COLOURS, band_levels, by_kind, fitting, ledger_bar
+from hearsim.report.markup import Cell, Markup, number, table
+from hearsim.report.metric_tables import metric_tables
 
 Table = dict[str, Any]
 Players = Mapping[str, bytes | Path | None]
@@ -22,30 +25,6 @@ _PLAYERS = {
     "aided": "What the aid plays",
     "heard": "What this listener hears with the aid",
 }
-_METRICS: dict[str, dict[str, tuple[str, str, int]]] = {  # table -> metric -> label, unit, digits
-    "The whole signal, by version (STOI: the true vocals against it, so the rest of the music is the masker)": {
-        "stoi_vocals": ("STOI of the vocals", "0–1", 3),
-        "estoi_vocals": ("ESTOI of the vocals", "0–1", 3),
-        "lufs": ("Loudness of the file, BS.1770-4", "LUFS", 1),
-        "peak_dbfs": ("Sample peak of the file", "dBFS", 1),
-    },
-    "The separated stems, against the true ones": {
-        "sdr_db": ("SDR, median of 1 s frames", "dB", 1),
-        "sdr_mixture_db": ("The same for the mixture, unseparated", "dB", 1),
-        "csdr_db": ("SDR of the whole clip (cSDR)", "dB", 1),
-        "si_sdr_db": ("SI-SDR", "dB", 1),
-    },
-    "Speech Intelligibility Index, ANSI S3.5: speech in quiet, and the vocals in the music": {
-        "sii": ("SII", "0–1", 3),
-    },
-}
-
-
-class Markup(str):
-    """Text that is HTML already; all other text is escaped."""
-
-
-Cell = str | Markup
 
 
 def write_page(report: Table, players: Players, note: str, path: Path) -> None:
@@ -54,8 +33,9 @@ def write_page(report: Table, players: Players, note: str, path: Path) -> None:
     `players` holds FLAC by version, as bytes or as a file's path (None: not made); `note` says at what level they
     play. Raises `HearsimError` for a report of another schema.
     """
-    # a file name that is no UTF-8 comes in as lone surrogates, which no encoder takes
-    path.write_text(page(report, players, note), encoding="utf-8", errors="backslashreplace")
+    text = page(report, players, note)
+    with writes(path):  # a file name that is no UTF-8 comes in as lone surrogates, which no encoder takes
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def page(report: Table, players: Players, note: str) -> str:
@@ -70,7 +50,7 @@ def page(report: Table, players: Players, note: str) -> str:
         "Fitting": _by_ear(fitting, report) + _fitting_numbers(report),
         "Levels": _by_ear(band_levels, report) + _levels(report),
         "Mix": _mix(report["mix"]),
-        "Metrics": _metrics(report["metrics"]),
+        "Metrics": metric_tables(report["metrics"]),
         "Input, model and checksums": _files(report),
     }
     body = "".join(f"<section><h2>{head}</h2>\n{text}</section>\n" for head, text in sections.items())
@@ -87,44 +67,6 @@ def _summary(report: Table) -> str:
         f"{latency['total_ms']:.1f} ms from microphone to ear, {in_time}; "
         f"the limiter stepped in {times} time{'' if times == 1 else 's'}."
     )
-
-
-def _number(value: float | None, digits: int = 0, sign: str = "-") -> str:
-    """Return a number with a true minus sign, or a dash where there is none."""
-    return "–" if value is None else f"{value:{sign}z.{digits}f}".replace("-", "−")
-
-
-def _table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell]], numbers: int, sums: int = 0) -> str:
-    """Return a table in a box that scrolls sideways by itself.
-
-    The last `numbers` columns are set to the right, the last `sums` rows in bold. A row shorter than the head ends in
-    one cell that spans the rest.
-    """
-    first = len(head) - numbers
-
-    def css(column: int) -> str:
-        return ' class="n"' if column >= first else ""
-
-    cells = "".join(f'<th scope="col"{css(i)}>{escape(name)}</th>' for i, name in enumerate(head))
-    lines = []
-    for index, row in enumerate(rows):
-        line = [f'<th scope="row">{_html(row[0])}</th>']
-        for i, value in enumerate(row[1:], start=1):
-            span = len(head) - i if i == len(row) - 1 else 1
-            line.append(
-                f"<td{css(i)}>{_html(value)}</td>" if span == 1 else f'<td colspan="{span}">{_html(value)}</td>'
-            )
-        bold = ' class="sum"' if index >= len(rows) - sums else ""
-        lines.append(f"<tr{bold}>{''.join(line)}</tr>\n")
-    return (
-        f'<div class="scroll" role="region" aria-label="{escape(caption)}" tabindex="0"><table>'
-        f"<caption>{escape(caption)}</caption>\n<thead><tr>{cells}</tr></thead>\n<tbody>{''.join(lines)}</tbody>"
-        "</table></div>\n"
-    )
-
-
-def _html(value: Cell) -> str:
-    return value if isinstance(value, Markup) else escape(value)
 
 
 def _players(players: Players, note: str) -> str:
@@ -148,9 +90,9 @@ def _swatch(kind: str) -> Markup:
 
 def _latency(latency: Table) -> str:
     """Return the ledger as a bar and a table, the compute time and the verdicts."""
-    legend = "".join(f"<span>{_swatch(kind)} {_number(ms, 2)} ms</span> " for kind, ms in by_kind(latency).items())
+    legend = "".join(f"<span>{_swatch(kind)} {number(ms, 2)} ms</span> " for kind, ms in by_kind(latency).items())
     rows: list[list[Cell]] = [
-        [part["name"], _swatch(part["kind"]), part["source"], str(part["samples"]), _number(part["ms"], 2)]
+        [part["name"], _swatch(part["kind"]), part["source"], str(part["samples"]), number(part["ms"], 2)]
         for part in latency["parts"]
     ]
     measured = latency["measured_samples"]
@@ -159,14 +101,14 @@ def _latency(latency: Table) -> str:
         ("live delay: impulse and chirp", "measured", measured),
         ("file shift: live delay less the input block", "declared", latency["file_shift_samples"]),
     ):
-        rows.append([name, "", source, str(samples), _number(1e3 * samples / latency["rate_hz"], 2)])
+        rows.append([name, "", source, str(samples), number(1e3 * samples / latency["rate_hz"], 2)])
     difference = measured - latency["total_samples"]
     agree = (
         "Declared and measured delay are the same, to the sample."
         if difference == 0
-        else f"The measured delay differs from the declared one by {_number(difference, 0, '+')} samples: a fault."
+        else f"The measured delay differs from the declared one by {number(difference, 0, '+')} samples: a fault."
     )
-    ledger = _table(
+    ledger = table(
         f"Delay ledger at {latency['rate_hz']} Hz", ("part", "kind", "source", "samples", "ms"), rows, 2, sums=3
     )
     return (
@@ -180,13 +122,13 @@ def _latency(latency: Table) -> str:
 
 def _compute(latency: Table) -> str:
     times = latency["compute_ms"]
-    row = [_number(latency["deadline_ms"], 2), *(_number(times[key], 2) for key in ("p50", "p99", "max"))]
+    row = [number(latency["deadline_ms"], 2), *(number(times[key], 2) for key in ("p50", "p99", "max"))]
     in_time = times["p99"] <= latency["deadline_ms"]
     verdict = _verdict(in_time, "in time at p99", "too slow at p99")
-    return _table(
+    return table(
         "Compute time per block: a deadline, no part of the delay",
         ("", "deadline, ms", "p50, ms", "p99, ms", "max, ms", "load at p99"),
-        [[verdict, *row, f"{_number(100 * latency['load_p99'])}\u00a0%"]],
+        [[verdict, *row, f"{number(100 * latency['load_p99'])}\u00a0%"]],
         5,
     )
 
@@ -197,7 +139,7 @@ def _verdicts(latency: Table) -> str:
         limit = "none" if one["limit_ms"] is None else f"{one['limit_ms']:g}\u00a0ms"
         name = one["scenario"] + (" (this aid)" if one["scenario"] == latency.get("scenario") else "")
         rows.append([name, limit, _verdict(one["ok"], "suits", "too late"), one["sentence"]])
-    return _table(
+    return table(
         "Does the live delay suit the way of listening?", ("way of listening", "limit", "verdict", "why"), rows, 0
     )
 
@@ -234,10 +176,10 @@ def _fitting_numbers(report: Table) -> str:
 def _over_frequency(caption: str, lines: Mapping[str, Mapping[float, float]]) -> str:
     """Return a table with a row per frequency and a column per line; a dash where a line has no value."""
     rows = [
-        [str(math.floor(f + 0.5)), *(_number(line.get(f), 1) for line in lines.values())]
+        [str(math.floor(f + 0.5)), *(number(line.get(f), 1) for line in lines.values())]
         for f in sorted({f for line in lines.values() for f in line})
     ]
-    return _table(caption, ("Hz", *lines), rows, len(lines))
+    return table(caption, ("Hz", *lines), rows, len(lines))
 
 
 def _levels(report: Table) -> str:
@@ -245,8 +187,8 @@ def _levels(report: Table) -> str:
     rows = [
         [
             ear,
-            _number(levels["peak_db_spl"][ear], 1),
-            _number(levels["mpo_db_spl"][ear], 1),
+            number(levels["peak_db_spl"][ear], 1),
+            number(levels["mpo_db_spl"][ear], 1),
             str(levels["mpo_events"][ear]),
         ]
         for ear in _EARS
@@ -259,50 +201,14 @@ def _levels(report: Table) -> str:
         bands = {name: dict(zip(levels["bands_hz"], line, strict=True)) for name, line in lines.items()}
         tables += _over_frequency(f"{ear.capitalize()} ear, 1/3 octaves", bands)
     head = ("ear", "peak, dB SPL (as a sine)", "MPO, dB SPL", "times limited")
-    note = f"Samples that were no numbers and became silence: {levels['non_finite_samples']}."
-    return (
-        _table("The limiter at the end of the aid", head, rows, 3) + f'<p class="soft">{note}</p>\n{_details(tables)}'
-    )
+    lost = levels["non_finite_samples"]
+    note = f"Samples that were no sound (no number, or over 194 dB SPL) and became silence: {lost}."
+    return table("The limiter at the end of the aid", head, rows, 3) + f'<p class="soft">{note}</p>\n{_details(tables)}'
 
 
 def _mix(mix: Table) -> str:
-    rows = [[stem, "muted" if gain is None else _number(gain, 1, "+" if gain else "-")] for stem, gain in mix.items()]
-    return _table("Gain of each stem; 0 dB leaves it as it is", ("stem", "gain, dB"), rows, 1)
-
-
-def _metrics(metrics: Table) -> str:
-    """Return a table per group of metrics, with the reason in the place of one that is not there."""
-    missing = dict(metrics["unavailable"])
-    known = {name for group in _METRICS.values() for name in group}
-    others = {name: (_plain(name), "", 3) for name in metrics if name not in known | {"unavailable"}}
-    text = "".join(
-        _metric_table(caption, group, metrics, missing) for caption, group in (*_METRICS.items(), ("Others", others))
-    )
-    items = "".join(f"<li>{escape(_plain(name))}: {escape(why)}</li>\n" for name, why in missing.items())
-    return text + (f"<p>Not computed:</p>\n<ul>{items}</ul>\n" if items else "")
-
-
-def _metric_table(caption: str, group: Mapping[str, tuple[str, str, int]], metrics: Table, missing: Table) -> str:
-    """Return the table of a group, a column per version, stem or ear; takes the reasons it prints out of `missing`."""
-    found: list[tuple[str, str, int, Table]] = []
-    reasons: list[list[Cell]] = []
-    for key, (label, unit, digits) in group.items():
-        values = metrics.get(key, {})
-        values = values if isinstance(values, dict) else {"value": values}
-        if not values and key in missing:
-            reasons.append([label, unit, f"not computed: {missing.pop(key)}"])
-        elif any(isinstance(value, dict) for value in values.values()):
-            found += [(f"{label}, {_plain(name)}", unit, digits, value) for name, value in values.items()]
-        elif values:
-            found.append((label, unit, digits, values))
-    columns = list(dict.fromkeys(name for *_, values in found for name in values)) or ["value"]
-    rows = [[label, unit, *(_number(row.get(name), digits) for name in columns)] for label, unit, digits, row in found]
-    head = ("metric", "unit", *map(_plain, columns))
-    return _table(caption, head, [*rows, *reasons], len(columns)) if rows or reasons else ""
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", " ")
+    rows = [[stem, "muted" if gain is None else number(gain, 1, "+" if gain else "-")] for stem, gain in mix.items()]
+    return table("Gain of each stem; 0 dB leaves it as it is", ("stem", "gain, dB"), rows, 1)
 
 
 def _files(report: Table) -> str:
@@ -311,7 +217,7 @@ def _files(report: Table) -> str:
         (
             f"Input: {song['path']}",
             f"{song['rate_hz']} Hz, {song['channels']} channels, {song['frames']} frames, {song['seconds']:.2f} s, "
-            f"{_number(song['lufs'], 1)} LUFS",
+            f"{number(song['lufs'], 1)} LUFS",
             song["sha256"],
         ),
         (
@@ -324,7 +230,7 @@ def _files(report: Table) -> str:
     facts += [
         (
             f"Output: {one['path']}",
-            f"{_number(one['lufs'], 1)} LUFS, peak {_number(one['peak_dbfs'], 1)} dBFS",
+            f"{number(one['lufs'], 1)} LUFS, peak {number(one['peak_dbfs'], 1)} dBFS",
             one["sha256"],
         )
         for one in report["outputs"]

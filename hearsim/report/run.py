@@ -7,6 +7,7 @@ from typing import Any
 from hearsim.audio_files import open_source
 from hearsim.errors import HearsimError
 from hearsim.listener import Profile
+from hearsim.paths import writes
 from hearsim.report.collect import collect
 from hearsim.report.job import Progress, open_stems, output_folder, process, separate, write_demo
 from hearsim.report.page import write_page
@@ -23,7 +24,7 @@ def render_song(
     stems: Path | None = None,
     save_stems: bool = False,
     force: bool = False,
-    progress: Progress = lambda share: None,
+    progress: Progress = lambda share, seconds: None,
 ) -> dict[str, Any]:
     """Render a song (None: the built-in one) into a folder; return what stands in its report.json.
 
@@ -40,16 +41,18 @@ def render_song(
             raise HearsimError(f"{song} is longer than {hours:.0f} hours, more than a WAV file holds: cut it in two")
         truth = open_stems(stems, source) if stems else {}
         again = bool(truth) or save_stems  # the network runs once more to judge or keep its stems
-        result = process(source, profile, part, truth, lambda share: progress(share * (0.7 if again else 1.0)))
+        first = 0.7 if again else 1.0
+        result = process(source, profile, part, truth, lambda share, s: progress(first * share, s))
         if again:
             kept = part / "stems" if save_stems else None
-            separate(source, profile, truth, kept, result, lambda share: progress(0.7 + 0.3 * share))
+            separate(source, profile, truth, kept, result, lambda share, s: progress(first + (1 - first) * share, s))
         written = [part / f"{name}.wav" for name in ("aided", "heard", "unaided")]
         written += sorted((part / "stems").glob("*.wav")) if save_stems else []
         report = collect(result, written)
         if part in song.parents:
             report["input"]["path"] = str(out / song.relative_to(part))
-        (part / "report.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        players, note = excerpts(source, profile, part)
-        write_page(report, players, note, part / "report.html")
+        text = json.dumps(report, indent=1, allow_nan=False) + "\n"
+        with writes(part / "report.json"):
+            (part / "report.json").write_text(text, encoding="utf-8")
+        write_page(report, *excerpts(result.clips, profile.rig), part / "report.html")
     return report

@@ -24,6 +24,11 @@ class _Flat(nn.Module):
         return output, after.history, after.overlap, *after.memories
 
 
+def use_threads(count: int) -> None:
+    """Let torch's operations use this many threads from now on, in the whole process."""
+    torch.set_num_threads(count)
+
+
 class TorchStep:
     """Runs a network hop by hop: (channels, hop) in, (stems, channels, hop) out, float32.
 
@@ -34,14 +39,14 @@ class TorchStep:
     backend = "torch, traced, float32, 1 thread"
 
     def __init__(self, net: Any) -> None:
-        torch.set_num_threads(1)
-        self._net = net.eval()
+        use_threads(1)
+        self._net = net.streaming()
         self.reset()
         with torch.inference_mode():
             example = (torch.zeros(1, net.channels, net.hop), *self._state)
             with warnings.catch_warnings():  # one frame a step is what the trace is for; jit stays though deprecated
                 warnings.simplefilter("ignore")
-                self._step = torch.jit.freeze(torch.jit.trace(_Flat(net).eval(), example, check_trace=False))
+                self._step = torch.jit.freeze(torch.jit.trace(_Flat(self._net).eval(), example, check_trace=False))
             for _ in range(4):  # the profiling executor optimises during its first calls
                 self._step(*example)
 

@@ -9,22 +9,35 @@ POWER_FLOOR = 1e-7
 """Power of a pooled, windowed bin (full scale) under which differences are not music: about -90 dBFS."""
 
 
-def band_matrices(rate: int, window: int, bands: int) -> tuple[Tensor, Tensor]:
-    """Return `pool` (bins, bands), which averages power, and `spread` (bands, bins), which interpolates masks.
+COMPRESSION = 0.3
+"""Exponent of the magnitudes of complex features."""
 
-    The lowest 60 % of the bands are single bins, the rest are spaced logarithmically up to the Nyquist rate.
+
+def band_owners(window: int, bands: int) -> Tensor:
+    """Return the band of each bin (bins,): the lowest 60 % of the bands are single bins, the rest log-spaced.
+
+    Raises `ValueError` where a band would hold no bin.
     """
     bins = window // 2 + 1
     singles = round(0.6 * bands)
+    if not 2 <= bands <= bins or singles == bands:
+        raise ValueError(f"a window of {window} has {bins} bins for it: give 0, or 2 to about {bins // 2}")
     ratio = math.log(bins / singles) / (bands - singles)
     edges = torch.arange(bands + 1, dtype=torch.float64)
     edges[singles:] = singles * torch.exp(ratio * (edges[singles:] - singles))
-    owner = torch.bucketize(torch.arange(bins, dtype=torch.float64) + 0.5, edges) - 1  # band of each bin
+    owner = torch.bucketize(torch.arange(bins, dtype=torch.float64) + 0.5, edges) - 1
     owner = owner.clamp(max=bands - 1)
+    if owner.unique().numel() < bands:
+        raise ValueError(f"a window of {window} has {bins} bins for it, too few: give a smaller number, or 0")
+    return owner
+
+
+def band_matrices(window: int, bands: int) -> tuple[Tensor, Tensor]:
+    """Return `pool` (bins, bands), which averages power, and `spread` (bands, bins), which interpolates masks."""
+    owner = band_owners(window, bands)
+    bins = owner.numel()
     member = torch.nn.functional.one_hot(owner, bands).double()  # (bins, bands)
     counts = member.sum(0)
-    if bool((counts == 0).any()):
-        raise ValueError(f"{bands} bands are too many for {bins} bins")
     centres = (member * torch.arange(bins, dtype=torch.float64)[:, None]).sum(0) / counts
     spread = torch.zeros(bands, bins, dtype=torch.float64)
     for k in range(bins):  # linear between the two nearest centres, constant outside
@@ -35,14 +48,23 @@ def band_matrices(rate: int, window: int, bands: int) -> tuple[Tensor, Tensor]:
 
 
 def band_features(bins: Tensor, pool: Tensor, stereo: bool) -> Tensor:
-    """Return log-power per channel and band and, for stereo, the coherence of the channels: (b, T, features).
+    """Return log-power per channel and band and, for stereo, the coherence of the channels: (..., features).
 
-    `bins` is (b, T, c, 2 K) as from `spectrum`. Log-powers are scaled to about -1 .. 1.
+    `bins` is (..., c, 2 K) as from `spectrum`. Log-powers are scaled to about -1 .. 1.
     """
-    parts = bins.unflatten(-1, (2, pool.shape[0]))  # (b, T, c, 2, K)
-    power = parts.square().sum(-2) @ pool  # (b, T, c, bands)
+    real, imaginary = bins.chunk(2, -1)  # (..., c, K)
+    power = torch.addcmul(real.square(), imaginary, imaginary) @ pool  # (..., c, bands)
     features = [0.125 * (torch.log(power + POWER_FLOOR) + 4.0)]
     if stereo:
-        cross = parts.prod(-3).sum(-2) @ pool  # (b, T, bands): real part of the cross-power
+        (left, right), (low, high) = real.unbind(-2), imaginary.unbind(-2)
+        cross = torch.addcmul(left * right, low, high) @ pool  # (..., bands): real part of the cross-power
         features.append((cross / (power.prod(-2).sqrt() + POWER_FLOOR)).unsqueeze(-2))
     return torch.cat(features, -2).flatten(-2)
+
+
+def compressed(bins: Tensor) -> Tensor:
+    """Return spectra (..., 2 K) with their magnitudes to the power of `COMPRESSION`, phases kept."""
+    parts = bins.unflatten(-1, (2, -1))
+    power = parts.square().sum(-2, keepdim=True) + POWER_FLOOR
+    features: Tensor = (parts * power ** (0.5 * (COMPRESSION - 1))).flatten(-2)
+    return features

@@ -4,113 +4,168 @@
     frame ----+                                   +-- memory --+   (+ skip from the encoder)           +-- sum
               +-- gated bases - linear - memory --+            +-- memory -- mask x bases - decoder ---+
 
-One configuration gives all sizes. "full" concatenates the branches and has a memory per branch after the fusion;
-"small" sums them and has none; "shared" sums them and has one memory for both (ours, for small machines).
+One configuration gives all sizes, and the network without one of its parts for the ablations.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
-from hearsim.separation.bands import band_features, band_matrices
+from hearsim.separation.bands import band_features, band_matrices, band_owners, compressed
 from hearsim.separation.framing import spectrum
-from hearsim.separation.net import Masked, Memory, NetConfig, SeparatorNet
+from hearsim.separation.memory import MEMORIES, Memory, MemoryKind
+from hearsim.separation.net import Count, Masked, NetConfig, SeparatorNet
 
 
-@dataclass(frozen=True, kw_only=True)
 class HSTasNetConfig(NetConfig):
     """Sizes of an HS-TasNet; the defaults are the paper's full network."""
 
-    units: int = 500
-    layers: int = 2
-    bases: int = 1000
+    units: Count = 500
+    layers: Count = 2
+    bases: Count = 1000
     fusion: Literal["full", "small", "shared"] = "full"
-    bands: int = 0
+    """"full" concatenates the branches and has a memory for each after the fusion; "small" sums them and has none;
+    "shared" sums them and has one for both (ours, for small machines)."""
+    bands: int = Field(default=0, strict=True, ge=0)
     """Bands that pool the bins, per channel; 0 is one magnitude a bin, the mean of the channels."""
+    features: Literal["magnitude", "complex"] = "magnitude"
+    """What the spectrogram branch sees and masks: magnitudes, or real and imaginary parts, all bins."""
+    branch: Literal["both", "spectrum", "waveform"] = "both"
+    """The hybrid, or one of its branches alone."""
+    memory: MemoryKind = "lstm"
+    skip: bool = Field(default=True, strict=True)
+    """Whether what the encoders make is added after the fusion."""
+
+    @field_validator("bands")
+    @classmethod
+    def _bands_fit_the_window(cls, bands: int, others: ValidationInfo) -> int:
+        if bands and "window" in others.data:
+            band_owners(others.data["window"], bands)
+        return bands
 
 
-FULL = HSTasNetConfig()
-SMALL = HSTasNetConfig(layers=1, fusion="small")
-LITE = HSTasNetConfig(units=256, layers=1, bases=128, fusion="shared", bands=160)
-LITE_6MS = HSTasNetConfig(hop=128, units=256, layers=1, bases=128, fusion="shared", bands=160)
+def _as_weights(x: Tensor) -> Tensor:
+    """Return a tensor in the precision of products: half as large under autocast."""
+    kind = x.device.type
+    return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
 
 
 class HSTasNet(SeparatorNet):
     """HS-TasNet of any size; see the module's picture."""
 
     pool: Tensor
-    spread: Tensor
 
-    def __init__(self, config: HSTasNetConfig = FULL) -> None:
+    def __init__(self, config: HSTasNetConfig) -> None:
         super().__init__(config)
         self.config: HSTasNetConfig = config
-        units, bins, stems = config.units, config.window // 2 + 1, len(config.stems)
-        self.mask_channels, inputs, masks = 1, bins, bins
+        units, layers, new_memory = config.units, config.layers, MEMORIES[config.memory]
+        self.complex_masks = config.features == "complex"
+        self.has_spectrum, self.has_waveform = config.branch != "waveform", config.branch != "spectrum"
+        spectral, wave = self.has_spectrum, self.has_waveform
+        inputs, masks = self._spectrum_sizes(config)
+        # the order of the layers is that of the optimizer's states in checkpoints: leave it as it is
+        if spectral:
+            self.spectrum_in = nn.Linear(inputs, units)
+        if wave:
+            self.encoder = nn.Linear(config.channels * config.window, 2 * config.bases, bias=False)
+            self.basis_in = nn.Linear(config.bases, units)
+        if spectral:
+            self.spectrum_memory = new_memory(units, units, layers)
+        if wave:
+            self.basis_memory = new_memory(units, units, layers)
+        wide = (spectral + wave) * units if config.fusion == "full" else units
+        self.fused_memory = new_memory(wide, wide, layers)
+        late = {"full": spectral + wave, "shared": 1, "small": 0}[config.fusion]
+        self.late_memories = nn.ModuleList(new_memory(units, units, layers) for _ in range(late))
+        if spectral:
+            self.spectrum_norm = nn.RMSNorm(units)
+        if wave:
+            self.basis_norm = nn.RMSNorm(units)
+        if spectral:
+            self.spectrum_mask = nn.Linear(units, len(config.stems) * masks)
+        if wave:
+            self.basis_mask = nn.Linear(units, len(config.stems) * config.bases)
+            self.decoder = nn.Linear(config.bases, config.channels * config.window, bias=False)
+            nn.init.normal_(self.decoder.weight, std=1e-3)  # the waveform branch starts almost silent
+
+    def _spectrum_sizes(self, config: HSTasNetConfig) -> tuple[int, int]:
+        """Return the numbers of spectral features and of mask values a stem; make the band matrices."""
+        bins = config.window // 2 + 1
         if config.bands:
-            pool, spread = band_matrices(config.rate, config.window, config.bands)
+            pool, spread = band_matrices(config.window, config.bands)
             self.register_buffer("pool", pool, persistent=False)  # (bins, bands)
             self.register_buffer("spread", spread, persistent=False)  # (bands, bins)
-            features_per_band = config.channels + (config.channels == 2)
-            self.mask_channels, inputs, masks = config.channels, config.bands * features_per_band, config.bands
+        values = config.bands or bins
+        if config.features == "complex":
+            return config.channels * 2 * bins, config.channels * 2 * values
+        if config.bands:
+            return values * (config.channels + (config.channels == 2)), config.channels * values
+        return bins, bins
 
-        self.spectrum_in = nn.Linear(inputs, units)
-        self.encoder = nn.Linear(config.channels * config.window, 2 * config.bases, bias=False)
-        self.basis_in = nn.Linear(config.bases, units)
-        self.spectrum_memory = Memory(units, config.layers)
-        self.basis_memory = Memory(units, config.layers)
-        full, shared = config.fusion == "full", config.fusion == "shared"
-        self.fused_memory = Memory(2 * units if full else units, config.layers)
-        self.late_memories = nn.ModuleList(Memory(units, config.layers) for _ in range(2 * full + shared))
-        self.spectrum_norm, self.basis_norm = nn.RMSNorm(units), nn.RMSNorm(units)
-        self.spectrum_mask = nn.Linear(units, stems * self.mask_channels * masks)
-        self.basis_mask = nn.Linear(units, stems * config.bases)
-        self.decoder: nn.Linear = nn.Linear(config.bases, config.channels * config.window, bias=False)
-        nn.init.normal_(self.decoder.weight, std=1e-3)  # the waveform branch starts almost silent
-
-    def encode(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return spectra (b, T, c, 2 K), the spectrogram features (b, T, f) and the bases (b, T, n)."""
+    def _spectrogram(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the spectra (T, c, 2 K) and the features (T, f) of one example's frames."""
         bins = spectrum(frames, self.analysis)
-        if self.config.bands:
+        if self.complex_masks:
+            features = compressed(bins).flatten(-2)
+        elif self.config.bands:
             features = band_features(bins, self.pool, self.channels == 2)
         else:
             features = bins.unflatten(-1, (2, -1)).square().sum(-2).sqrt().mean(-2)
-        signal, gate = self.encoder(frames.flatten(-2)).chunk(2, -1)
-        return bins, features, torch.relu(signal) * torch.sigmoid(gate)
+        return _as_weights(bins), _as_weights(features)
 
-    def remember(
-        self, features: Tensor, bases: Tensor, states: tuple[Tensor, ...]
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        """Return what the two mask layers see (b, T, units), and the states of the memories."""
-        a_in, b_in = self.spectrum_in(features), self.basis_in(bases)
-        a, state_a = self.spectrum_memory(a_in, states[0])
-        b, state_b = self.basis_memory(b_in, states[1])
-        joined = torch.cat((a, b), -1) if self.config.fusion == "full" else a + b
-        fused, state_f = self.fused_memory(joined, states[2])
-        if self.config.fusion == "full":
-            a, b = fused.chunk(2, -1)
-            a, late_a = self.late_memories[0](a + a_in, states[3])
-            b, late_b = self.late_memories[1](b + b_in, states[4])
-            return a, b, (state_a, state_b, state_f, late_a, late_b)
+    def _masks(self, x: Tensor) -> Tensor:
+        """Return masks as in `Masked` of what the branch remembers (b, T, units)."""
+        masks: Tensor = self.spectrum_mask(self.spectrum_norm(x.float()))
+        values = self.config.bands or self.window // 2 + 1
+        if self.complex_masks:
+            masks = masks.unflatten(-1, (len(self.stems), self.channels, 2, values))
+        else:
+            masks = torch.sigmoid(masks).unflatten(-1, (len(self.stems), -1, values))
+        return masks
+
+    def _remember(self, inputs: list[Tensor], states: tuple[Tensor, ...]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+        """Return what each branch's mask layer sees (b, T, units), and the states of the memories."""
+        early = [*self.memories()[: len(inputs)]]
+        found = [memory(x, state) for memory, x, state in zip(early, inputs, states, strict=False)]
+        outputs, after = [output for output, _ in found], [state for _, state in found]
+        full = self.config.fusion == "full"
+        joined = torch.cat(outputs, -1) if full else sum(outputs[1:], outputs[0])
+        fused, state = self.fused_memory(joined, states[len(inputs)])
+        after.append(state)
+        skips = inputs if self.config.skip else []
         if self.config.fusion == "shared":
-            fused, late = self.late_memories[0](fused + a_in + b_in, states[3])
-            return fused, fused, (state_a, state_b, state_f, late)
-        return fused + a_in, fused + b_in, (state_a, state_b, state_f)
+            fused, state = self.late_memories[0](sum(skips, fused), states[-1])
+            return [fused] * len(inputs), (*after, state)
+        parts = list(fused.chunk(len(inputs), -1)) if full else [fused] * len(inputs)
+        if skips:
+            parts = [part + skip for part, skip in zip(parts, skips, strict=True)]
+        for index, late in enumerate(self.late_memories):
+            parts[index], state = late(parts[index], states[len(inputs) + 1 + index])
+            after.append(state)
+        return parts, tuple(after)
 
-    def masked(self, frames: Tensor, memories: tuple[Tensor, ...], scale: Tensor | None = None) -> Masked:  # noqa: D102
-        bins, features, bases = self.encode(frames)
-        a, b, after = self.remember(features, bases, memories)
-        if scale is not None:
-            bins, bases = bins * scale[:, None, None, None], bases * scale[:, None, None]
-        masks = torch.sigmoid(self.spectrum_mask(self.spectrum_norm(a)))
-        masks = masks.unflatten(-1, (len(self.stems), self.mask_channels, -1))  # (b, T, stems, c or 1, bands)
-        if self.config.bands:
-            masks = masks @ self.spread
-        parts = bins.unflatten(-1, (2, -1)).unsqueeze(-4)  # (b, T, 1, c, 2, K)
-        weights = torch.relu(self.basis_mask(self.basis_norm(b))).unflatten(-1, (len(self.stems), -1))
-        return Masked((masks.unsqueeze(-2) * parts).flatten(-3), weights * bases.unsqueeze(-2), after)
+    def masked(self, frames: Tensor, memories: tuple[Tensor, ...]) -> Masked:  # noqa: D102
+        inputs: list[Tensor] = []
+        masks = bins = weights = None
+        if self.has_spectrum:
+            found = [self._spectrogram(example) for example in frames]  # one by one: each stays in the cache
+            bins, features = (torch.stack(each) for each in zip(*found, strict=True))
+            inputs.append(self.spectrum_in(features))
+        if self.has_waveform:
+            signal, gate = self.encoder(_as_weights(frames).flatten(-2)).chunk(2, -1)
+            bases = torch.relu(signal) * torch.sigmoid(gate)
+            inputs.append(self.basis_in(bases))
+        parts, after = self._remember(inputs, memories)
+        if self.has_spectrum:
+            masks = self._masks(parts[0])
+        if self.has_waveform:
+            weights = torch.relu(self.basis_mask(self.basis_norm(parts[-1].float())))
+            weights = weights.unflatten(-1, (len(self.stems), -1)) * bases.unsqueeze(-2)
+        return Masked(masks, bins, weights, after)
 
     def memories(self) -> list[Memory]:  # noqa: D102
-        early = [self.spectrum_memory, self.basis_memory, self.fused_memory]
-        return early + [memory for memory in self.late_memories if isinstance(memory, Memory)]
+        early = [self.spectrum_memory] if self.has_spectrum else []
+        early += [self.basis_memory] if self.has_waveform else []
+        return [*early, self.fused_memory, *self.late_memories]

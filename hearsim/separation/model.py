@@ -1,22 +1,26 @@
 """Models on disk: `<name>/{model.toml, model.safetensors, card.md}`, found by name or by path.
 
-Loading executes nothing from the files: the configuration is TOML, the weights are safetensors, and a checksum in
-model.toml tells a damaged file from a whole one.
+Loading executes nothing from the files: the configuration is TOML, the weights are safetensors, and a checksum over
+both tells a damaged model from a whole one. `hearsim.separation.pack` writes them.
 """
 
+import difflib
 import hashlib
+import json
 import tomllib
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hearsim.errors import HearsimError
-from hearsim.paths import data_folder, write_atomically
+from hearsim.paths import find_model
 
 if TYPE_CHECKING:
-    from hearsim.separation.hs_tasnet import HSTasNet
+    from hearsim.separation.net import SeparatorNet
+
+Architecture = Literal["hs-tasnet", "x-umx", "tasnet"]
+Precision = Literal["float32", "float16"]
 
 
 class ModelInfo(BaseModel):
@@ -25,24 +29,13 @@ class ModelInfo(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    architecture: Literal["hs-tasnet"]
+    architecture: Architecture
     parameters: int
+    weights: Precision
+    """How the matrices are stored; a loaded network is float32."""
     sha256: str
     summary: str
-    network: dict[str, int | str | list[str]]
-
-
-def model_names() -> list[str]:
-    """Return the names of the shipped models."""
-    return sorted(path.parent.name for path in data_folder("models").glob("*/model.toml"))
-
-
-def find_model(name: str | Path) -> Path:
-    """Return the folder of a model given by name or path; raises `HearsimError` where there is none."""
-    for folder in (data_folder("models") / name, Path(name)):
-        if (folder / "model.toml").is_file():
-            return folder
-    raise HearsimError(f"no model is called {str(name)!r}: there are {', '.join(model_names())}, or give a folder")
+    network: dict[str, Any]
 
 
 def read_info(folder: Path) -> ModelInfo:
@@ -52,56 +45,56 @@ def read_info(folder: Path) -> ModelInfo:
         return ModelInfo.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise HearsimError(f"{path} is not TOML: {error}") from None
+    except OSError as error:
+        raise HearsimError(f"{path} can't be read ({error.strerror}): restore it, or choose another model") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        raise HearsimError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise HearsimError(f"{path}: {complaint(error, ModelInfo)}") from None
 
 
-def load_model(name: str | Path) -> tuple["HSTasNet", ModelInfo]:
+def complaint(error: ValidationError, kind: type[BaseModel]) -> str:
+    """Return pydantic's first complaint about a table of `kind` as one sentence: key, value, cure."""
+    first = error.errors()[0]
+    key = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        return f"the key {key} is missing: add it"
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, kind.model_fields, n=1)
+        return f"the key {key} is not known: {f'did you mean {near[0]}?' if near else 'remove it'}"
+    return f"{key} = {first['input']!r}: {first['msg'].removeprefix('Value error, ')}"
+
+
+def checksum(info: ModelInfo, weights: bytes) -> str:
+    """Return the SHA-256 over what decides a model's output: architecture, sizes, precision and weights."""
+    decisive = info.model_dump(include={"architecture", "parameters", "weights", "network"})
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode() + b"\n" + weights).hexdigest()
+
+
+def load_model(name: str | Path) -> tuple["SeparatorNet", ModelInfo]:
     """Return a model's network, ready to run, and its info.
 
-    Raises `HearsimError` where the weights are missing, damaged, or of another network.
+    Raises `HearsimError` where the configuration is not one, or the weights are missing, damaged, or of another
+    network.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
+    from hearsim.separation.systems import build, read_config
 
     folder = find_model(name)
-    info, weights = read_info(folder), folder / "model.safetensors"
-    if not weights.is_file():
-        raise HearsimError(f"{weights} is missing: restore it, or choose another model")
-    data = weights.read_bytes()
-    if hashlib.sha256(data).hexdigest() != info.sha256:
-        raise HearsimError(f"{weights} is damaged (its checksum is not that of model.toml): restore or reinstall it")
-    settings = {key: tuple(value) if isinstance(value, list) else value for key, value in info.network.items()}
+    path, weights = folder / "model.toml", folder / "model.safetensors"
+    info = read_info(folder)
+    config = read_config(info.architecture, info.network, f"{path}: [network]")
     try:
-        net = HSTasNet(HSTasNetConfig(**settings))  # type: ignore[arg-type]
-        net.load_state_dict(load(data))
-    except (SafetensorError, RuntimeError, TypeError) as error:
-        raise HearsimError(f"{weights} does not fit the network of {folder / 'model.toml'}: {error}") from error
+        data = weights.read_bytes()
+    except OSError as error:
+        raise HearsimError(f"{weights} can't be read ({error.strerror}): restore it, or choose another model") from None
+    if checksum(info, data) != info.sha256:
+        raise HearsimError(
+            f"{folder} is damaged: model.toml and model.safetensors don't give its checksum: restore or reinstall it"
+        )
+    net = build(config)
+    try:
+        net.load_state_dict(load(data))  # copies into float32, whatever is stored
+    except (SafetensorError, RuntimeError) as error:
+        raise HearsimError(f"{weights} does not fit the network of {path}: {error}") from error
     return net.eval(), info
-
-
-def save_model(net: "HSTasNet", name: str, summary: str, folder: Path) -> None:
-    """Write model.toml and model.safetensors into a folder."""
-    from safetensors.torch import save
-
-    folder.mkdir(parents=True, exist_ok=True)
-    data = save(net.state_dict())
-    lines = [
-        f'name = "{name}"',
-        'architecture = "hs-tasnet"',
-        f"parameters = {net.parameter_count()}",
-        f'sha256 = "{hashlib.sha256(data).hexdigest()}"',
-        f'summary = "{summary}"',
-        "",
-        "[network]",
-    ]
-    for key, value in asdict(net.config).items():
-        shown = list(value) if isinstance(value, tuple) else value
-        lines.append(f"{key} = {shown!r}".replace("'", '"'))
-    with write_atomically(folder / "model.safetensors") as part:
-        part.write_bytes(data)
-    with write_atomically(folder / "model.toml") as part:
-        part.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,67 +1,58 @@
 """What every separation network is: trained on whole signals, streamed hop by hop, equal in both.
 
 A network masks what its encoders make of a frame (`masked`): a spectrum, learned bases, or both. All else stands
-here once: framing, synthesis, overlap-add, state. Both kinds of output are summed as *windowed spectra*, so a loss
-can be taken before the inverse transform (memory traffic is what training on a CPU is made of).
+here once: framing, synthesis, overlap-add, state. The masks are not applied there, so that training can do it example
+by example, in the cache (memory traffic is what training on a CPU is made of).
 
 The law, for every network, with random weights: stream(x)[n] == forward(x)[n - latency].
 """
 
 import abc
-from dataclasses import dataclass
-from typing import NamedTuple
+import copy
+from typing import Annotated, NamedTuple, Self
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from torch import Tensor, nn
-from torch.nn import functional
 
 from hearsim.separation.framing import frame, inverse_spectrum, overlap_add, spectrum, windows
+from hearsim.separation.memory import Memory, lay_out
 
 STEMS = ("vocals", "drums", "bass", "other")
+Count = Annotated[int, Field(strict=True, ge=1)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class NetConfig:
-    """What all networks have: rate in Hz, window, hop and synthesis window in samples, channels, stems."""
+class NetConfig(BaseModel):
+    """What all networks have: rate in Hz, window, hop and synthesis window in samples, channels, stems.
 
-    rate: int = 44100
-    window: int = 1024
-    hop: int = 512
-    channels: int = 2
-    stems: tuple[str, ...] = STEMS
+    Raises pydantic's `ValidationError` for sizes that no network can have; `hearsim.separation.systems` words it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    rate: Count = 44100
+    window: Count = Field(default=1024, multiple_of=2)
+    hop: Count = 512
+    channels: Count = Field(default=2, le=2)
+    stems: tuple[str, ...] = Field(default=STEMS, min_length=1)
 
     @property
     def tail(self) -> int:
         """Length of the synthesis window: two hops. Shorter than `window` it makes the windows asymmetric."""
         return 2 * self.hop
 
+    @property
+    def live_ms(self) -> float:
+        """Live delay: one hop of input, and what streaming is late."""
+        return 1e3 * self.tail / self.rate
 
-class Memory(nn.Module):
-    """LSTM layers with an identity skip around them. Their state is (layers, 2, batch, units)."""
-
-    def __init__(self, units: int, layers: int) -> None:
-        super().__init__()
-        self.lstm = nn.LSTM(units, units, layers, batch_first=True)
-
-    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Run over (batch, T, units); return the output and the state after it."""
-        if x.shape[1] == 1 and not self.training:
-            return self._one(x, state)
-        output, (hidden, cell) = self.lstm(x, (state[:, 0].contiguous(), state[:, 1].contiguous()))
-        return x + output, torch.stack((hidden, cell), 1)
-
-    def _one(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Run one frame by two matrix products a layer: `nn.LSTM` repacks its weights at every call."""
-        hidden, states = x[:, 0], []
-        for layer in range(self.lstm.num_layers):
-            before, cell = state[layer, 0], state[layer, 1]
-            w_in, w_rec, b_in, b_rec = self.lstm.all_weights[layer]
-            gates = functional.linear(hidden, w_in, b_in) + functional.linear(before, w_rec, b_rec)
-            enter, forget, candidate, leave = gates.chunk(4, -1)
-            cell = torch.sigmoid(forget) * cell + torch.sigmoid(enter) * torch.tanh(candidate)
-            hidden = torch.sigmoid(leave) * torch.tanh(cell)
-            states.append(torch.stack((hidden, cell)))
-        return x + hidden.unsqueeze(1), torch.stack(states)
+    @field_validator("hop")
+    @classmethod
+    def _hop_divides_the_window(cls, hop: int, others: ValidationInfo) -> int:
+        window = others.data.get("window")
+        if window is not None and (window % hop or 2 * hop > window):
+            raise ValueError(f"it must divide the window of {window} into two, three or more hops")
+        return hop
 
 
 class NetState(NamedTuple):
@@ -69,14 +60,15 @@ class NetState(NamedTuple):
 
     history: Tensor  # (batch, channels, window - hop): the input before the newest hop
     overlap: Tensor  # (batch, stems, channels, tail - hop): output still to be completed
-    memories: tuple[Tensor, ...]  # (layers, 2, batch, units) each, in the order of `memories()`
+    memories: tuple[Tensor, ...]  # (layers, parts, batch, units) each, in the order of `memories()`
 
 
 class Masked(NamedTuple):
-    """What a network makes of frames; None for a branch that it does not have."""
+    """What a network makes of frames; None for what belongs to a branch that it does not have."""
 
-    spectra: Tensor | None  # (batch, T, stems, channels * 2 K)
-    bases: Tensor | None  # (batch, T, stems, n): weights of the decoder's filters
+    masks: Tensor | None  # (batch, T, stems, channels or 1, K or bands); complex: (..., 2, K or bands)
+    bins: Tensor | None  # (batch, T, channels, 2 K): the spectra they mask, as from `spectrum`
+    weights: Tensor | None  # (batch, T, stems, n): of the decoder's filters, masked
     memories: tuple[Tensor, ...]  # their states after the last frame
 
 
@@ -85,6 +77,9 @@ class SeparatorNet(nn.Module, abc.ABC):
 
     analysis: Tensor
     synthesis: Tensor
+    spread: Tensor | None
+    complex_masks = False
+    """Whether masks have a real and an imaginary part."""
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
@@ -95,6 +90,7 @@ class SeparatorNet(nn.Module, abc.ABC):
         analysis, synthesis = windows(config.window, config.tail)
         self.register_buffer("analysis", analysis, persistent=False)
         self.register_buffer("synthesis", synthesis, persistent=False)
+        self.register_buffer("spread", None, persistent=False)  # (bands, K) where masks are of bands
 
     @property
     def latency(self) -> int:
@@ -102,11 +98,8 @@ class SeparatorNet(nn.Module, abc.ABC):
         return self.tail - self.hop
 
     @abc.abstractmethod
-    def masked(self, frames: Tensor, memories: tuple[Tensor, ...], scale: Tensor | None = None) -> Masked:
-        """Mask (batch, T, channels, window) frames; `memories` are the states before the first of them.
-
-        `scale` (batch,) scales the output of each example, which a loss may want without a pass over the result.
-        """
+    def masked(self, frames: Tensor, memories: tuple[Tensor, ...]) -> Masked:
+        """Find the masks of (batch, T, channels, window) frames; `memories` are the states before the first."""
 
     @abc.abstractmethod
     def memories(self) -> list[Memory]:
@@ -114,30 +107,60 @@ class SeparatorNet(nn.Module, abc.ABC):
 
     def silent_memories(self, batch: int = 1) -> tuple[Tensor, ...]:
         """Return the states of the memories before the first frame."""
-        device = self.synthesis.device
-        return tuple(
-            torch.zeros(m.lstm.num_layers, 2, batch, m.lstm.hidden_size, device=device) for m in self.memories()
-        )
+        return tuple(memory.silent(batch, self.synthesis.device) for memory in self.memories())
 
-    def spectra(
-        self, frames: Tensor, memories: tuple[Tensor, ...], scale: Tensor | None = None
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return the stems' windowed spectra (batch, T, stems, channels, 2 K) and the states after them."""
-        spectral, weights, after = self.masked(frames, memories, scale)
-        if self.decoder is not None and weights is not None:
-            filters = self.decoder.weight.T.unflatten(-1, (self.channels, self.window))  # (n, channels, window)
-            filters = spectrum(filters, self.analysis).flatten(-2)
-            flat = weights.flatten(0, -2)
-            rows = flat @ filters if spectral is None else torch.addmm(spectral.flatten(0, -2), flat, filters)
-            spectral = rows.view(*weights.shape[:-1], -1)
-        assert spectral is not None
-        return spectral.unflatten(-1, (self.channels, -1)), after
+    def spectrum_filters(self) -> Tensor | None:
+        """Return the windowed spectra of the decoder's filters, (n, channels * 2 K)."""
+        if self.decoder is None:
+            return None
+        waves: Tensor = self.decoder.weight.T.unflatten(-1, (self.channels, self.window))  # (n, channels, window)
+        return spectrum(waves, self.analysis).flatten(-2)
+
+    def tail_filters(self) -> Tensor | None:
+        """Return the last `tail` samples of the decoder's filters, windowed twice, (n, channels * tail)."""
+        if self.decoder is None:
+            return None
+        waves: Tensor = self.decoder.weight.T.unflatten(-1, (self.channels, self.window))[..., -self.tail :]
+        return (waves * (self.analysis[-self.tail :] * self.synthesis)).flatten(-2)
+
+    def spectra(self, found: Masked, filters: Tensor | None) -> Tensor:
+        """Return the stems' windowed spectra (..., T, stems, channels, 2 K); `filters` as by `spectrum_filters`."""
+        return self.add_waves(self._spectral(found), found.weights, filters)
+
+    def tails(self, found: Masked, filters: Tensor | None) -> Tensor:
+        """Return the stems' windowed frames (..., T, stems, channels, tail); `filters` as by `tail_filters`."""
+        bins = self._spectral(found)
+        if bins is not None:
+            bins = inverse_spectrum(bins.float(), self.window)[..., -self.tail :] * self.synthesis
+        return self.add_waves(bins, found.weights, filters)
+
+    def add_waves(self, spectral: Tensor | None, weights: Tensor | None, filters: Tensor | None) -> Tensor:
+        """Add the waveform branch, if there is one: weights (..., n) times filters (n, channels * length)."""
+        if weights is None or filters is None:
+            assert spectral is not None, "a network has at least one branch"
+            return spectral
+        waves: Tensor = (weights @ filters.to(weights.dtype)).unflatten(-1, (self.channels, -1))
+        return waves if spectral is None else spectral + waves
+
+    def _spectral(self, found: Masked) -> Tensor | None:
+        """Apply the masks to the spectra: (..., T, stems, channels, 2 K)."""
+        if found.masks is None or found.bins is None:
+            return None
+        masks = found.masks if self.spread is None else found.masks @ self.spread.to(found.masks.dtype)
+        parts = found.bins.to(masks.dtype).unflatten(-1, (2, -1)).unsqueeze(-4)  # (..., 1, channels, 2, K)
+        products: Tensor
+        if self.complex_masks:
+            (m_re, m_im), (re, im) = masks.unbind(-2), parts.unbind(-2)
+            products = torch.cat((m_re * re - m_im * im, m_re * im + m_im * re), -1)
+        else:
+            products = (masks.unsqueeze(-2) * parts).flatten(-2)
+        return products
 
     def forward(self, mix: Tensor) -> Tensor:
         """Separate (batch, channels, frames) into (batch, stems, channels, frames), time-aligned."""
         frames = frame(mix, self.window, self.hop, self.tail).transpose(1, 2)
-        found, _ = self.spectra(frames, self.silent_memories(mix.shape[0]))
-        tails = inverse_spectrum(found, self.window)[..., -self.tail :] * self.synthesis  # (b, T, stems, c, tail)
+        found = self.masked(frames, self.silent_memories(mix.shape[0]))
+        tails = self.tails(found, self.tail_filters())  # (b, T, stems, c, tail)
         return overlap_add(tails.permute(0, 2, 3, 1, 4), self.hop, mix.shape[-1])
 
     def initial_state(self, batch: int = 1) -> NetState:
@@ -149,30 +172,50 @@ class SeparatorNet(nn.Module, abc.ABC):
             self.silent_memories(batch),
         )
 
+    def streaming(self) -> Self:
+        """Return a twin for `step`: the same network with its weights laid out for single frames."""
+        shared = {id(tensor): tensor for tensor in (*self.parameters(), *self.buffers())}
+        twin = copy.deepcopy(self, shared).eval()
+        decoder, twin.decoder = twin.decoder, None
+        lay_out(twin)
+        twin.decoder = decoder
+        return twin
+
     def step(self, hop: Tensor, state: NetState) -> tuple[Tensor, NetState]:
         """Separate the next (batch, channels, hop) into (batch, stems, channels, hop), `latency` samples late."""
         frames = torch.cat((state.history, hop), -1)  # (b, channels, window)
-        spectral, weights, memories = self.masked(frames.unsqueeze(1), state.memories)
-        tails: list[Tensor] = []
-        if spectral is not None:
-            bins = spectral.squeeze(1).unflatten(-1, (self.channels, -1))
-            tails.append(inverse_spectrum(bins, self.window)[..., -self.tail :])
-        if self.decoder is not None and weights is not None:
-            waves = self.decoder(weights.squeeze(1)).unflatten(-1, (self.channels, -1))
-            tails.append(waves[..., -self.tail :] * self.analysis[-self.tail :])
-        output = sum(tails[1:], tails[0]) * self.synthesis
+        found = self.masked(frames.unsqueeze(1), state.memories)
+        output = self.tails(found, self.tail_filters()).squeeze(1)  # filters are a constant in a trace
         output[..., : self.tail - self.hop] += state.overlap
         ready, overlap = output[..., : self.hop], output[..., self.hop :]
-        return ready, NetState(frames[..., self.hop :], overlap, memories)
+        return ready, NetState(frames[..., self.hop :], overlap, found.memories)
 
     @torch.no_grad()
     def stream(self, mix: Tensor) -> Tensor:
         """Separate (batch, channels, frames) hop by hop; late by `latency`, of the length of whole hops."""
-        state, outputs = self.initial_state(mix.shape[0]), []
+        net, state, outputs = self.streaming(), self.initial_state(mix.shape[0]), []
         for start in range(0, mix.shape[-1] - self.hop + 1, self.hop):
-            output, state = self.step(mix[..., start : start + self.hop], state)
+            output, state = net.step(mix[..., start : start + self.hop], state)
             outputs.append(output)
         return torch.cat(outputs, -1)
+
+    def opened(self) -> Self:
+        """Return a twin with its masks open, for measuring the delay: the stems share the mixture equally.
+
+        Framing, windows, overlap-add and declared latency are this network's own.
+        """
+        values = self.window // 2 + 1 if self.spread is None else self.spread.shape[0]
+        share = torch.full((len(self.stems), 1, values), 1 / len(self.stems))
+        if self.complex_masks:
+            share = torch.stack((share, torch.zeros_like(share)), -2)
+
+        def masked(frames: Tensor, memories: tuple[Tensor, ...]) -> Masked:
+            masks = share.expand(*frames.shape[:2], *share.shape)
+            return Masked(masks, spectrum(frames, self.analysis), None, memories)
+
+        twin = copy.copy(self)
+        object.__setattr__(twin, "masked", masked)
+        return twin
 
     def parameter_count(self) -> int:
         """Return the number of trained numbers."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hearsim.audio import Format
+from hearsim.dsp.guard import LOUDEST_FS, only_sound
 from hearsim.processor import Processor
 from hearsim.separation.model import ModelInfo, load_model
 from hearsim.units import FloatArray
@@ -18,7 +19,8 @@ class Separator(Processor):
     """Takes a mixture apart: (channels, hop) in, (stems, channels, hop) out, window - hop samples late.
 
     Works on blocks of the network's hop only (wrap it in `Reblock`). Mono goes to both of a stereo network's
-    channels. A hop whose output is not finite becomes silence, is counted in `non_finite_blocks`, and the network
+    channels. The network hears silence in the place of samples that are no sound, and does not lose its memory for
+    them. A hop whose output is not finite becomes silence, is counted in `non_finite_blocks`, and the network
     starts anew: with a residual remix the listener then hears the mixture as it was.
     """
 
@@ -64,9 +66,10 @@ class Separator(Processor):
         if fmt.channels not in (1, net.channels):
             raise self.refuse(fmt, f"its network takes {net.channels} channels, or one for both")
         self._mono = fmt.channels != net.channels
-        if not hasattr(self, "_step"):
-            self._step = TorchStep(net)
+        if not hasattr(self, "_separating"):
+            self._separating = TorchStep(net)
             self.backend = TorchStep.backend
+        self._step = self._separating
         output = Format(fmt.rate, fmt.channels, fmt.block, net.stems)
         self._input = np.zeros((net.channels, net.hop), np.float32)
         self._out = np.zeros(output.shape, np.float32)
@@ -74,7 +77,7 @@ class Separator(Processor):
         return output
 
     def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
-        self._input[...] = block
+        self._input[...] = only_sound(block, LOUDEST_FS)
         stems = self._step(self._input)
         if np.isfinite(stems).all():
             self._out[...] = stems.mean(1, keepdims=True) if self._mono else stems
@@ -83,6 +86,12 @@ class Separator(Processor):
             self._out.fill(0.0)
             self._step.reset()
         return self._out
+
+    def probe(self, on: bool) -> None:
+        """Open the network's masks while the latency is measured, so that the stems add up to the mixture; or back."""
+        from hearsim.runtime.torch_step import TorchStep
+
+        self._step = TorchStep(self._net.opened()) if on else self._separating
 
     def reset(self) -> None:  # noqa: D102
         self._step.reset()

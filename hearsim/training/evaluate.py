@@ -1,70 +1,134 @@
-"""The score of a model on whole tracks: SDR per stem beside the mixture's own and the ideal-ratio-mask ceiling.
+"""A model's scores on whole tracks, beside the mixture's own and the ceiling of masking; an interrupted run goes on.
 
-Per track the median over 1 s frames of the energy SDR (`hearsim.metrics.separation`, not BSSEval v4); over tracks
-the median. A stem counts on the tracks that have it.
+The results lie in evaluation.json, one track after the other; `hearsim.report.evaluation` makes tables and a plot of
+them.
 """
 
-import csv
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from hearsim import __version__
 from hearsim.errors import HearsimError
-from hearsim.metrics.separation import SdrMeter, ideal_ratio_mask
+from hearsim.metrics.stem_scores import Score
 from hearsim.paths import write_atomically
-from hearsim.separation.model import load_model
+from hearsim.separation.model import ModelInfo, load_model
 from hearsim.separation.net import STEMS
 from hearsim.training.data import Track, read_tracks
-from hearsim.units import FloatArray
+from hearsim.training.scoring import SCORING, fingerprint, score_track
 
-SYSTEMS = ("mixture", "model", "ideal ratio mask")
-Scores = dict[tuple[str, str, str], float]  # (track, system, stem): dB
+FILE = "evaluation.json"
+
+
+class TrackScores(BaseModel):
+    """A finished track: the checksum of its stems, and its scores."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sha256: str
+    scores: list[Score]
+
+
+class Evaluation(BaseModel):
+    """What evaluation.json holds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    hearsim: str
+    scoring: int
+    model: str
+    sha256: str
+    network: dict[str, Any]
+    tracks: dict[str, TrackScores]
 
 
 def evaluate(
-    model: str | Path, root: Path, cache: Path, patterns: tuple[str, ...], table: Path | None
-) -> Iterator[str]:
-    """Yield a line per track and the medians; write all scores to a CSV where `table` is given.
+    model: str | Path,
+    root: Path,
+    cache: Path,
+    patterns: tuple[str, ...],
+    out: Path,
+    progress: Callable[[str, float], None],
+) -> Iterator[tuple[str, list[Score]]]:
+    """Score a model on the tracks under `root` whose names fit `patterns`; yield each with its scores when finished.
 
-    The model hears whole tracks from a silent start, as it does in the aid. `patterns` choose tracks by name.
+    A track of one stem has nothing to separate and gets none. Tracks that `out` holds already are not scored again.
+    `cache` keeps decoded stems and the scores that no model changes. `progress` hears a track's name and how much of it
+    is separated, 0 .. 1. Raises `HearsimError` where `out` holds results of another model, of another version, or of a
+    track that has changed since.
     """
-    net, _ = load_model(model)
-    tracks = [t for t in read_tracks(root, cache) if any(fnmatch(t.name, pattern) for pattern in patterns)]
-    if not tracks:
-        raise HearsimError(f"{root} holds no track that fits {', '.join(patterns)}")
-    scores: Scores = {}
+    net, info = load_model(model)
+    if not set(STEMS) <= set(net.stems) or net.channels != 2:
+        raise HearsimError(f"{info.name} is not a stereo network for {', '.join(STEMS)}: it can't be scored on them")
+    evaluation = _held(out, info)
+    tracks = _chosen(read_tracks(root, cache / "stems", net.rate), patterns, root)
+    _save(evaluation, out)  # which tells before the work whether the folder can be written
     for track in tracks:
-        truth = np.stack([track.read(stem, 0, track.frames) for stem in STEMS])
-        mixed = truth.sum(axis=0)
-        with torch.inference_mode():
-            estimate = net(torch.from_numpy(mixed)[None])[0].numpy()
-        found = (np.broadcast_to(mixed, truth.shape), estimate, ideal_ratio_mask(truth))
-        for system, estimates in zip(SYSTEMS, found, strict=True):
-            _score(scores, track, system, truth, estimates, net.rate)
-        yield f"{track.name}: " + ", ".join(f"{stem} {db:.1f}" for (_, _, stem), db in _of(scores, track.name, "model"))
-    for system in SYSTEMS:
-        medians = {
-            stem: np.median([db for (_, s, k), db in scores.items() if (s, k) == (system, stem)]) for stem in STEMS
-        }
-        row = ", ".join(f"{stem} {db:.2f}" for stem, db in medians.items())
-        yield f"{system}: {row}; mean {np.mean(list(medians.values())):.2f} dB"
-    if table is not None:
-        with write_atomically(table) as part, part.open("w", newline="") as file:
-            rows = csv.writer(file)
-            rows.writerow(("track", "system", "stem", "sdr_db"))
-            rows.writerows((*key, f"{db:.3f}") for key, db in sorted(scores.items()))
+        if len(track.stems) < 2:
+            yield track.name, []
+            continue
+        checksum = fingerprint(track)
+        if track.name not in evaluation.tracks:
+            try:
+                found = score_track(track, checksum, net, info.name, cache, partial(progress, track.name))
+            except HearsimError as error:
+                raise HearsimError(f"{track.name}: {error}") from error
+            evaluation.tracks[track.name] = TrackScores(sha256=checksum, scores=found)
+            _save(evaluation, out)
+        elif evaluation.tracks[track.name].sha256 != checksum:
+            raise HearsimError(f"{track.name} has changed since it was scored in {out}: choose another --out")
+        yield track.name, evaluation.tracks[track.name].scores
 
 
-def _score(scores: Scores, track: Track, system: str, truth: FloatArray, estimates: FloatArray, rate: int) -> None:
-    for index, stem in enumerate(STEMS):
-        if stem in track.stems:
-            meter = SdrMeter(rate)
-            meter.add(truth[index], estimates[index])
-            scores[track.name, system, stem] = meter.sdr_db()
+def _chosen(tracks: list[Track], patterns: tuple[str, ...], root: Path) -> list[Track]:
+    for pattern in patterns:
+        if not any(fnmatch(track.name, pattern) for track in tracks):
+            raise HearsimError(f"{root} holds no track that fits {pattern!r}: it has {tracks[0].name} and so on")
+    chosen = [track for track in tracks if any(fnmatch(track.name, pattern) for pattern in patterns)]
+    if all(len(track.stems) < 2 for track in chosen):
+        raise HearsimError(f"{root}: no track that fits {', '.join(patterns)} has two stems, so none can be separated")
+    return chosen
 
 
-def _of(scores: Scores, track: str, system: str) -> list[tuple[tuple[str, str, str], float]]:
-    return [(key, db) for key, db in scores.items() if key[:2] == (track, system)]
+def _save(evaluation: Evaluation, out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with write_atomically(out / FILE) as part:
+            part.write_text(evaluation.model_dump_json(indent=1), encoding="utf-8")
+    except OSError as error:
+        raise HearsimError(f"{out} can't be written ({error.strerror}): choose another --out") from error
+
+
+def _held(out: Path, info: ModelInfo) -> Evaluation:
+    """Return what an earlier run has left in `out`, or an evaluation without tracks."""
+    if out.exists() and not out.is_dir():
+        raise HearsimError(f"{out} is a file: choose another --out")
+    path = out / FILE
+    if not path.exists():
+        if (out / "scores.csv").exists():
+            raise HearsimError(f"{out} holds scores.csv but no {FILE}: choose another --out")
+        return Evaluation(
+            hearsim=__version__, scoring=SCORING, model=info.name, sha256=info.sha256, network=info.network, tracks={}
+        )
+    try:
+        raw = json.loads(path.read_bytes())
+        found = raw["hearsim"], raw["scoring"]
+        if found != (__version__, SCORING):
+            raise HearsimError(
+                f"{out} holds scores of hearsim {found[0]} (scoring {found[1]}), this is {__version__} (scoring "
+                f"{SCORING}): choose another --out"
+            )
+        held = Evaluation.model_validate(raw)
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValidationError) as error:
+        raise HearsimError(f"{path} is not an evaluation, or damaged: choose another --out, or delete it") from error
+    if (held.sha256, held.network) != (info.sha256, info.network):
+        raise HearsimError(
+            f"{out} holds scores of another model ({held.model}, {held.sha256[:12]}) than {info.name}, "
+            f"{info.sha256[:12]}: choose another --out"
+        )
+    return held

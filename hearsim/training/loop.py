@@ -1,187 +1,173 @@
 """The training loop, top to bottom: `hearsim train SPEC`.
 
-L1 between the windowed spectra of stems and estimates, per example in units of the mixture's standard deviation;
-before the inverse transform, because memory traffic is what training on a CPU is made of (`facts/separation.md`).
 The state of the memories is carried over the pieces of an example (truncated back-propagation), so the network
 learns to stream. A run folder holds log.csv, checkpoint.pt (to resume exactly; not for shipping) and
-averaged.safetensors.
+averaged.safetensors (to ship: `hearsim models --pack`); with a validation score also best.safetensors.
 """
 
-import csv
-import math
+import tempfile
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hearsim.errors import HearsimError
 from hearsim.paths import write_atomically
-from hearsim.separation.framing import inverse_spectrum, spectrum
-from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
 from hearsim.separation.net import SeparatorNet
-from hearsim.training.data import Mixer, Stretches, read_tracks
-from hearsim.training.spec import OptimizerSpec, TrainSpec
+from hearsim.separation.pack import AVERAGED, save_weights
+from hearsim.separation.systems import build
+from hearsim.training import checkpoint
+from hearsim.training.checkpoint import State
+from hearsim.training.data import Track, read_tracks
+from hearsim.training.distributed import Group
+from hearsim.training.log import RunLog
+from hearsim.training.losses import loss_of
+from hearsim.training.mixer import Mixer, Stretches, batches
+from hearsim.training.schedule import learning_rate
+from hearsim.training.spec import TrainSpec
+from hearsim.training.validation import Validation
+
+LOG_EVERY = 20
+"""Steps between rows of the log."""
+CHECKPOINT = "checkpoint.pt"
 
 
-def learning_rate(step: int, spec: OptimizerSpec) -> float:
-    """Return the rate at a step: linear warm-up, then a cosine down to 1 % of the peak."""
-    if step < spec.warm_up:
-        return spec.learning_rate * (step + 1) / spec.warm_up
-    done = (step - spec.warm_up) / max(1, spec.steps - spec.warm_up)
-    return spec.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
-
-
-class MeanAbsolute(torch.autograd.Function):
-    """The mean of |estimate - target|, with fewer passes over these large arrays than `l1_loss` makes."""
-
-    @staticmethod
-    def forward(ctx: Any, estimate: Tensor, target: Tensor) -> Tensor:
-        """Return the mean; the target gets no gradient."""
-        difference = estimate - target
-        ctx.save_for_backward(difference)
-        mean: Tensor = torch.linalg.vector_norm(difference, 1) / difference.numel()
-        return mean
-
-    @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
-        """Return the sign of the difference, scaled; it takes the place of the saved difference."""
-        (difference,) = ctx.saved_tensors
-        return difference.sign_().mul_(upstream[0] / difference.numel()), None
-
-
-def loss_of(
-    net: SeparatorNet, stems: Tensor, memories: tuple[Tensor, ...], precision: torch.dtype
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Return the loss of stems (batch, stems, channels, context + frames) and the states after them.
-
-    `context` is window - hop samples that came before. Between windowed spectra where the synthesis window is as
-    long as the analysis window, between windowed frames where it is shorter.
-    """
-    mix = stems.sum(1)
-    scale = 1 / (mix.std((1, 2)) + 1e-3)  # (batch,): to units of the mixture's standard deviation
-    with torch.no_grad():
-        cut = (stems * scale[:, None, None, None]).unfold(-1, net.window, net.hop).permute(0, 3, 1, 2, 4)
-        whole = net.tail == net.window
-        target = spectrum(cut, net.analysis) if whole else cut[..., -net.tail :] * net.analysis[-net.tail :]
-    with torch.autocast("cpu", precision, enabled=precision != torch.float32):
-        found, after = net.spectra(mix.unfold(-1, net.window, net.hop).transpose(1, 2), memories, scale)
-    if not whole:
-        found = inverse_spectrum(found.float(), net.window)[..., -net.tail :] * net.synthesis
-        target = target * net.synthesis
-    return MeanAbsolute.apply(found, target), after  # type: ignore[no-untyped-call]
-
-
-Batch = tuple[Tensor, Tensor]
-"""Stems (batch, stems, channels, context + frames), and 1 for each example that goes on, 0 for one that begins."""
-
-
-def batches(stretches: Stretches, first: int, last: int) -> Iterator[Batch]:
-    """Yield the batches of the steps first .. last - 1, each prepared while the one before is trained on."""
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(stretches.batch, first)
-        for step in range(first, last):
-            stems, fresh = coming.result()
-            coming = pool.submit(stretches.batch, step + 1)
-            yield torch.from_numpy(stems), torch.from_numpy(~fresh).float()
-
-
-def train(  # noqa: PLR0915  one loop, read from top to bottom
-    spec: TrainSpec, run: Path, resume: bool = False, start_from: Path | None = None
+def train(
+    spec: TrainSpec, run: Path, resume: bool = False, start_from: Path | None = None, tensorboard: bool = False
 ) -> Path:
     """Train one network; return the path of its averaged weights.
 
     `resume` goes on exactly where the run folder's checkpoint stands; `start_from` takes averaged weights of an
-    earlier run as the start of a new one. Raises `HearsimError` for a folder that already holds a run.
+    earlier run as the start of a new one. Raises `HearsimError` for a folder that already holds a run, for one that
+    can't be written, and for whatever of spec and data doesn't fit.
     """
-    optim, checkpoint, averaged = spec.optimizer, run / "checkpoint.pt", run / "averaged.safetensors"
-    if run.exists() and any(run.iterdir()) and not resume:
-        raise HearsimError(f"{run} already holds a run: give --resume, or another folder")
-    run.mkdir(parents=True, exist_ok=True)
+    group = Group(spec.optimizer.device)
+    try:
+        return _train(spec, run, resume, start_from, tensorboard, group)
+    finally:
+        group.close()
+
+
+def _train(  # noqa: PLR0915  one loop, read from top to bottom
+    spec: TrainSpec, run: Path, resume: bool, start_from: Path | None, tensorboard: bool, group: Group
+) -> Path:
+    optim, lanes = spec.optimizer, group.lanes(spec.optimizer.batch)
+    _make_folder(run, resume, group)
     torch.set_num_threads(optim.threads)
     torch.set_flush_denormal(True)
     torch.manual_seed(optim.seed)
 
-    out = (*spec.data.held_out, *spec.data.left_out)
-    tracks = [
-        track
-        for track in read_tracks(spec.data.root, spec.data.cache)
-        if not any(fnmatch(track.name, pattern) for pattern in out)
-    ]
-    net = HSTasNet(HSTasNetConfig(**spec.model.model_dump(exclude={"name"}))).train()
+    net = build(spec.model.config("the spec")).train().to(group.device)
     if start_from is not None:
-        net.load_state_dict(load_file(start_from))
-    average = torch.optim.swa_utils.AveragedModel(
-        net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(optim.average)
-    )
+        checkpoint.start_from(start_from, net)
+    average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(optim.average)).eval()
     optimizer = torch.optim.AdamW(net.parameters(), optim.learning_rate, weight_decay=optim.weight_decay, fused=True)
-    piece = round(optim.seconds * net.rate / net.hop) * net.hop
-    mixer = Mixer(tracks, piece * optim.pieces, spec.augmentation, spec.data.weights, net.rate)
-    stretches = Stretches(mixer, optim.batch, optim.pieces, net.window - net.hop, optim.seed)
-    memories = net.silent_memories(optim.batch)
-
-    first, hours = 0, 0.0
+    parts = {"net": net, "average": average, "optimizer": optimizer}
+    state = State(net.silent_memories(len(lanes)))
     if resume:
-        saved = torch.load(checkpoint, weights_only=True)
-        net.load_state_dict(saved["net"])
-        average.load_state_dict(saved["average"])
-        optimizer.load_state_dict(saved["optimizer"])
-        first, hours, memories = saved["step"], saved["hours"], tuple(saved["memories"])
+        state = checkpoint.load(run / CHECKPOINT, spec, parts, lanes, group.device)
 
-    def save(step: int) -> None:
-        state = {
-            "net": net.state_dict(),
-            "average": average.state_dict(),
-            "optimizer": optimizer.state_dict(),
-        }
-        with write_atomically(checkpoint) as part:
-            torch.save({**state, "memories": list(memories), "step": step, "hours": hours}, part)
-        with write_atomically(averaged) as part:
-            save_file(average.module.state_dict(), part)
+    tracks, validation = _tracks(spec, net, group)
+    piece = max(1, round(optim.seconds * net.rate / net.hop)) * net.hop
+    mixer = Mixer(tracks, piece * optim.pieces, spec.augmentation, spec.data.weights, net.rate)
+    stretches = Stretches(mixer, lanes, optim.batch, optim.pieces, net.window - net.hop, optim.seed)
+    precision: torch.dtype = getattr(torch, optim.precision)
 
-    losses: list[float] = []
+    def save() -> None:
+        memories = group.gather(state.memories)
+        if group.rank == 0:
+            checkpoint.save(run / CHECKPOINT, spec, parts, state, memories)
+            _save_weights(average, run / AVERAGED)
+
+    first, before = state.step, state.hours
     started = saved_at = time.monotonic()
-    before = hours
-    with (run / "log.csv").open("a", newline="") as file:
-        log = csv.writer(file)
-        for step, (stems, goes_on) in enumerate(batches(stretches, first, optim.steps), start=first):
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(step, optim)
-            memories = tuple(memory.detach() * goes_on[:, None] for memory in memories)
-            loss, memories = loss_of(net, stems, memories, getattr(torch, optim.precision))
-            if not torch.isfinite(loss):
-                raise HearsimError(f"the loss is {float(loss)} at step {step}: lower the learning rate")
+    with RunLog(run, first, optim.steps, tensorboard, writes=group.rank == 0) as log:
+        for stems, goes_on in batches(stretches, first, optim.steps):
+            rate = learning_rate(state.step, optim, spec.validation, state.progress)
+            for settings in optimizer.param_groups:
+                settings["lr"] = rate
+            memories = tuple(m.detach() * goes_on.to(group.device)[:, None] for m in state.memories)
+            loss, state.memories = loss_of(net, stems.to(group.device), memories, precision, optim.loss)
             optimizer.zero_grad()
             loss.backward()
+            group.average(p.grad for p in net.parameters() if p.grad is not None)
             nn.utils.clip_grad_norm_(net.parameters(), optim.clip)
+            mean = group.mean(loss.item())
+            if not np.isfinite(mean):
+                raise HearsimError(f"the loss is {mean} at step {state.step}: lower the learning rate")
             optimizer.step()
             average.update_parameters(net)
 
-            losses.append(loss.item())
+            state.step += 1
+            state.recent.append(mean)
+            state.memories = tuple(memory.detach() for memory in state.memories)
             now = time.monotonic()
-            hours = before + (now - started) / 3600
-            if (step + 1) % 20 == 0:
-                heard = (step + 1 - first) * optim.batch * optim.seconds
-                row = (
-                    step + 1,
-                    f"{np.mean(losses[-20:]):.5f}",
-                    f"{hours:.4f}",
-                    f"{heard / (now - started):.2f}",
-                )
-                log.writerow(row)
-                file.flush()
-                print(
-                    f"step {row[0]} of {optim.steps}  loss {row[1]}  {row[2]} h  {row[3]} x real time",
-                    flush=True,
-                )
-            if now - saved_at > 60 * optim.save_minutes:
-                save(step + 1)
+            state.hours = before + (now - started) / 3600
+            score_db = None
+            if validation is not None and state.step % spec.validation.every == 0:
+                score_db = group.agree(validation.score_db(_net_of(average)) if group.rank == 0 else 0.0)
+                state.progress.add(score_db, spec.validation, optim.schedule == "plateau")
+                if state.progress.since_best == 0 and group.rank == 0:
+                    _save_weights(average, run / "best.safetensors")
+            if state.step % LOG_EVERY == 0 or score_db is not None:
+                speed = (state.step - first) * optim.batch * piece / net.rate / (now - started)
+                log.row(state.step, float(np.mean(state.recent)), state.hours, speed, rate, score_db)
+                state.recent.clear()
+            log.step(state.step)
+            if state.progress.is_over(spec.validation):
+                break
+            if group.agree(now - saved_at) > 60 * optim.save_minutes:
+                save()
                 saved_at = now
-    save(optim.steps)
-    return averaged
+    save()
+    return run / AVERAGED
+
+
+def _make_folder(run: Path, resume: bool, group: Group) -> None:
+    """Make the run folder; raise `HearsimError` where it holds a run that isn't resumed, or can't be written."""
+    if resume and not (run / CHECKPOINT).is_file():
+        raise HearsimError(f"{run} has no checkpoint.pt, so there is nothing to resume: start without --resume")
+    if group.rank == 0:
+        try:
+            if run.exists() and any(run.iterdir()) and not resume:
+                raise HearsimError(f"{run} already holds a run: give --resume, or another folder")
+            run.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=run):
+                pass
+        except OSError as error:
+            raise HearsimError(f"the run folder {run} can't be written ({error.strerror}): give another") from None
+    group.wait()
+
+
+def _tracks(spec: TrainSpec, net: SeparatorNet, group: Group) -> tuple[list[Track], Validation | None]:
+    """Return the tracks to train on and the validation, if there is one; the first process fills the cache."""
+    data = spec.data
+    if group.rank > 0:
+        group.wait()
+        found = read_tracks(data.root, data.cache, net.rate, say=lambda _: None, load=data.load)
+    else:
+        found = read_tracks(data.root, data.cache, net.rate, load=data.load)
+        group.wait()
+    held_out = [track for track in found if _fits(track, data.validation)]
+    if data.validation and not held_out:
+        raise HearsimError(f"{data.root} holds no track that fits data.validation = {list(data.validation)}")
+    tracks = [track for track in found if not _fits(track, (*data.held_out, *data.left_out, *data.validation))]
+    return tracks, Validation(held_out, spec.validation, net.rate) if held_out else None
+
+
+def _fits(track: Track, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch(track.name, pattern) for pattern in patterns)
+
+
+def _save_weights(average: AveragedModel, path: Path) -> None:
+    with write_atomically(path) as part:
+        save_weights(_net_of(average), part)
+
+
+def _net_of(average: AveragedModel) -> SeparatorNet:
+    assert isinstance(average.module, SeparatorNet)
+    return average.module

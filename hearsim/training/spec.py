@@ -2,12 +2,16 @@
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
 from hearsim.errors import HearsimError
-from hearsim.training.data import Augmentation
+from hearsim.separation.model import complaint
+from hearsim.separation.net import NetConfig
+from hearsim.separation.systems import architecture_of, read_config, system
+from hearsim.training.augment import Augmentation
+from hearsim.training.losses import Criterion
 
 
 class _Table(BaseModel):
@@ -15,17 +19,17 @@ class _Table(BaseModel):
 
 
 class ModelSpec(_Table):
-    """The network: the sizes of `HSTasNetConfig` that a run may choose."""
+    """The network: a system by name (`hearsim bench --systems`), and whatever sizes of it shall be others."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     name: str
-    units: int = 256
-    layers: int = 1
-    bases: int = 128
-    fusion: Literal["full", "small", "shared"] = "shared"
-    bands: int = 160
-    channels: int = 2
-    window: int = 1024
-    hop: int = 512
+    system: str = "hs-tasnet-lite"
+
+    def config(self, where: str) -> NetConfig:
+        """Return the configuration; raises `HearsimError` naming `where` and the key."""
+        base = system(self.system)
+        return read_config(architecture_of(base), {**base.model_dump(), **(self.model_extra or {})}, f"{where}: model")
 
 
 class DataSpec(_Table):
@@ -33,27 +37,45 @@ class DataSpec(_Table):
 
     root: Path
     cache: Path = Path("~/.cache/hearsim/stems")
+    load: bool = (
+        False  # read the cache into memory (up to 42 MB a minute of song), where the system would drop mapped files
+    )
     held_out: tuple[str, ...] = ()  # whole tracks for the score; patterns
     left_out: tuple[str, ...] = ()  # neither trained on nor scored: parts of held-out songs
+    validation: tuple[str, ...] = ()  # tracks for the score during training; patterns; never trained on
     weights: dict[str, float] = {}  # pattern of track names: weight; the last that fits counts
 
 
 class OptimizerSpec(_Table):
-    """AdamW with warm-up and cosine decay, gradient clipping and averaged weights."""
+    """AdamW with warm-up, gradient clipping and averaged weights; how long, how fast, how often saved."""
 
-    steps: int
-    batch: int = 8
-    seconds: float = 4.0  # of each example at each step: the length of back-propagation
-    pieces: int = 4  # steps an example lasts; the network's state is carried over them
-    learning_rate: float = 1.5e-3
-    warm_up: int = 50
-    clip: float = 5.0
-    weight_decay: float = 0.01
-    average: float = 0.998  # decay of the exponential moving average of the weights
-    seed: int = 0
-    threads: int = 1
+    steps: PositiveInt
+    batch: PositiveInt = 8
+    seconds: PositiveFloat = 4.0  # of each example at each step: the length of back-propagation
+    pieces: PositiveInt = 4  # steps an example lasts; the network's state is carried over them
+    loss: Criterion = "l1"
+    learning_rate: PositiveFloat = 1.5e-3
+    warm_up: int = Field(default=50, ge=0)
+    schedule: Literal["cosine", "plateau"] = "cosine"
+    clip: PositiveFloat = 5.0
+    weight_decay: float = Field(default=0.01, ge=0)
+    average: float = Field(default=0.998, ge=0, lt=1)  # decay of the exponential moving average of the weights
+    seed: int = Field(default=0, ge=0)
+    threads: PositiveInt = 1
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["float32", "bfloat16"] = "float32"  # of matrix products; weights are float32
-    save_minutes: float = 4.0
+    save_minutes: PositiveFloat = 4.0
+
+
+class ValidationSpec(_Table):
+    """The score during training: mean SDR in dB of the averaged weights on excerpts of `data.validation`."""
+
+    every: PositiveInt = 500  # steps
+    excerpts: PositiveInt = 2  # of each track
+    seconds: PositiveFloat = 20.0  # of each excerpt
+    flat: PositiveInt = 3  # scores without a new best after which a "plateau" schedule cuts the learning rate
+    cut: float = Field(default=0.3, gt=0, lt=1)  # to this share
+    stop: int = Field(default=0, ge=0)  # scores without a new best after which training ends; 0: never
 
 
 class TrainSpec(_Table):
@@ -62,21 +84,28 @@ class TrainSpec(_Table):
     model: ModelSpec
     data: DataSpec
     optimizer: OptimizerSpec
+    validation: ValidationSpec = ValidationSpec()
     augmentation: Augmentation = Augmentation()
 
 
 def read_spec(path: Path) -> TrainSpec:
     """Read a training spec; raises `HearsimError` naming file and key."""
     try:
-        spec = TrainSpec.model_validate(tomllib.loads(path.read_text()))
-    except FileNotFoundError:
-        raise HearsimError(f"{path}: there is no such training spec") from None
-    except tomllib.TOMLDecodeError as error:
+        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        spec = TrainSpec.model_validate(table)
+    except OSError as error:
+        raise HearsimError(
+            f"{path} can't be read ({error.strerror}): give the name of a training spec (TOML)"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise HearsimError(f"{path} is not TOML: {error}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise HearsimError(f"{path}: {key} = {first['input']!r}: {first['msg']}") from None
+        where = error.errors()[0]["loc"][0]
+        kind: Any = TrainSpec.model_fields[str(where)].annotation if where in TrainSpec.model_fields else TrainSpec
+        raise HearsimError(f"{path}: {complaint(error, kind)}") from None
+    spec.model.config(str(path))
+    if (spec.optimizer.schedule == "plateau" or spec.validation.stop) and not spec.data.validation:
+        raise HearsimError(f"{path}: a plateau and an early stop need a score: name tracks in data.validation")
     root = spec.data.root if spec.data.root.is_absolute() else path.parent / spec.data.root
     cache = spec.data.cache.expanduser()
     return spec.model_copy(update={"data": spec.data.model_copy(update={"root": root, "cache": cache})})

@@ -3,16 +3,14 @@
 import json
 import os
 import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from typer.testing import CliRunner
+from report_sample import Reader
 
 from hearsim.audio_files import open_source, read, write
-from hearsim.cli.app import app
 from hearsim.demo_song import demo_song, mixture
 from hearsim.errors import HearsimError
 from hearsim.hearing_aid import hearing_aid
@@ -33,7 +31,7 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "stems").mkdir()
     for name, samples in zip(("vocals", "drums", "bass", "other"), stems.samples, strict=True):
         write(folder / "stems" / f"{name}.wav", type(mix)(samples, mix.rate))
-    for rate in (8000, 22050, 48000, 192000):
+    for rate in (8000, 48000, 192000):
         soundfile.write(folder / f"{rate}.flac", read(folder / "song.wav", rate).samples.T, rate)
     soundfile.write(folder / "mono.wav", mix.samples[0], mix.rate)
     soundfile.write(folder / "three.wav", np.zeros((1000, 3)), mix.rate)
@@ -90,50 +88,48 @@ def test_saved_stems_are_the_estimates_and_aligned(rendered: tuple[Path, dict], 
     assert report["metrics"]["csdr_db"]["vocals"] == pytest.approx(csdr, abs=1e-3)
 
 
-class _Balance(HTMLParser):
-    VOID = frozenset({"meta", "br", "link", "img", "input", "path", "use"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.links: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.links += [value for name, value in attrs if name in ("src", "href", "xlink:href") and value]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in self.VOID:
-            assert self.open.pop() == tag
-
-
 def test_page_is_self_contained_and_whole(rendered: tuple[Path, dict]) -> None:
     out, report = rendered
-    text = (out / "report.html").read_text()
-    balance = _Balance()
-    balance.feed(text)
-    assert balance.open == []
-    assert all(link.startswith(("data:", "#")) for link in balance.links)
-    assert text.count("<audio") == 4
+    page = Reader((out / "report.html").read_text())
+    assert all(link.startswith(("data:", "#")) for link in page.attributes("src", "href", "xlink:href"))
+    assert [tag for tag, _ in page.elements].count("audio") == 4
     for part in report["latency"]["parts"]:
-        assert part["name"] in text
-    assert f"{report['metrics']['stoi_vocals']['heard']:.3f}" in text
+        assert part["name"] in page.text
+    assert f"{report['metrics']['stoi_vocals']['heard']:.3f}" in page.text
 
 
-def test_page_escapes_hostile_names(rendered: tuple[Path, dict]) -> None:
-    from hearsim.report.page import page
-
-    report = json.loads(json.dumps(rendered[1]))
-    report["profile"] = "<script>alert(1)</script>"
-    assert "<script>" not in page(report, {}, "")
-
-
-@pytest.mark.parametrize("name", ["8000.flac", "22050.flac", "48000.flac", "192000.flac", "mono.wav"])
+@pytest.mark.parametrize("name", ["8000.flac", "192000.flac", "mono.wav"])
 def test_rates_and_mono_work(songs: Path, tmp_path: Path, name: str) -> None:
     report = render_song(songs / name, load_profile("flat"), tmp_path / "run")
     assert soundfile.info(tmp_path / "run" / "aided.wav").frames == pytest.approx(3 * 44100, abs=6)
     assert "--stems" in report["metrics"]["unavailable"]["stoi_vocals"]
+
+
+@pytest.mark.parametrize(("form", "rate"), [("flac", 22050), ("ogg", 44100), ("mp3", 48000)])
+def test_the_same_song_in_another_format_has_the_same_figures(
+    songs: Path, rendered: tuple[Path, dict], tmp_path: Path, form: str, rate: int
+) -> None:
+    """With its stems, through all metrics; a coded song is a little off, one at 22.05 kHz lacks its treble."""
+    for path in (songs / "song.wav", *(songs / "stems").iterdir()):
+        soundfile.write(tmp_path / f"{path.stem}.{form}", read(path, rate).samples.T, rate)
+    report = render_song(tmp_path / f"song.{form}", load_profile(PROFILE), tmp_path / "run", tmp_path)
+    assert report["input"]["rate_hz"] == rate
+    assert soundfile.info(tmp_path / "run" / "aided.wav").frames == pytest.approx(3 * 44100, abs=6)
+    found, expected = report["metrics"], rendered[1]["metrics"]
+    assert found["unavailable"] == {}
+    for name, tolerance in (("stoi_vocals", 0.02), ("estoi_vocals", 0.03), ("lufs", 1.5)):
+        assert found[name] == pytest.approx(expected[name], abs=tolerance)
+    assert found["sdr_db"] == pytest.approx(expected["sdr_db"], abs=2.5)
+    assert found["sdr_mixture_db"] == pytest.approx(expected["sdr_mixture_db"], abs=0.7)
+
+
+def test_the_profile_flat_is_a_wire(songs: Path, tmp_path: Path) -> None:
+    """Nothing bypassed: what stays under the limit comes out bit for bit, from file to file."""
+    loud = (read(songs / "song.wav").samples / 0.8912 * 0.998).astype(np.float32)
+    soundfile.write(tmp_path / "loud.wav", loud.T, 44100, "FLOAT")
+    report = render_song(tmp_path / "loud.wav", load_profile("flat"), tmp_path / "run")
+    assert report["metrics"]["peak_dbfs"]["aided"] == pytest.approx(20 * np.log10(0.998), abs=0.01)
+    np.testing.assert_array_equal(read(tmp_path / "run" / "aided.wav").samples.view(np.int32), loud.view(np.int32))
 
 
 def test_resampling_keeps_time(songs: Path) -> None:
@@ -196,7 +192,8 @@ def _short(songs: Path, tmp_path: Path) -> Path:
 def test_damaged_model_is_refused(tmp_path: Path) -> None:
     import shutil
 
-    from hearsim.separation.model import find_model, load_model
+    from hearsim.paths import find_model
+    from hearsim.separation.model import load_model
 
     shutil.copytree(find_model("hs-tasnet-lite"), tmp_path / "bent")
     weights = tmp_path / "bent" / "model.safetensors"
@@ -214,14 +211,6 @@ def test_sources_do_not_depend_on_blocks(songs: Path) -> None:
         np.testing.assert_array_equal(np.concatenate(list(source.blocks(size)), 1)[:, : source.frames], whole)
 
 
-def test_commands_print_what_they_should() -> None:
-    run = CliRunner()
-    assert PROFILE in run.invoke(app, ["show"]).stdout
-    shown = run.invoke(app, ["latency", PROFILE]).stdout
-    assert "1068 samples live (declared 1068)" in shown
-    assert "hs-tasnet-lite" in run.invoke(app, ["models"]).stdout
-
-
 def test_inputs_are_never_replaced(songs: Path, tmp_path: Path) -> None:
     (tmp_path / "stems").mkdir()
     for path in (songs / "stems").iterdir():
@@ -237,6 +226,28 @@ def test_a_failed_run_leaves_no_folder_behind(songs: Path, tmp_path: Path) -> No
     with pytest.raises(HearsimError):
         render_song(songs / "nan.wav", load_profile(PROFILE), tmp_path / "a" / "b")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_error_that_is_not_of_the_outputs_is_not_called_one(songs: Path, tmp_path: Path) -> None:
+    def fails(share: float, seconds: float) -> None:
+        raise OSError(5, "Input/output error", "/somewhere/else")
+
+    with pytest.raises(OSError, match="/somewhere/else"):
+        render_song(songs / "song.wav", load_profile("flat"), tmp_path / "run", progress=fails)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_song_that_goes_while_it_is_read_is_named(songs: Path, tmp_path: Path) -> None:
+    """An error of reading, in the midst of writing."""
+    song = tmp_path / "song.wav"
+    song.write_bytes((songs / "song.wav").read_bytes())
+
+    def cuts(share: float, seconds: float) -> None:
+        os.truncate(song, 1000)
+
+    with pytest.raises(HearsimError, match=r"song\.wav has changed while it was read: render it again"):
+        render_song(song, load_profile("flat"), tmp_path / "run", progress=cuts)
+    assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system, which needs root")

@@ -1,6 +1,10 @@
-"""One way to make each Processor of the package, with the format it wants. test_contract finds the classes."""
+"""One way to make each Processor of the package, with the format it wants. test_contract finds the classes.
+
+A new Processor needs a row in CASES, and what it refuses and how it recovers in REFUSES and GUARDS (or PASSES).
+"""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -9,27 +13,39 @@ from hearsim.audio import Calibration, Format
 from hearsim.compensation.wdrc import Compensation, WdrcSettings
 from hearsim.hearing_aid import hearing_aid
 from hearsim.hearing_loss import HOP, HearingLoss
+from hearsim.listener import Profile
 from hearsim.live.desk import Desk
 from hearsim.live.path import LivePath
 from hearsim.output import MpoLimiter, ToFullScale, ToPascal
 from hearsim.processor import Bypass, Chain, Delay, Parallel, Processor, Reblock
 from hearsim.profile import load_listener, load_profile
 from hearsim.remix import Remix
-from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
+from hearsim.separation.hs_tasnet import HSTasNetConfig
+from hearsim.separation.net import NetConfig, SeparatorNet
 from hearsim.separation.stage import Separator
+from hearsim.separation.systems import build
+from hearsim.separation.tasnet import TasNetConfig
+from hearsim.separation.x_umx import XUmxConfig
 from hearsim.vent import DirectSound, VentLeak
 
 RATE = 44100
 STEMS = ("vocals", "drums", "bass", "other")
 
 
-def tiny_net(seed: int = 0) -> HSTasNet:
+TINY = HSTasNetConfig(window=128, hop=64, units=16, layers=1, bases=12, fusion="shared", bands=24)
+
+
+def tiny_net(config: NetConfig = TINY, seed: int = 0) -> SeparatorNet:
     """A network with random weights, small and quick, in which every branch has a say."""
     torch.manual_seed(seed)
-    config = HSTasNetConfig(window=128, hop=64, units=16, layers=1, bases=12, fusion="shared", bands=24)
-    net = HSTasNet(config).eval()
-    torch.nn.init.normal_(net.decoder.weight, std=0.1)
+    net = build(config).eval()
+    if net.decoder is not None:
+        torch.nn.init.normal_(net.decoder.weight, std=0.1)
     return net
+
+
+def _separator(config: NetConfig = TINY) -> Processor:
+    return Reblock(Separator(tiny_net(config)), config.hop)
 
 
 def _limiter() -> MpoLimiter:
@@ -52,13 +68,19 @@ def stems(block: int) -> Format:
     return Format(RATE, 2, block, STEMS)
 
 
+def quick_profile(name: str) -> Profile:
+    """A shipped profile with a tiny network in the place of its model."""
+    return load_profile(name).model_copy(update={"model": tiny_net()})
+
+
 def moved_path() -> LivePath:
     """A live path one step down its bypass, so that the level match has a say."""
-    path = LivePath(load_profile("asymmetric-instrumental"))
+    path = LivePath(quick_profile("asymmetric-instrumental"))
     path.desk = Desk({"vocals": 0.5}, "remix")
     return path
 
 
+T = TypeVar("T")
 Case = tuple[type[Processor], Callable[[], Processor], Callable[[int], Format]]
 CASES: dict[str, Case] = {
     "delay": (Delay, lambda: Delay(37), fs),
@@ -75,7 +97,68 @@ CASES: dict[str, Case] = {
     "direct sound": (DirectSound, lambda: DirectSound(1000.0), pa),
     "vent leak": (VentLeak, lambda: VentLeak(1000.0), pa),
     "hearing loss": (HearingLoss, lambda: Reblock(HearingLoss(load_listener("N3").ears), HOP), pa),
-    "separator": (Separator, lambda: Reblock(Separator(tiny_net()), 64), fs),
+    "normal hearing": (HearingLoss, lambda: Reblock(HearingLoss(load_listener("normal").ears), HOP), pa),
+    "separator": (Separator, _separator, fs),
+    "separator, short hops": (Separator, lambda: _separator(TINY.model_copy(update={"hop": 16})), fs),
+    "separator, x-umx": (Separator, lambda: _separator(XUmxConfig(window=128, hop=64, units=16)), fs),
+    "separator, tasnet": (Separator, lambda: _separator(TasNetConfig(window=128, hop=64, units=16, bases=24)), fs),
     "live path": (LivePath, moved_path, fs),
-    "aid": (Chain, lambda: hearing_aid(load_profile("asymmetric-instrumental")), fs),
+    "aid": (Chain, lambda: hearing_aid(quick_profile("asymmetric-instrumental")), fs),
 }
+
+# By case, or by class: which change of a case's format is refused, by whom (the name its message begins with).
+# Every other change in test_refusals.CHANGES must be taken.
+_ONE_EAR_OR_STEMS = ("one channel", "three channels", "stems")
+_LIMITER = "MPO limiter look-ahead"
+_SEPARATOR = "Separator look-back (window - hop)"
+_AID = {
+    **dict.fromkeys(("unit", "stems", "three channels", "low rate", "high rate"), _SEPARATOR),
+    "one channel": "Compensation",
+}
+REFUSES: dict[str | type[Processor], dict[str, str]] = {
+    "chain": {"unit": "ToPascal", **dict.fromkeys(_ONE_EAR_OR_STEMS, _LIMITER)},
+    Delay: {},
+    Parallel: {},
+    "reblock": {},
+    Bypass: dict.fromkeys(("unit", *_ONE_EAR_OR_STEMS), _LIMITER),
+    ToPascal: {"unit": "ToPascal"},
+    ToFullScale: {"unit": "ToFullScale"},
+    MpoLimiter: dict.fromkeys(("unit", *_ONE_EAR_OR_STEMS), _LIMITER),
+    Compensation: dict.fromkeys(("unit", *_ONE_EAR_OR_STEMS, "low rate"), "Compensation"),
+    Remix: {"stems": "Remix"},
+    DirectSound: dict.fromkeys(("unit", "stems", "low rate"), "DirectSound"),
+    VentLeak: dict.fromkeys(("unit", "stems", "low rate"), "VentLeak"),
+    HearingLoss: dict.fromkeys(("unit", *_ONE_EAR_OR_STEMS), "HearingLoss"),
+    Separator: dict.fromkeys(("unit", "stems", "three channels", "low rate", "high rate"), _SEPARATOR),
+    LivePath: _AID,
+    "aid": _AID,
+}
+
+# Stages that pass every sample on by itself: what is no sound passes too, and harms no other sample.
+PASSES: set[str | type[Processor]] = {Delay, Parallel, "reblock", Bypass, ToFullScale, Remix}
+
+# For all others: after how many ms all is as if silence had come in the place of what is no sound, and which of
+# test_recovery.NO_SOUND is counted. The limiter limits what is finite, and releases with 50 ms: 1e-6 takes 14 of them.
+GUARDS: dict[str | type[Processor], tuple[float, str]] = {
+    "chain": (0, "all"),
+    ToPascal: (0, "all"),
+    MpoLimiter: (750, "not finite"),
+    Compensation: (0, "all"),
+    DirectSound: (0, "all"),
+    VentLeak: (0, "all"),
+    HearingLoss: (0, "all"),
+    Separator: (0, "none"),  # the dry branch's are counted
+    LivePath: (100, "none"),  # counted by the stages inside, which `walk` does not see
+    "aid": (100, "all"),  # the stems go on in the silence, and are silenced with it
+}
+
+# How far the output is off even then: the level match of the live path forgets over seconds.
+REMEMBERED = {"live path": 1e-5}
+
+# Where only one probe can be right about the latency (`hearsim.latency.Heard`): a low-pass, a filter without phase.
+ONE_PROBE: dict[str, str] = {"direct sound": "impulse", "hearing loss": "chirp"}
+
+
+def expected(table: dict[str | type[Processor], T], name: str) -> T:
+    """The entry of a case, or of its class."""
+    return table[name] if name in table else table[CASES[name][0]]

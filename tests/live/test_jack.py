@@ -26,7 +26,7 @@ from hearsim.live.session import Session
 from hearsim.live.timing import budget
 from hearsim.profile import load_profile
 
-pytestmark = needs_jack
+pytestmark = [needs_jack, pytest.mark.slow]
 PROFILE = load_profile("moderate-vocals-up")
 PATIENCE_S = 300.0
 

@@ -11,9 +11,16 @@ from hypothesis.extra.numpy import arrays
 from hearsim.audio import Audio, Format
 from hearsim.compensation.prescription import insertion_gain_db
 from hearsim.compensation.wdrc import Compensation, WdrcSettings
-from hearsim.dsp.bands import AUDIOMETRIC_HZ, LTASS_70_DB_SPL, speech_band_levels
+from hearsim.dsp.bands import (
+    AUDIOMETRIC_HZ,
+    LTASS_70_DB_SPL,
+    NOMINAL_THIRD_OCTAVES_HZ,
+    THIRD_OCTAVES_HZ,
+    speech_band_levels,
+)
 from hearsim.hearing_loss import HOP, HearingLoss
 from hearsim.listener import Audiogram
+from hearsim.metrics.sii import BANDS_HZ
 from hearsim.output import MpoLimiter
 from hearsim.processor import Reblock
 from hearsim.profile import load_listener
@@ -49,6 +56,7 @@ def test_nal_r_by_hand() -> None:
     for hz, k in (
         (250, -17),
         (500, -8),
+        (750, -3),
         (1000, 1),
         (1500, 1),
         (2000, -1),
@@ -66,11 +74,19 @@ def test_nal_rp_adds_for_severe_and_profound() -> None:
     row = dict(zip(AUDIOMETRIC_HZ, change, strict=True))
     expected = {250: 6, 500: 4, 1000: 0, 1500: -2, 2000: -3, 3000: -3, 4000: -3, 6000: -3}
     assert {hz: round(row[hz], 9) for hz in expected} == {hz: 8.0 + c for hz, c in expected.items()}
+    assert row[750] == pytest.approx(8.0 + 4 * np.log(1000 / 750) / np.log(2))  # between 500 and 1000 by log frequency
 
 
 def test_no_loss_no_gain() -> None:
     normal = load_listener("normal").left
     np.testing.assert_array_equal(insertion_gain_db("nal-rp", normal.at), 0.0)
+
+
+def test_third_octaves_have_their_nominal_names() -> None:
+    """IEC 61260-1: a nominal frequency is its exact one, rounded: never more than 1.6 % away, none twice."""
+    exact, nominal = np.array(THIRD_OCTAVES_HZ), np.array(NOMINAL_THIRD_OCTAVES_HZ)
+    np.testing.assert_allclose(nominal, exact, rtol=0.016)
+    assert set(BANDS_HZ) < set(nominal)  # the SII's own table has the same names
 
 
 def test_speech_bands_hold_the_speech() -> None:

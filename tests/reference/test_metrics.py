@@ -5,12 +5,10 @@ import math
 import numpy as np
 import pyloudnorm
 import pytest
-from pystoi import stoi as pystoi
 
 from hearsim.demo_song import demo_song, mixture
 from hearsim.dsp.bands import AUDIOMETRIC_HZ
 from hearsim.errors import HearsimError
-from hearsim.metrics.intelligibility import MonoAt10k, stoi
 from hearsim.metrics.levels import BandLevels
 from hearsim.metrics.loudness import LoudnessMeter
 from hearsim.metrics.separation import SdrMeter, ideal_ratio_mask
@@ -24,35 +22,6 @@ RATE = 44100
 def song() -> tuple[np.ndarray, np.ndarray]:
     stems = demo_song(8.0)
     return stems.samples, mixture(stems).samples
-
-
-def at_10k(sound: np.ndarray, block: int) -> np.ndarray:
-    mono = MonoAt10k(RATE)
-    for start in range(0, sound.shape[1], block):
-        mono.add(sound[:, start : start + block])
-    return mono.finish()
-
-
-@pytest.mark.parametrize("extended", [False, True])
-def test_stoi_is_pystoi(song: tuple[np.ndarray, np.ndarray], extended: bool) -> None:
-    stems, mix = song
-    reference, processed = at_10k(stems[0], 512), at_10k(mix, 512)
-    assert stoi(reference, processed, extended=extended) == pytest.approx(
-        pystoi(reference, processed, 10000, extended=extended), abs=1e-9
-    )
-    louder = at_10k(mix + stems[0], 512)
-    assert stoi(reference, louder, extended=extended) > stoi(reference, processed, extended=extended) + 0.05
-
-
-def test_resampling_does_not_depend_on_blocks(song: tuple[np.ndarray, np.ndarray]) -> None:
-    np.testing.assert_allclose(at_10k(song[1], 100), at_10k(song[1], 4096), atol=1e-6)
-
-
-def test_stoi_says_why_it_cannot() -> None:
-    with pytest.raises(HearsimError, match="less than half a second"):
-        stoi(np.zeros(30000, np.float32), np.ones(30000, np.float32))
-    with pytest.raises(HearsimError, match="equal length"):
-        stoi(np.ones(30000, np.float32), np.ones(20000, np.float32))
 
 
 def meter(reference: np.ndarray, estimate: np.ndarray, block: int = 1000) -> SdrMeter:

@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import ShortTimeFFT
 
 from hearsim.errors import HearsimError
-from hearsim.metrics.separation import SdrMeter, ideal_ratio_mask
+from hearsim.metrics.separation import SdrMeter, ideal_ratio_mask, ideal_ratio_mask_pieces
 
 RATE = 8000
 
@@ -77,6 +77,21 @@ def test_ideal_ratio_mask_by_scipy(window: int, hop: int, frames: int) -> None:
     expected = stft.istft(np.abs(bins) / np.abs(bins).sum(0) * bins.sum(0), k1=frames)
     found = ideal_ratio_mask(stems.astype(np.float32), window, hop)
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("window", "hop"), [(1024, 512), (600, 100)])
+@pytest.mark.parametrize("hops", [1, 3, 1000])
+def test_ideal_ratio_mask_in_pieces(window: int, hop: int, hops: int) -> None:
+    stems = np.random.default_rng(2).standard_normal((3, 2, 5001)).astype(np.float32)
+    asked: list[int] = []
+
+    def read(start: int, stop: int) -> np.ndarray:
+        asked.append(stop - start)
+        return stems[..., start:stop]
+
+    pieces = list(ideal_ratio_mask_pieces(read, 5001, window, hop, hops))
+    np.testing.assert_allclose(np.concatenate(pieces, axis=-1), ideal_ratio_mask(stems, window, hop), atol=1e-6)
+    assert max(asked) <= hops * hop + 2 * window
 
 
 @pytest.mark.parametrize(("window", "hop"), [(512, 512), (1024, 300)])

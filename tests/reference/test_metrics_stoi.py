@@ -9,7 +9,7 @@ from pystoi import stoi as pystoi
 
 from hearsim.demo_song import demo_song, mixture
 from hearsim.errors import HearsimError
-from hearsim.metrics.intelligibility import stoi
+from hearsim.metrics.intelligibility import StoiMeter, stoi
 
 RATE = 10000
 
@@ -53,6 +53,35 @@ def test_longer_is_the_mean_over_minutes_by_speech() -> None:
     parts = [pystoi(clean[s : s + 60 * RATE], processed[s : s + 60 * RATE], RATE) for s in (0, 60 * RATE)]
     assert parts[1] < parts[0] - 0.5
     assert stoi(clean, processed) == pytest.approx(np.average(parts, weights=speaks[:2]), abs=1e-3)
+
+
+def test_streams_in_pieces_and_out_of_step() -> None:
+    """Two versions of 130 s at 20 kHz, in blocks of 1000, one of them coming half a second later than the other."""
+    clean = soxr.resample(np.concatenate((0.1 * babble(60), babble(70, 4))), RATE, 2 * RATE)
+    versions = {"early": noisy(clean), "late": np.roll(clean, 7)}
+    meter = StoiMeter(2 * RATE, tuple(versions))
+    for start in range(0, clean.size + 10000, 1000):
+        for name, late in (("early", 0), ("late", 10000)):
+            if late <= start < clean.size + late:
+                piece = versions[name][start - late : start - late + 1000]
+                meter.add(name, np.stack((piece, piece)))
+        if start < clean.size:
+            meter.add_reference(clean[None, start : start + 1000])
+    meter.finish()
+    figures = {(n, kind): meter.value(n, kind) for n in versions for kind in ("stoi", "estoi")}
+    for (name, kind), figure in figures.items():
+        whole = stoi(clean, versions[name], 2 * RATE, extended=kind == "estoi")
+        assert figure == pytest.approx(whole, abs=1e-6)
+    assert len({round(figure, 3) for figure in figures.values()}) == 4
+
+
+def test_signals_of_unequal_length_are_refused() -> None:
+    for seconds in (2, 62):  # within one excerpt, and in another
+        meter = StoiMeter(RATE, ("longer",))
+        meter.add_reference(babble(1)[None])
+        meter.add("longer", babble(seconds)[None])
+        with pytest.raises(HearsimError, match="equal length"):
+            meter.finish()
 
 
 def test_a_click_in_a_silent_minute_does_no_harm() -> None:
@@ -111,8 +140,9 @@ def test_bad_input_is_refused_by_name() -> None:
     clean = babble(2)
     broken = clean.copy()
     broken[7] = np.nan
-    with pytest.raises(HearsimError, match="NaN"):
-        stoi(clean, broken)
+    for pair in ((clean, broken), (broken, clean)):
+        with pytest.raises(HearsimError, match="NaN"):
+            stoi(*pair)
     with pytest.raises(HearsimError, match="mono"):
         stoi(np.stack((clean, clean)), np.stack((clean, clean)))
     with pytest.raises(HearsimError, match="speaks"):

@@ -1,0 +1,114 @@
+"""`hearsim bench --systems`: what each separation network costs, counted and timed, on one thread and on two.
+
+The networks have random weights, which cost what trained ones cost, and run in the separator stage. Systems and
+thread counts take turns, so that a slow moment of the machine meets all of them.
+"""
+
+import csv
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from hearsim.audio import Format
+from hearsim.errors import HearsimError
+from hearsim.latency import Load, load_of
+from hearsim.paths import write_atomically
+from hearsim.runtime.torch_step import use_threads
+from hearsim.separation.cost import StepCost, step_cost
+from hearsim.separation.net import NetConfig
+from hearsim.separation.stage import Separator
+from hearsim.separation.systems import SYSTEMS, build
+
+THREADS = (1, 2)
+ROUNDS = 5
+WARM_UP = 5  # blocks before each round: the caches hold another network
+COLUMNS = (
+    *("system", "parameters", "live_ms", "multiply_adds_per_hop", "multiply_adds_per_second", "weight_bytes_per_hop"),
+    *("deadline_ms", "threads", "p50_ms", "p99_ms", "max_ms"),
+)
+
+
+class SystemBench(NamedTuple):
+    """What a system costs: sizes, counts per hop, and times per hop for each number of threads."""
+
+    name: str
+    config: NetConfig
+    parameters: int
+    cost: StepCost
+    loads: dict[int, Load]
+
+    @property
+    def multiply_adds_per_second(self) -> float:
+        """Of matrix products, at the rate of the music."""
+        return self.cost.multiply_adds * self.config.rate / self.config.hop
+
+
+def bench_systems(seconds: float, systems: dict[str, NetConfig] = SYSTEMS) -> list[SystemBench]:
+    """Return the cost of each system, timed over `seconds` of sound for each number of threads.
+
+    Raises `HearsimError` where that is less than a hop a round.
+    """
+    stages: dict[str, tuple[Separator, Format]] = {}
+    benches: dict[str, tuple[int, StepCost]] = {}
+    for name, config in systems.items():
+        if seconds / ROUNDS * config.rate < config.hop:
+            raise HearsimError(f"--seconds {seconds:g} is less than a hop of {name} a round: give 1 or more")
+        net = build(config).eval()
+        benches[name] = net.parameter_count(), step_cost(net)
+        stages[name] = Separator(net), Format(config.rate, config.channels, config.hop)
+        stages[name][0].prepare(stages[name][1])
+    times: dict[tuple[str, int], list[float]] = {(name, threads): [] for name in systems for threads in THREADS}
+    rng = np.random.default_rng(0)
+    try:
+        for _ in range(ROUNDS):
+            for name, (stage, fmt) in stages.items():
+                sound = (0.1 * rng.standard_normal(fmt.shape)).astype(np.float32)
+                for threads in THREADS:
+                    use_threads(threads)
+                    for block in range(WARM_UP + int(seconds / ROUNDS * fmt.rate / fmt.block)):
+                        started = time.perf_counter()
+                        stage.process(sound)
+                        if block >= WARM_UP:
+                            times[name, threads].append(time.perf_counter() - started)
+    finally:
+        use_threads(1)
+    return [
+        SystemBench(
+            name,
+            config,
+            *benches[name],
+            {threads: load_of(times[name, threads], stages[name][1]) for threads in THREADS},
+        )
+        for name, config in systems.items()
+    ]
+
+
+def lines(benches: list[SystemBench]) -> Iterator[str]:
+    """Yield a table of the benches as text, a row a system."""
+    yield (
+        f"{'system':<20}{'M par.':>8}{'live ms':>9}{'GMAC/s':>8}{'MB/hop':>8}{'due ms':>8}"
+        + "".join(f"{f'p50, {threads} thr.':>13}{'p99':>8}" for threads in THREADS)
+    )
+    for one in benches:
+        deadline = next(iter(one.loads.values())).deadline_ms
+        yield (
+            f"{one.name:<20}{one.parameters / 1e6:>8.2f}{one.config.live_ms:>9.1f}"
+            f"{one.multiply_adds_per_second / 1e9:>8.2f}{one.cost.weight_bytes / 1e6:>8.1f}{deadline:>8.2f}"
+            + "".join(f"{load.p50_ms:>13.2f}{load.p99_ms:>8.2f}" for load in one.loads.values())
+        )
+
+
+def write_table(path: Path, benches: list[SystemBench]) -> None:
+    """Write the benches to a CSV, a row for each system and number of threads."""
+    with write_atomically(path) as part, part.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(COLUMNS)
+        for one in benches:
+            counts = one.cost.multiply_adds, round(one.multiply_adds_per_second), one.cost.weight_bytes
+            for threads, load in one.loads.items():
+                timed = (f"{value:.4f}" for value in (load.p50_ms, load.p99_ms, load.max_ms))
+                start = one.name, one.parameters, f"{one.config.live_ms:.3f}"
+                rows.writerow((*start, *counts, f"{load.deadline_ms:.4f}", threads, *timed))

@@ -1,0 +1,171 @@
+"""The memory of a network: recurrent layers with a skip around them, for whole signals and for one frame.
+
+Its state is one tensor (layers, parts, batch, units), so that a stream carries plain tensors: hidden and cell for an
+LSTM, hidden alone for a GRU. `nn.LSTM` repacks its weights at every call, which is most of the time of one frame
+(`facts/runtime.md`); so each memory has a twin for frames, `frames()`, whose weights are laid out once.
+"""
+
+import abc
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+MemoryKind = Literal["lstm", "gru"]
+
+
+class Memory(nn.Module, abc.ABC):
+    """Recurrent layers from `inputs` to `units` features, plus a skip: identity, or linear where widths differ."""
+
+    parts: int
+    """Tensors that a layer keeps per unit."""
+
+    def __init__(self, units: int, layers: int, skip: nn.Module | None) -> None:
+        super().__init__()
+        self.units, self.layers, self.skip = units, layers, skip
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Run over (batch, T, inputs); return the output (batch, T, units) and the state after it."""
+        output, after = self.recur(x, state)
+        return (output if self.skip is None else self.skip(x) + output), after
+
+    def silent(self, batch: int, device: torch.device) -> Tensor:
+        """Return the state before the first frame."""
+        return torch.zeros(self.layers, self.parts, batch, self.units, device=device)
+
+    @abc.abstractmethod
+    def recur(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the layers without the skip."""
+
+    @abc.abstractmethod
+    def frames(self) -> "Memory":
+        """Return a twin with a copy of the weights that takes one frame a call, (batch, 1, inputs)."""
+
+
+def _skip(inputs: int, units: int, wanted: bool) -> nn.Module | None:
+    if not wanted:
+        return None
+    return nn.Identity() if inputs == units else nn.Linear(inputs, units)
+
+
+class LstmMemory(Memory):
+    """Long short-term memory (Hochreiter & Schmidhuber 1997)."""
+
+    parts = 2
+
+    def __init__(self, inputs: int, units: int, layers: int, skip: bool = True) -> None:
+        super().__init__(units, layers, _skip(inputs, units, skip))
+        self.lstm = nn.LSTM(inputs, units, layers, batch_first=True)
+
+    def recur(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+        output, (hidden, cell) = self.lstm(x, (state[:, 0].contiguous(), state[:, 1].contiguous()))
+        return output, torch.stack((hidden, cell), 1)
+
+    def frames(self) -> Memory:  # noqa: D102
+        return _LstmFrames(self)
+
+
+class _LstmFrames(Memory):
+    """One matrix product a layer, [x, hidden] with a matrix (inputs + units, 4 units) that is read row by row."""
+
+    parts = 2
+
+    def __init__(self, memory: LstmMemory) -> None:
+        super().__init__(memory.units, memory.layers, memory.skip)
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for w_in, w_rec, b_in, b_rec in memory.lstm.all_weights:
+            enter, forget, candidate, leave = torch.cat((w_in.detach(), w_rec.detach()), 1).T.chunk(4, -1)
+            self.weights.append(_fixed(torch.cat((enter, forget, leave, candidate), -1)))
+            enter, forget, candidate, leave = (b_in + b_rec).detach().chunk(4)
+            self.biases.append(_fixed(torch.cat((enter, forget, leave, candidate))))
+
+    def recur(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        x, states = x[:, 0], []
+        for weight, bias, before in zip(self.weights, self.biases, state.unbind(), strict=True):
+            hidden, cell = before.unbind()
+            sums = torch.addmm(bias, torch.cat((x, hidden), -1), weight)
+            enter, forget, leave = torch.sigmoid(sums[:, : 3 * self.units]).chunk(3, -1)
+            cell = torch.addcmul(forget * cell, enter, torch.tanh(sums[:, 3 * self.units :]))
+            x = leave * torch.tanh(cell)
+            states.append(torch.stack((x, cell)))
+        return x.unsqueeze(1), torch.stack(states)
+
+    def frames(self) -> Memory:
+        return self
+
+
+class GruMemory(Memory):
+    """Gated recurrent unit (Cho et al. 2014) as in torch: its state is a mean of tanh, so it stays within 1."""
+
+    parts = 1
+
+    def __init__(self, inputs: int, units: int, layers: int, skip: bool = True) -> None:
+        super().__init__(units, layers, _skip(inputs, units, skip))
+        self.gru = nn.GRU(inputs, units, layers, batch_first=True)
+
+    def recur(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+        output, hidden = self.gru(x, state[:, 0].contiguous())
+        return output, hidden.unsqueeze(1)
+
+    def frames(self) -> Memory:  # noqa: D102
+        return _GruFrames(self)
+
+
+class _GruFrames(Memory):
+    """Two matrix products a layer, because the reset gate stands between the recurrent one and the sum."""
+
+    parts = 1
+
+    def __init__(self, memory: GruMemory) -> None:
+        super().__init__(memory.units, memory.layers, memory.skip)
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for w_in, w_rec, b_in, b_rec in memory.gru.all_weights:
+            self.weights += [_fixed(w_in.detach().T), _fixed(w_rec.detach().T)]
+            self.biases += [_fixed(b_in.detach()), _fixed(b_rec.detach())]
+
+    def recur(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        x, states = x[:, 0], []
+        for layer in range(self.layers):
+            (w_in, w_rec), (b_in, b_rec) = self.weights[2 * layer :][:2], self.biases[2 * layer :][:2]
+            before = state[layer, 0]
+            reset_in, update_in, new_in = torch.addmm(b_in, x, w_in).chunk(3, -1)
+            reset_rec, update_rec, new_rec = torch.addmm(b_rec, before, w_rec).chunk(3, -1)
+            new = torch.tanh(new_in + torch.sigmoid(reset_in + reset_rec) * new_rec)
+            x = torch.lerp(new, before, torch.sigmoid(update_in + update_rec))
+            states.append(x.unsqueeze(0))
+        return x.unsqueeze(1), torch.stack(states)
+
+    def frames(self) -> Memory:
+        return self
+
+
+def _fixed(tensor: Tensor) -> nn.Parameter:
+    return nn.Parameter(tensor.contiguous(), requires_grad=False)
+
+
+MEMORIES: dict[MemoryKind, type[LstmMemory] | type[GruMemory]] = {"lstm": LstmMemory, "gru": GruMemory}
+
+
+class FrameLinear(nn.Module):
+    """A linear layer whose weight lies as (inputs, outputs): of a single frame's rows half the time of `nn.Linear`."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        self.weight = _fixed(layer.weight.detach().T)
+        self.bias = None if layer.bias is None else _fixed(layer.bias.detach())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x (..., inputs) times the weight, plus the bias."""
+        rows = x.flatten(0, -2)
+        output = rows @ self.weight if self.bias is None else torch.addmm(self.bias, rows, self.weight)
+        return output.view(*x.shape[:-1], -1)
+
+
+def lay_out(module: nn.Module) -> None:
+    """Put the twins for single frames in the place of all memories and linear layers inside a module."""
+    for name, child in module.named_children():
+        twin = child.frames() if isinstance(child, Memory) else child
+        if isinstance(child, nn.Linear) and child.out_features >= child.in_features:  # else nn.Linear's way is faster
+            twin = FrameLinear(child)
+        setattr(module, name, twin)
+        lay_out(twin)

@@ -1,0 +1,84 @@
+"""X-UMX (Sawata, Uhlich, Takahashi, Mitsufuji 2021, arXiv 2010.04228), made causal as in the HS-TasNet paper.
+
+One Open-Unmix (Stoeter et al. 2019, JOSS 4(41):1667) a stem, bridged by two averages over the stems:
+
+    |STFT| -- scale - linear - norm - tanh --(average)-- LSTMs --(concatenate, average)-- linear - norm - relu
+           -- linear - norm - scale - relu = mask x STFT -- iSTFT
+
+The adaptation: a window of 1024, all 513 bins, three LSTM layers that look back only. Norms are batch norms: their
+statistics are learned in training and fixed in use, so streaming can keep the law.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from hearsim.separation.framing import spectrum
+from hearsim.separation.memory import LstmMemory, Memory
+from hearsim.separation.net import Count, Masked, NetConfig, SeparatorNet
+
+
+class XUmxConfig(NetConfig):
+    """Sizes of an X-UMX; the defaults are the paper's adaptation."""
+
+    units: Count = 512
+    layers: Count = 3
+
+
+class _Norm(nn.BatchNorm1d):
+    """Batch norm of the features of (batch, T, features)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.flatten(0, 1)).view_as(x)
+
+
+class _OpenUnmix(nn.Module):
+    """The part of the network that belongs to one stem."""
+
+    def __init__(self, config: XUmxConfig) -> None:
+        super().__init__()
+        bins, units = config.window // 2 + 1, config.units
+        self.input_mean, self.input_scale = nn.Parameter(torch.zeros(bins)), nn.Parameter(torch.ones(bins))
+        self.input = nn.Linear(config.channels * bins, units, bias=False)
+        self.input_norm = _Norm(units)
+        self.memory = LstmMemory(units, units, config.layers, skip=False)
+        self.hidden = nn.Linear(2 * units, units, bias=False)
+        self.hidden_norm = _Norm(units)
+        self.output = nn.Linear(units, config.channels * bins, bias=False)
+        self.output_norm = _Norm(config.channels * bins)
+        self.output_mean, self.output_scale = nn.Parameter(torch.ones(bins)), nn.Parameter(torch.ones(bins))
+
+    def encode(self, magnitudes: Tensor) -> Tensor:
+        """Return (b, T, units) of magnitudes (b, T, c, K)."""
+        scaled = (magnitudes + self.input_mean) * self.input_scale
+        return torch.tanh(self.input_norm(self.input(scaled.flatten(-2))))
+
+    def mask(self, x: Tensor, channels: int) -> Tensor:
+        """Return the mask (b, T, c, K) of what is remembered (b, T, 2 units)."""
+        hidden = torch.relu(self.hidden_norm(self.hidden(x)))
+        values = self.output_norm(self.output(hidden)).unflatten(-1, (channels, -1))
+        return torch.relu(values * self.output_scale + self.output_mean)
+
+
+class XUmx(SeparatorNet):
+    """X-UMX of any size; see the module's picture."""
+
+    def __init__(self, config: XUmxConfig) -> None:
+        super().__init__(config)
+        self.parts = nn.ModuleList(_OpenUnmix(config) for _ in config.stems)
+
+    def masked(self, frames: Tensor, memories: tuple[Tensor, ...]) -> Masked:  # noqa: D102
+        bins = spectrum(frames, self.analysis)  # (b, T, c, 2 K)
+        magnitudes = bins.unflatten(-1, (2, -1)).square().sum(-2).sqrt()
+        parts = self._parts()
+        crossed = torch.stack([part.encode(magnitudes) for part in parts]).mean(0)
+        found = [part.memory(crossed, state) for part, state in zip(parts, memories, strict=True)]
+        remembered = torch.stack([output for output, _ in found]).mean(0)
+        both = torch.cat((crossed, remembered), -1)
+        masks = torch.stack([part.mask(both, self.channels) for part in parts], 2)  # (b, T, stems, c, K)
+        return Masked(masks, bins, None, tuple(state for _, state in found))
+
+    def memories(self) -> list[Memory]:  # noqa: D102
+        return [part.memory for part in self._parts()]
+
+    def _parts(self) -> list[_OpenUnmix]:
+        return [part for part in self.parts if isinstance(part, _OpenUnmix)]

@@ -1,0 +1,148 @@
+"""How examples are varied: each way a function of samples (channels, frames), each with its own chance.
+
+All chances and sizes come from a generator and are drawn whether they are used or not, so one kind of change can be
+switched off (chance 0) without the others becoming different ones.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import soxr
+from pydantic import BaseModel, ConfigDict
+from scipy import signal
+
+from hearsim.errors import HearsimError
+from hearsim.units import FloatArray, db_to_gain
+
+
+class Augmentation(BaseModel):
+    """Chances and sizes of changes. All are on by default but `stretch`, which takes time and a package."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    whole_songs: float = 0.5  # share of examples whose stems belong together; else each comes from any track
+    gain_db: tuple[float, float] = (-8.0, 4.0)  # of each stem
+    level_db: tuple[float, float] = (-10.0, 4.0)  # of the whole mixture
+    polarity: float = 0.5  # chance of a stem being turned upside down
+    mute: float = 0.1  # chance of a stem being left out
+    swap: float = 0.5  # chance of left and right changing places
+    speed: float = 0.3  # chance of a stem (or a whole song) being played faster or slower, and so higher or lower
+    speed_range: tuple[float, float] = (0.85, 1.18)
+    stretch: float = 0.0  # chance of its pitch and its tempo being changed each for itself
+    stretch_semitones: float = 2.0  # the most up or down
+    stretch_range: tuple[float, float] = (0.88, 1.14)  # of the tempo
+    equalize: float = 0.3  # chance of a stem to pass a random curve of up to four slopes
+    equalize_db: float = 6.0  # the most it raises or lowers
+    reverberate: float = 0.15  # chance of a stem to get a tail of decaying noise, -20 .. -8 dB under it
+    low_pass: float = 0.1  # chance of the whole example being cut off at 6 .. 16 kHz
+
+
+OFF = Augmentation(
+    whole_songs=1, gain_db=(0, 0), level_db=(0, 0), polarity=0, mute=0, swap=0, speed=0, equalize=0, reverberate=0,
+    low_pass=0,
+)  # fmt: skip
+"""Songs as they are."""
+
+
+class Playing(NamedTuple):
+    """How a song, or a stem alone, is played."""
+
+    speed: float = 1.0
+    semitones: float = 0.0
+    tempo: float = 1.0
+
+    def frames(self, frames: int) -> int:
+        """Return how many samples become `frames`, and a few more."""
+        return int(np.ceil(frames * self.speed * self.tempo)) + 64
+
+
+def draw_playing(chosen: Augmentation, rng: np.random.Generator) -> Playing:
+    """Draw a change of speed, and one of pitch and tempo."""
+    faster, stretched = rng.random() < chosen.speed, rng.random() < chosen.stretch
+    speed = float(rng.uniform(*chosen.speed_range))
+    semitones = float(rng.uniform(-chosen.stretch_semitones, chosen.stretch_semitones))
+    tempo = float(rng.uniform(*chosen.stretch_range))
+    return Playing(speed if faster else 1.0, *((semitones, tempo) if stretched else (0.0, 1.0)))
+
+
+def play(samples: FloatArray, rate: int, playing: Playing) -> FloatArray:
+    """Return samples played so, which changes how many there are."""
+    if playing.semitones != 0.0 or playing.tempo != 1.0:
+        samples = stretch(samples, rate, playing.semitones, playing.tempo)
+    if playing.speed != 1.0:
+        samples = soxr.resample(samples.T, playing.speed * rate, rate, quality="LQ").T
+    return samples
+
+
+def stretch(samples: FloatArray, rate: int, semitones: float, tempo: float) -> FloatArray:
+    """Change pitch and tempo independently, by Signalsmith Stretch; raises `HearsimError` where it is missing."""
+    try:
+        from python_stretch import Signalsmith
+    except ImportError:
+        raise HearsimError(
+            "augmentation.stretch needs a package: pip install 'hearsim[augment]', or set it to 0"
+        ) from None
+    stretcher = Signalsmith.Stretch()
+    stretcher.preset(len(samples), rate)
+    stretcher.setTransposeSemitones(semitones)
+    stretcher.timeFactor = tempo
+    return np.asarray(stretcher.process(np.ascontiguousarray(samples)), np.float32)
+
+
+class Colour(NamedTuple):
+    """What happens to the sound of a stem; None where nothing does."""
+
+    gain: float
+    muted: bool
+    curve: tuple[FloatArray, FloatArray] | None  # corners in Hz, gains in dB
+    room: tuple[float, float, int] | None  # seconds, level in dB, seed of the noise
+
+
+def draw_colour(chosen: Augmentation, rng: np.random.Generator) -> Colour:
+    """Draw gain and polarity, whether the stem is muted, a curve and a room."""
+    gain = float(db_to_gain(rng.uniform(*chosen.gain_db)))
+    flipped, muted, curved, wet = (
+        rng.random() < chance for chance in (chosen.polarity, chosen.mute, chosen.equalize, chosen.reverberate)
+    )
+    corners_hz = np.exp(rng.uniform(np.log([80, 400, 3000]), np.log([400, 3000, 10000]))).astype(np.float32)
+    gains_db = rng.uniform(-chosen.equalize_db, chosen.equalize_db, 3).astype(np.float32)
+    room = float(rng.uniform(0.1, 0.6)), float(rng.uniform(-20, -8)), int(rng.integers(2**31))
+    return Colour(-gain if flipped else gain, muted, (corners_hz, gains_db) if curved else None, room if wet else None)
+
+
+def colour(samples: FloatArray, rate: int, chosen: Colour) -> FloatArray:
+    """Return a stem with gain, curve and room."""
+    samples = samples * np.float32(chosen.gain)
+    if chosen.curve is not None:
+        samples = equalize(samples, rate, *chosen.curve)
+    if chosen.room is not None:
+        samples = reverberate(samples, rate, *chosen.room)
+    return samples
+
+
+def equalize(samples: FloatArray, rate: int, corners_hz: FloatArray, gains_db: FloatArray) -> FloatArray:
+    """Filter by gains at corner frequencies, straight lines between them, without delay (linear phase)."""
+    inside = corners_hz < rate / 2
+    frequencies = np.array([0, *corners_hz[inside], rate / 2])
+    curve_db = np.interp(frequencies, corners_hz, gains_db)
+    taps = signal.firwin2(511, frequencies, 10 ** (curve_db / 20), fs=rate)
+    return signal.oaconvolve(samples, taps[None].astype(np.float32), mode="same", axes=1).astype(np.float32)
+
+
+def reverberate(samples: FloatArray, rate: int, seconds: float, level_db: float, seed: int) -> FloatArray:
+    """Add noise that decays by 60 dB in `seconds`, other noise on each channel, at a level under the dry sound."""
+    frames = int(seconds * rate)
+    tail = np.random.default_rng(seed).standard_normal((len(samples), frames), np.float32)
+    tail *= np.exp(-6.9 * np.arange(frames, dtype=np.float32) / frames)
+    tail *= db_to_gain(level_db) / np.sqrt(np.square(tail).sum(1, keepdims=True))
+    wet = signal.oaconvolve(samples, tail.astype(np.float32), axes=1)[:, : samples.shape[1]]
+    return samples + wet.astype(np.float32)
+
+
+def low_pass(stems: FloatArray, rate: int, corner_hz: float) -> FloatArray:
+    """Cut (..., frames) off above a corner, by 48 dB an octave; a corner above half the rate does nothing."""
+    if corner_hz >= rate / 2:
+        return stems
+    sections = signal.butter(8, corner_hz, fs=rate, output="sos")
+    cut: FloatArray = signal.sosfilt(sections, stems).astype(np.float32)
+    return cut

@@ -1,0 +1,83 @@
+"""The state of a run, saved so that it goes on exactly where it stood: same losses as without the interruption."""
+
+import pickle
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hearsim.errors import HearsimError
+from hearsim.paths import write_atomically
+from hearsim.training.schedule import Progress
+from hearsim.training.spec import TrainSpec
+
+FREE = {"data.root", "data.cache", "data.load", "optimizer.threads", "optimizer.save_minutes"}
+"""Settings that may change when a run goes on: they don't decide its course."""
+
+
+@dataclass
+class State:
+    """What changes during a run beside weights and optimizer."""
+
+    memories: tuple[Tensor, ...]  # of this process's examples, after the last step
+    step: int = 0  # steps made
+    hours: float = 0.0
+    recent: list[float] = field(default_factory=list)  # losses since the last row of the log
+    progress: Progress = field(default_factory=Progress)
+
+
+def _settings(spec: TrainSpec) -> dict[str, Any]:
+    """Return a spec as {table.key: value}."""
+    return {
+        f"{table}.{key}": value for table, keys in spec.model_dump(mode="json").items() for key, value in keys.items()
+    }
+
+
+def save(path: Path, spec: TrainSpec, parts: dict[str, Any], state: State, memories: list[Tensor]) -> None:
+    """Write a checkpoint: `parts` have a `state_dict`; `memories` are those of all processes."""
+    data = {name: part.state_dict() for name, part in parts.items()}
+    data |= {"spec": _settings(spec), "state": {**asdict(state), "memories": memories}}
+    with write_atomically(path) as part:
+        torch.save(data, part)
+
+
+def load(path: Path, spec: TrainSpec, parts: dict[str, Any], lanes: range, device: torch.device) -> State:
+    """Put a checkpoint into `parts` and return the run's state, with the memories of `lanes`.
+
+    Raises `HearsimError` where it can't be read, and where it is of another spec.
+    """
+    try:
+        data = torch.load(path, weights_only=True, map_location=device)
+        found, said = data["spec"], data["state"]
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError):
+        raise HearsimError(
+            f"{path} is no checkpoint of this version of hearsim: start a new run in another folder"
+        ) from None
+    wanted = _settings(spec)
+    for key in sorted({*found, *wanted} - FREE):
+        if found.get(key) != wanted.get(key):
+            raise HearsimError(
+                f"{path} is of another spec: {key} is {found.get(key)!r} there and {wanted.get(key)!r} here; "
+                "resume with its own spec, or start another run from its weights with --start-from"
+            )
+    for name, part in parts.items():
+        part.load_state_dict(data[name])
+    memories = tuple(memory[:, :, lanes.start : lanes.stop].clone() for memory in said["memories"])
+    return State(**{**said, "memories": memories, "progress": Progress(**said["progress"])})
+
+
+def start_from(path: Path, net: nn.Module) -> None:
+    """Put averaged weights of an earlier run into a network; raises `HearsimError` where they don't fit."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise HearsimError(f"{path} does not exist: give the averaged.safetensors of an earlier run")
+    try:
+        net.load_state_dict(load_file(path))
+    except (SafetensorError, OSError) as error:
+        raise HearsimError(f"{path} can't be read as weights ({error}): give a file of averaged.safetensors") from None
+    except RuntimeError as error:
+        raise HearsimError(f"{path} holds weights of another network: {' '.join(str(error).split())[:300]}") from None

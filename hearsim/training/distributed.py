@@ -1,0 +1,80 @@
+"""One process or many: `torchrun --nproc-per-node 2 -m hearsim train SPEC` shares the examples of a batch.
+
+Gradients are averaged by hand, in one piece: `DistributedDataParallel` wraps `forward`, and training does not call
+that. Every process makes the same step from the same gradients, so their weights stay equal.
+"""
+
+import os
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, distributed, nn
+
+from hearsim.errors import HearsimError
+
+
+class Group:
+    """The processes of a run; `rank` 0 is the one that writes."""
+
+    def __init__(self, device: str) -> None:
+        self.size = int(os.environ.get("WORLD_SIZE", "1"))
+        self.rank = int(os.environ.get("RANK", "0"))
+        kind = "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
+        if kind == "cuda" and not torch.cuda.is_available():
+            raise HearsimError("optimizer.device = 'cuda', but torch finds no GPU: set it to 'auto' or 'cpu'")
+        self.device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if kind == "cuda" else "cpu")
+        if self.size > 1 and not distributed.is_initialized():
+            distributed.init_process_group("nccl" if kind == "cuda" else "gloo")
+
+    def lanes(self, batch: int) -> range:
+        """Return which examples of a batch are this process's."""
+        if batch % self.size:
+            raise HearsimError(f"optimizer.batch = {batch} can't be shared by {self.size} processes: give a multiple")
+        share = batch // self.size
+        return range(self.rank * share, (self.rank + 1) * share)
+
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        """Put the mean over all processes in the place of tensors, in one exchange."""
+        if self.size == 1:
+            return
+        own = list(tensors)
+        flat = nn.utils.parameters_to_vector(own)
+        distributed.all_reduce(flat)
+        nn.utils.vector_to_parameters(flat / self.size, own)
+
+    def mean(self, value: float) -> float:
+        """Return the mean of a number over all processes."""
+        if self.size == 1:
+            return value
+        shared = torch.tensor([value], dtype=torch.float64, device=self.device)
+        distributed.all_reduce(shared)
+        return float(shared) / self.size
+
+    def gather(self, memories: tuple[Tensor, ...]) -> list[Tensor]:
+        """Return the states (layers, parts, batch, units) of all processes' examples, in the order of the lanes."""
+        if self.size == 1:
+            return list(memories)
+        found = []
+        for memory in memories:
+            all_of_them = [torch.empty_like(memory) for _ in range(self.size)]
+            distributed.all_gather(all_of_them, memory.contiguous())
+            found.append(torch.cat(all_of_them, 2))
+        return found
+
+    def agree(self, value: float) -> float:
+        """Return the first process's value in all."""
+        if self.size == 1:
+            return value
+        shared = torch.tensor([value], dtype=torch.float64, device=self.device)
+        distributed.broadcast(shared, 0)
+        return float(shared)
+
+    def wait(self) -> None:
+        """Wait for all processes."""
+        if self.size > 1:
+            distributed.barrier()
+
+    def close(self) -> None:
+        """Leave the group."""
+        if self.size > 1:
+            distributed.destroy_process_group()

@@ -1,0 +1,38 @@
+"""The score during training: mean SDR on fixed excerpts of tracks that are never trained on."""
+
+import numpy as np
+import torch
+
+from hearsim.separation.net import STEMS, SeparatorNet
+from hearsim.training.data import Track
+from hearsim.training.spec import ValidationSpec
+from hearsim.units import FloatArray
+
+QUIET = 1e-4
+"""Share of the mixture's energy under which a stem doesn't count: -40 dB."""
+
+
+class Validation:
+    """Excerpts of `spec.seconds`, evenly spread over each track."""
+
+    def __init__(self, tracks: list[Track], spec: ValidationSpec, rate: int) -> None:
+        frames = round(spec.seconds * rate)
+        self._excerpts: list[FloatArray] = []
+        for track in tracks:
+            room = max(0, track.frames - frames)
+            for start in np.linspace(0, room, spec.excerpts + 2)[1:-1].astype(int):
+                self._excerpts.append(np.stack([track.read(stem, int(start), frames) for stem in STEMS]))
+
+    @torch.inference_mode()
+    def score_db(self, net: SeparatorNet) -> float:
+        """Return the SDR of a network's estimates, from a silent start, mean over excerpts and the stems in them."""
+        scores = []
+        for excerpt in self._excerpts:
+            truth = torch.from_numpy(excerpt).to(net.synthesis.device)
+            mix = truth.sum(0)
+            estimate = net(mix[None])[0]
+            energy = truth.square().sum((1, 2))
+            error = (estimate - truth).square().sum((1, 2))
+            there = energy > QUIET * mix.square().sum()
+            scores += (10 * torch.log10(energy[there] / (error[there] + 1e-9))).tolist()
+        return float(np.mean(scores))

@@ -1,0 +1,93 @@
+"""What a stage holds: no growth over 10,000 blocks, and no denormal number once silence has come."""
+
+import gc
+import os
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cases import CASES
+from test_contract import make, noise, run
+
+each = pytest.mark.parametrize("name", CASES)
+
+
+def resident_bytes() -> int:
+    """Memory of this process, tensors included; 0 where the system has no /proc."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0
+
+
+def tensors() -> int:
+    gc.collect()
+    return sum(issubclass(type(one), torch.Tensor) for one in gc.get_objects())
+
+
+@each
+def test_no_growth(name: str) -> None:
+    stage, fmt, _ = make(name, 64)
+    sound = noise(fmt, 64)
+    for _ in range(300):
+        stage.process(sound)
+    held, resident = tensors(), resident_bytes()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(10_000):
+            stage.process(sound)
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert grown < 20_000
+    assert tensors() <= held
+    assert resident_bytes() - resident < 4e6  # a tensor a block, of one hop of stems, would be 20 MB
+
+
+def arrays(thing: object, seen: set[int], path: str) -> Iterator[tuple[str, np.ndarray]]:
+    """Every array of numbers that a stage holds, in itself, its stages and their backends, but no network's weights."""
+    if id(thing) in seen or isinstance(thing, torch.nn.Module):
+        return
+    seen.add(id(thing))
+    if isinstance(thing, np.ndarray | torch.Tensor):
+        array = np.asarray(thing)
+        if array.dtype.kind == "f":
+            yield path, array
+    elif isinstance(thing, list | tuple):
+        for index, one in enumerate(thing):
+            yield from arrays(one, seen, f"{path}[{index}]")
+    elif isinstance(thing, dict):
+        for key, one in thing.items():
+            yield from arrays(one, seen, f"{path}[{key!r}]")
+    elif type(thing).__module__.startswith("hearsim."):
+        for key, one in vars(thing).items():
+            yield from arrays(one, seen, f"{path}.{key}")
+
+
+@each
+def test_no_denormal_numbers_after_sound(name: str) -> None:
+    """18 s of silence: the slowest state, a peak detector that falls 27 dB in 50 ms, would be denormal after 11 s."""
+    stage, fmt, _ = make(name, 1024)
+    run(stage, noise(fmt, 20 * 1024), 1024)
+    silence = np.zeros(fmt.shape, np.float32)
+    for _ in range(780):
+        out = stage.process(silence)
+    found = dict(arrays(stage, set(), name))
+    for where, array in {**found, "output": out}.items():
+        least = np.finfo(array.dtype).tiny
+        assert not ((array != 0) & (np.abs(array) < least)).any(), f"{where} holds denormal numbers"
+
+
+def test_the_arrays_of_stages_are_found() -> None:
+    """The law above is worth as much as the walk through the attributes."""
+    for name, wanted in (
+        ("aid", (".stages[2]._sides", ".stages[3]._state", "._state[1]", ".matches[0]._line")),
+        ("hearing loss", (".stage._overlap",)),
+        ("vent leak", ("._state",)),
+    ):
+        stage, _, _ = make(name)
+        found = [where for where, _ in arrays(stage, set(), name)]
+        for end in wanted:
+            assert any(where.endswith(end) for where in found), (end, found)

@@ -1,0 +1,332 @@
+"""The loop: resumed exactly, shared by processes, stopped in time, and plain about bad input."""
+
+import csv
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from trees import RATE, noise_song, write_song
+from typer.testing import CliRunner
+
+from hearsim.cli.app import app
+from hearsim.errors import HearsimError
+from hearsim.separation.pack import read_weights
+from hearsim.separation.systems import build
+from hearsim.training.augment import Augmentation
+from hearsim.training.data import read_tracks
+from hearsim.training.distributed import Group
+from hearsim.training.loop import train
+from hearsim.training.losses import loss_of
+from hearsim.training.mixer import Mixer, Stretches
+from hearsim.training.schedule import Progress, learning_rate
+from hearsim.training.spec import OptimizerSpec, TrainSpec, ValidationSpec, read_spec
+from hearsim.training.validation import Validation
+
+SPEC = f"""
+[model]
+name = "tiny"
+rate = {RATE}
+window = 64
+hop = 16
+units = 8
+bases = 6
+bands = 16
+
+[data]
+root = "songs"
+cache = "CACHE"
+validation = ["song2"]
+
+[optimizer]
+steps = 30
+batch = 2
+seconds = 0.1
+pieces = 3
+warm_up = 3
+learning_rate = 0.01
+
+[validation]
+every = 10
+excerpts = 1
+seconds = 1.0
+"""
+
+
+@pytest.fixture
+def spec_file(tmp_path: Path) -> Path:
+    for number in range(3):
+        noise_song(tmp_path / "songs" / f"song{number}", number)
+    path = tmp_path / "spec.toml"
+    path.write_text(SPEC.replace("CACHE", str(tmp_path / "cache")))
+    return path
+
+
+def change(path: Path, old: str, new: str) -> TrainSpec:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    return read_spec(path)
+
+
+def curve(run: Path) -> list[tuple[str, ...]]:
+    with (run / "log.csv").open(newline="") as file:
+        return [(row["step"], row["loss"], row["learning_rate"], row["validation_db"]) for row in csv.DictReader(file)]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "averaged.safetensors")
+
+
+class BreakOffError(Exception):
+    pass
+
+
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Make training save after every step, and break off at one."""
+    from hearsim.training import loop
+
+    original = loop.loss_of
+
+    def loss_of(*arguments: object) -> object:
+        loss_of.calls += 1
+        if loss_of.calls > step:
+            raise BreakOffError
+        return original(*arguments)
+
+    loss_of.calls = 0
+    monkeypatch.setattr(loop, "loss_of", loss_of)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "plateau"])
+def test_resuming_is_exact(spec_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schedule: str) -> None:
+    spec = change(spec_file, "steps = 30", f'steps = 30\nschedule = "{schedule}"')
+    if schedule == "plateau":  # scores that make it cut the rate before the interruption and after it
+        spec = change(spec_file, "every = 10", "every = 5\nflat = 1")
+        monkeypatch.setattr(Validation, "score_db", lambda *_: 1.0)
+    train(spec, tmp_path / "whole")
+    often = spec.model_copy(update={"optimizer": spec.optimizer.model_copy(update={"save_minutes": 1e-9})})
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 17)
+        with pytest.raises(BreakOffError):
+            train(often, tmp_path / "parts")
+    logged = curve(tmp_path / "parts")
+    assert [int(row[0]) for row in logged] == ([10] if schedule == "cosine" else [5, 10, 15])
+    with (tmp_path / "parts" / "log.csv").open("a") as file:
+        file.write("20,9.9,9.9,9.9,9.9,9.9\n")  # as if the run had gone on after its last checkpoint
+    train(spec, tmp_path / "parts", resume=True)
+    assert curve(tmp_path / "parts") == curve(tmp_path / "whole")
+    assert int(curve(tmp_path / "whole")[-1][0]) == 30
+    if schedule == "plateau":
+        assert len({row[2] for row in logged}) == 2 and len({row[2] for row in curve(tmp_path / "parts")}) == 5
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    for key, tensor in whole.items():
+        assert torch.equal(parts[key], tensor), key
+
+
+def test_training_learns_and_ships(spec_file: Path, tmp_path: Path) -> None:
+    spec = change(spec_file, "steps = 30", "steps = 120\naverage = 0.9")
+    train(spec, tmp_path / "run")
+    rows = curve(tmp_path / "run")
+    assert float(rows[-1][1]) < 0.97 * float(rows[0][1])
+    assert float(rows[-1][3]) > float(rows[0][3])
+    net = read_weights(tmp_path / "run" / "averaged.safetensors")
+    assert net.config == spec.model.config("here")
+    assert (tmp_path / "run" / "best.safetensors").is_file()
+
+
+def test_another_run_can_start_from_weights(spec_file: Path, tmp_path: Path) -> None:
+    spec = read_spec(spec_file)
+    first = train(spec, tmp_path / "first")
+    slow = change(spec_file, "learning_rate = 0.01", "learning_rate = 1e-12")
+    second = train(slow, tmp_path / "second", start_from=first)
+    for key, tensor in load_file(first).items():
+        torch.testing.assert_close(load_file(second)[key], tensor, rtol=0, atol=1e-6)
+
+
+def test_training_stops_early(spec_file: Path, tmp_path: Path) -> None:
+    spec = change(spec_file, "learning_rate = 0.01", 'learning_rate = 1e-12\nschedule = "plateau"')
+    spec = change(spec_file, "every = 10", "every = 2\nstop = 3")
+    train(spec, tmp_path / "run")
+    assert int(curve(tmp_path / "run")[-1][0]) < 30
+
+
+def free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
+def run_processes(count: int, *command: str) -> list[subprocess.CompletedProcess[str]]:
+    port = str(free_port())
+    started = []
+    for rank in range(count):
+        env = {**os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
+        env |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        started.append(subprocess.Popen([sys.executable, *command], env=env, **pipes))  # type: ignore[call-overload]
+    done = []
+    for process in started:
+        out, err = process.communicate(timeout=300)
+        done.append(subprocess.CompletedProcess(command, process.returncode, out, err))
+    return done
+
+
+def gradients(spec: TrainSpec) -> dict[str, object]:
+    """Return loss, gradients and states of a first step, averaged over and gathered from all processes."""
+    group = Group("cpu")
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    net = build(spec.model.config("")).train()
+    lanes = group.lanes(4)
+    tracks = read_tracks(spec.data.root, spec.data.cache, net.rate, say=print)
+    mixer = Mixer(tracks, 960, Augmentation(), {}, net.rate)
+    stems, _ = Stretches(mixer, lanes, 4, 1, net.window - net.hop, 0).batch(0)
+    loss, memories = loss_of(net, torch.from_numpy(stems), net.silent_memories(len(lanes)), torch.float32)
+    loss.backward()
+    grads = [parameter.grad for parameter in net.parameters()]
+    group.average(grads)
+    return {"loss": group.mean(loss.item()), "tensors": [*grads, *group.gather(memories)]}
+
+
+BOTH = """
+import sys, torch
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_loop import gradients
+from hearsim.training.loop import train
+from hearsim.training.spec import read_spec
+spec, run = read_spec(Path(sys.argv[2])), Path(sys.argv[3])
+found = gradients(spec)
+if torch.distributed.get_rank() == 0:
+    torch.save(found, str(run) + ".pt")
+train(spec, run)
+"""
+
+
+def test_two_processes_give_the_gradient_of_one_and_train_as_one(spec_file: Path, tmp_path: Path) -> None:
+    spec = change(spec_file, "steps = 30", "steps = 10")
+    one = gradients(spec)
+    train(spec, tmp_path / "one")
+    done = run_processes(2, "-c", BOTH, str(Path(__file__).parent), str(spec_file), str(tmp_path / "two"))
+    assert [process.returncode for process in done] == [0, 0], done
+    two = torch.load(tmp_path / "two.pt", weights_only=True)
+    assert one["loss"] == pytest.approx(two["loss"], rel=1e-6)
+    for single, shared in zip(one["tensors"], two["tensors"], strict=True):
+        assert single.abs().max() > 0
+        torch.testing.assert_close(shared, single, rtol=0, atol=1e-6)
+    shared_weights = weights(tmp_path / "two")
+    for key, tensor in weights(tmp_path / "one").items():
+        torch.testing.assert_close(shared_weights[key], tensor, rtol=0, atol=1e-5)
+    states = [torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)["state"] for name in ("one", "two")]
+    for single, shared in zip(*(state["memories"] for state in states), strict=True):
+        torch.testing.assert_close(shared, single, rtol=0, atol=1e-4)
+    train(spec, tmp_path / "two", resume=True)  # nothing left to do, but it fits one process too
+
+
+def test_a_batch_that_can_not_be_shared_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    assert Group("cpu").lanes(4) == range(2)
+    with pytest.raises(HearsimError, match=r"optimizer.batch = 3 can't be shared by 2 processes"):
+        Group("cpu").lanes(3)
+
+
+def test_a_cosine_ends_at_a_hundredth_and_a_plateau_is_cut() -> None:
+    optim, validation = OptimizerSpec(steps=100, warm_up=10, learning_rate=1.0), ValidationSpec(flat=2, cut=0.5, stop=5)
+    rates = [learning_rate(step, optim, validation, Progress()) for step in (0, 9, 10, 55, 100)]
+    assert rates == pytest.approx([0.1, 1.0, 1.0, 0.505, 0.01])
+    optim, progress = optim.model_copy(update={"schedule": "plateau"}), Progress()
+    seen = []
+    for score in (1.0, 2.0, 1.5, 1.9, 1.9, 1.9, 1.9):
+        progress.add(score, validation, cutting=True)
+        seen.append((learning_rate(50, optim, validation, progress), progress.is_over(validation)))
+    assert seen == [(1.0, False), (1.0, False), (1.0, False), (0.5, False), (0.5, False), (0.25, False), (0.25, True)]
+
+
+def test_tensorboard_gets_the_curve(spec_file: Path, tmp_path: Path) -> None:
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    train(read_spec(spec_file), tmp_path / "run", tensorboard=True)
+    seen = events.EventAccumulator(str(tmp_path / "run"))
+    seen.Reload()
+    rows = curve(tmp_path / "run")
+    assert [event.step for event in seen.Scalars("loss")] == [int(row[0]) for row in rows]
+    assert [event.value for event in seen.Scalars("validation_db")] == pytest.approx(
+        [float(r[3]) for r in rows], abs=1e-3
+    )
+
+
+def test_tensorboard_without_its_package_is_a_sentence(
+    spec_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(HearsimError, match=r"hearsim\[tensorboard\]"):
+        train(read_spec(spec_file), tmp_path / "run", tensorboard=True)
+
+
+def sentence(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["train", *arguments])
+    assert isinstance(result.exception, HearsimError), result.output
+    return str(result.exception)
+
+
+def test_bad_specs_are_sentences(spec_file: Path, tmp_path: Path) -> None:
+    run = ("--run", str(tmp_path / "run"))
+    assert "can't be read (No such file" in sentence(str(tmp_path / "none.toml"), *run)
+    assert "can't be read (Is a directory)" in sentence(str(tmp_path), *run)
+    (tmp_path / "binary.toml").write_bytes(bytes(range(256)))
+    assert "binary.toml is not TOML" in sentence(str(tmp_path / "binary.toml"), *run)
+    text = spec_file.read_text()
+    for old, new, said in (
+        ("units = 8", "unit = 8", "model the key unit is not known: did you mean units?"),
+        ("units = 8", "units = 0", "model units = 0: Input should be greater than or equal to 1"),
+        ("batch = 2", "batches = 2", "key optimizer.batches is not known"),
+        ("batch = 2", "batch = 0", "optimizer.batch = 0: Input should be greater than 0"),
+        ("batch = 2", 'loss = "l2"', "optimizer.loss = 'l2': Input should be 'l1', 'l1_wave'"),
+        ('name = "tiny"', 'name = "tiny"\nsystem = "huge"', "no system is called 'huge'"),
+        ('validation = ["song2"]', "", ""),
+    ):
+        spec_file.write_text(text.replace(old, new))
+        if said:
+            assert said in sentence(str(spec_file), *run)
+    spec_file.write_text(spec_file.read_text().replace("steps = 30", 'steps = 30\nschedule = "plateau"'))
+    assert "name tracks in data.validation" in sentence(str(spec_file), *run)
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_data_and_folders_are_sentences(spec_file: Path, tmp_path: Path) -> None:
+    run, text = tmp_path / "run", spec_file.read_text()
+    assert "/proc/x can't be written" in sentence(str(spec_file), "--run", "/proc/x")
+    assert "no checkpoint.pt" in sentence(str(spec_file), "--run", str(run), "--resume")
+    assert "none.safetensors does not exist" in sentence(
+        str(spec_file), "--run", str(run), "--start-from", str(tmp_path / "none.safetensors")
+    )
+    assert "can't be read as weights" in sentence(str(spec_file), "--run", str(run), "--start-from", str(spec_file))
+    spec_file.write_text(text.replace('root = "songs"', 'root = "nowhere"'))
+    assert "nowhere is no folder" in sentence(str(spec_file), "--run", str(run))
+    for number in range(3):
+        write_song(tmp_path / "poor" / f"song{number}", stems=("vocals", "bass", "other"))
+    spec_file.write_text(text.replace('root = "songs"', 'root = "poor"'))
+    assert "no track to train on has drums" in sentence(str(spec_file), "--run", str(run))
+    spec_file.write_text(text.replace('["song2"]', '["opera*"]'))
+    assert "no track that fits data.validation = ['opera*']" in sentence(str(spec_file), "--run", str(run))
+
+
+def test_checkpoints_of_other_specs_and_broken_ones_are_sentences(spec_file: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    first = train(change(spec_file, "steps = 30", "steps = 2"), run)
+    assert "already holds a run" in sentence(str(spec_file), "--run", str(run))
+    text = spec_file.read_text()
+    spec_file.write_text(text.replace("learning_rate = 0.01", "learning_rate = 0.02"))
+    said = sentence(str(spec_file), "--run", str(run), "--resume")
+    assert "optimizer.learning_rate is 0.01 there and 0.02 here" in said
+    spec_file.write_text(text.replace("units = 8", "units = 9"))
+    said = sentence(str(spec_file), "--run", str(tmp_path / "other"), "--start-from", str(first))
+    assert "holds weights of another network" in said
+    spec_file.write_text(text)
+    (run / "checkpoint.pt").write_bytes(b"PK, or so it says")
+    assert "is no checkpoint of this version" in sentence(str(spec_file), "--run", str(run), "--resume")
