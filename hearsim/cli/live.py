@@ -39,11 +39,16 @@ def live(
     loopback: Annotated[bool, typer.Option(help="Measure the delay through a cable from output to input.")] = False,
 ) -> None:
     """Play a song or the input through the aid, live; type `help` for the controls."""
+    import signal
+
     from hearsim.audio_files import open_source
     from hearsim.errors import HearsimError
     from hearsim.live.session import Session
     from hearsim.profile import load_profile
 
+    for name in ("SIGTERM", "SIGHUP"):  # ended from outside, or its terminal is gone: as with Ctrl-C, fade out
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     loaded = load_profile(profile)
     if use_input and file is not None:
         raise HearsimError("--input and --file exclude each other: choose what to hear")

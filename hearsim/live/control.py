@@ -159,6 +159,7 @@ class Playing(Block):
 
     state = whole()  # 0: there is none; OPENING, RUNNING, ENDED, FAILED
     pid = whole()
+    device = text()  # name and host API of the device, once it has been opened
     message = text()  # why it ended, or what is odd about the device
     position = whole()  # the next sample to be played
     callbacks = whole()

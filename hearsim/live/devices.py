@@ -4,8 +4,9 @@ A device runs in the audio process. `run` returns when it was asked to end; it r
 device ended by itself.
 """
 
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ from hearsim.live.control import READY, Control
 from hearsim.live.player import Player, Rings
 from hearsim.live.portaudio import Choice, portaudio
 from hearsim.live.timing import BLOCK, check_period
+from hearsim.units import FloatArray
 
 SILENT_DEVICE_S = 2.0  # without a call for so long a device is taken for gone
 LONGEST_LATENCY_S = 10.0  # what reports more tells no truth (PipeWire's JACK has said 97 million seconds)
@@ -32,29 +34,24 @@ class Device(Protocol):
 
 
 class NullDevice:
-    """Nothing comes in, nothing is heard; faster than real time, since it waits for the worker and for nothing else.
+    """Nothing comes in, nothing is heard; faster than real time, since it waits for the worker and for nothing else."""
 
-    With a source it is a file device: the file comes in, as from a microphone, and the stream ends after it.
-    """
-
-    def __init__(self, source: Source | None = None, period: int = BLOCK) -> None:
+    def __init__(self, period: int = BLOCK) -> None:
         check_period(period)
-        self._source, self._period = source, period
+        self._period = period
 
     def run(self, player: Player, control: Control, rings: Rings, wanted: Callable[[], bool]) -> None:
         """Call the player as often as the worker keeps up with; a worker that is not there is not waited for."""
-        given, out = None, np.zeros((self._period, 2), np.float32)
-        blocks = self._source.blocks(self._period) if self._source else None
-        tail = 0
-        while wanted() and not player.finished:
-            if blocks is not None:
-                sound = next(blocks, None)
-                given = np.zeros((self._period, 2), np.float32) if sound is None else sound.T
-                tail += self._period if sound is None else 0
-                if tail > control.playing.delay + control.working.latency + self._period:
-                    return
+        out = np.zeros((self._period, 2), np.float32)
+        for given in self._incoming(control):
+            if player.finished or not wanted():
+                return
             player.callback(given, out)
             self._wait(control, rings, wanted)
+
+    def _incoming(self, control: Control) -> Iterator[FloatArray | None]:
+        """Yield what comes in, (frames, channels) at a time, as long as the stream goes on."""
+        return itertools.repeat(None)
 
     def _wait(self, control: Control, rings: Rings, wanted: Callable[[], bool]) -> None:
         while wanted():
@@ -64,6 +61,21 @@ class NullDevice:
             if worked and fed:
                 return
             time.sleep(1e-4)
+
+
+class FileDevice(NullDevice):
+    """A file comes in, as from a microphone, faster than real time; the stream ends when all of it has been heard."""
+
+    def __init__(self, source: Source, period: int = BLOCK) -> None:
+        super().__init__(period)
+        self._source = source
+
+    def _incoming(self, control: Control) -> Iterator[FloatArray | None]:
+        for sound in self._source.blocks(self._period):
+            yield sound.T
+        silence = np.zeros((self._period, 2), np.float32)
+        for _ in range(0, control.playing.delay + control.working.latency + self._period, self._period):
+            yield silence
 
 
 class SoundDevice:

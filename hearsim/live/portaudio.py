@@ -40,6 +40,11 @@ class Listed:
     input_ms: float
     output_ms: float
 
+    @property
+    def label(self) -> str:
+        """Name and host API."""
+        return f"{self.name} ({self.api})"
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -51,8 +56,8 @@ class Choice:
 
     @property
     def label(self) -> str:
-        """The device's name and host API."""
-        return f"{self.output.name} ({self.output.api})"
+        """The output's name and host API."""
+        return self.output.label
 
     @property
     def remarks(self) -> list[str]:
@@ -145,10 +150,11 @@ def _named(name: str, outputs: list[Listed]) -> Listed:
     if name.isdigit():
         fits = [device for device in outputs if device.index == int(name)]
     else:
-        fits = [device for device in outputs if name.lower() in f"{device.name} {device.api}".lower()]
+        fits = [device for device in outputs if device.label == name]
+        fits = fits or [device for device in outputs if name.lower() in device.label.lower()]
     if len(fits) == 1:
         return fits[0]
-    names = ", ".join(f"{device.index} {device.name} ({device.api})" for device in fits or outputs)
+    names = ", ".join(f"{device.index} {device.label}" for device in fits or outputs)
     raise HearsimError(f"{len(fits) or 'no'} devices with sound output fit {name!r}: choose one of {names}")
 
 
@@ -171,6 +177,4 @@ def _input_of(output: Listed, devices: list[Listed]) -> Listed:
     default = portaudio().default.device[0]
     for device in sorted(inputs, key=lambda device: device.index != default):
         return device
-    raise HearsimError(
-        f"{output.name} ({output.api}) has no input beside it: choose another --device, or play a --file"
-    )
+    raise HearsimError(f"{output.label} has no input beside it: choose another --device, or play a --file")
