@@ -36,7 +36,7 @@ def run_audio(stream: Stream, ceiling: FloatArray, control: Control, rings: Ring
     with report_failure(playing):
         playing.state = OPENING
         player = Player(control, rings, wake, ceiling, stream.rate, stream.source, stream.probe)
-        device, remarks = _device(stream, playing)
+        device, remarks = _device(stream, ceiling, playing)
 
         def going() -> bool:
             if not parent_lives():
@@ -58,13 +58,13 @@ def run_audio(stream: Stream, ceiling: FloatArray, control: Control, rings: Ring
         playing.state = ENDED
 
 
-def _device(stream: Stream, playing: Playing) -> tuple[Device, list[str]]:
-    """Return the device, and what is odd about it."""
+def _device(stream: Stream, ceiling: FloatArray, playing: Playing) -> tuple[Device, list[str]]:
+    """Return the device, and what there is to be said of it."""
     if stream.device == "null":
         return NullDevice(), []
     if stream.device is not None and Path(stream.device).is_file():
         return FileDevice(open_source(stream.device, stream.rate)), []
-    choice = choose(stream.device, wants_input=stream.source == "device")
-    choice.check(stream.rate)
+    choice = choose(stream.device, stream.source == "device", stream.rate)
+    device = SoundDevice(choice, stream.rate, ceiling)
     playing.device = choice.label.encode()[:400]
-    return SoundDevice(choice, stream.rate), [f"{choice.label}: {choice.why}", *choice.remarks]
+    return device, device.remarks

@@ -12,9 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from hearsim.audio_files import Source
-from hearsim.live.control import READY, Control
+from hearsim.live.control import READY, Control, Playing
 from hearsim.live.player import Player, Rings
 from hearsim.live.portaudio import Choice, portaudio
+from hearsim.live.resampling import Resampled, lateness
 from hearsim.live.timing import BLOCK, check_period
 from hearsim.units import FloatArray
 
@@ -79,25 +80,33 @@ class FileDevice(NullDevice):
 
 
 class SoundDevice:
-    """A real device. Its callback never raises and never leaves a sample of its buffer unwritten."""
+    """A real device, at the engine's rate or at its own. Its callback never raises and always fills its buffer."""
 
-    def __init__(self, choice: Choice, rate: int) -> None:
-        self._choice, self._rate = choice, rate
+    def __init__(self, choice: Choice, rate: int, ceiling: FloatArray) -> None:
+        self._choice, self._rate, self._ceiling = choice, rate, ceiling
+        self._device_rate = choice.rate_for(rate)
+        self.remarks = [f"{choice.label}: {choice.why}", *choice.remarks]
+        if self._device_rate != rate:
+            self.remarks.append(
+                f"it runs at {self._device_rate} Hz, the model at {rate}: the sound is resampled, which costs "
+                f"{1e3 * sum(lateness(rate, self._device_rate)) / rate:.1f} ms"
+            )
 
     def run(self, player: Player, control: Control, rings: Rings, wanted: Callable[[], bool]) -> None:
         """Open the stream, at its own period, and watch it; see `Device`."""
         broken: list[Exception] = []
+        called = self._caller(player, control.playing)
 
         def guarded(given: Any, out: Any, reported_s: float, flags: Any) -> None:
             try:
                 if 0.0 < reported_s < LONGEST_LATENCY_S:
                     control.playing.reported_ms = 1e3 * reported_s
-                player.callback(given, out, bool(flags))
+                called.callback(given, out, bool(flags))
             except Exception as error:
                 out.fill(0.0)
                 broken.append(error)
 
-        stream = self._choice.open(self._rate, guarded)
+        stream = self._choice.open(self._device_rate, guarded)
         try:
             stream.start()
             self._watch(stream, player, control, wanted, broken)
@@ -107,6 +116,15 @@ class SoundDevice:
             raise DeviceLostError(f"{self._choice.label} failed: {error}") from error
         if broken:
             raise broken[0]
+
+    def _caller(self, player: Player, playing: Playing) -> Player | Resampled:
+        """Return what the device calls: the player, or what resamples for it."""
+        playing.device_rate = self._device_rate
+        if self._device_rate == self._rate:
+            playing.resampling = 0
+            return player
+        playing.resampling = sum(lateness(self._rate, self._device_rate))
+        return Resampled(player, self._ceiling, self._rate, self._device_rate, self._choice.channels)
 
     def _watch(
         self, stream: Any, player: Player, control: Control, wanted: Callable[[], bool], broken: list[Exception]

@@ -73,7 +73,7 @@ class Player:
         """Take (frames, channels) that came in, if any, and fill `out` (frames, channels)."""
         playing = self._control.playing
         if self._period == 0:
-            self._begin(len(out))
+            self.begin(len(out))
         for start in range(0, len(out), LARGEST_PERIOD):
             part = slice(start, start + LARGEST_PERIOD)
             self._play(None if given is None else given[part], out[part])
@@ -85,11 +85,15 @@ class Player:
         """Whether the end was asked for and the sound has faded out."""
         return bool(self._control.wanted.stop) and self._outlet.silent and self._period > 0
 
-    def _begin(self, period: int) -> None:
-        """Set the delay by the period; a stream that goes on after a lost device keeps the delay it had if it can."""
+    def begin(self, period: int, even: bool = True) -> None:
+        """Set the delay by the period, the most samples that a call will hand over, not `even` if some hand over less.
+
+        Without it the first call's count is taken. A stream that goes on after a lost device keeps the delay it had if
+        it can.
+        """
         playing, at = self._control.playing, self._outlet.position
         self._period = playing.period = period
-        playing.delay = max(playing.delay, waiting(period) + turn(period))
+        playing.delay = max(playing.delay, waiting(period if even else 1) + turn(period))
         self._post(Kind.FORMAT, at, period, playing.delay)
         while gap := min(self._rings.source.head - self._outlet.position, LARGEST_PERIOD):
             self._listen(gap)  # what a stream took in and did not play before it was killed

@@ -106,7 +106,7 @@ class LogWriter:
             self._write()
 
     def _write(self, *lines: dict[str, Any]) -> None:
-        tables = []
+        tables: list[dict[str, Any]] = []
         for index, ring in enumerate(self._rings):
             events, lost = ring.since(self._seen[index])
             if lost:
