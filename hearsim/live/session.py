@@ -199,7 +199,8 @@ class Session:
     def _watch_audio(self) -> None:
         playing, now = self.control.playing, time.monotonic()
         if self._audio.exitcode is not None and playing.state != ENDED:
-            why = playing.message.decode() or f"the audio process ended ({_how(self._audio)})"
+            own_words = playing.message.decode() if self._audio.exitcode > 0 else ""  # else it says what was opened
+            why = own_words or f"the audio process ended ({_how(self._audio)})"
             if why != self._lost_why:
                 self._say(f"{why}{'' if why.endswith('?') else '.'} Trying to open it again")
             self._lost_at, self._lost_why = self._lost_at or now, why
