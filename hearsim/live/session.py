@@ -137,7 +137,7 @@ class Session:
             for process, block in ((self._worker, self.control.working), (self._audio, self.control.playing)):
                 if process.exitcode is not None:
                     raise HearsimError(
-                        block.message.decode() or f"a process ended ({_how(process)}) before it was ready"
+                        block.message.decode() or f"a process ended ({how(process)}) before it was ready"
                     )
             if time.monotonic() > until:
                 raise HearsimError(f"{who} was not there after {seconds:g} s: is the machine overloaded?")
@@ -173,7 +173,7 @@ class Session:
         working, age = self.control.working, time.monotonic() - self._worker_since
         if self._worker.exitcode is not None:
             self._young_deaths = self._young_deaths + 1 if age < YOUNG_S else 1
-            why = self._worker_fault or working.message.decode() or _how(self._worker)
+            why = self._worker_fault or working.message.decode() or how(self._worker)
             if self._young_deaths >= MOST_DEATHS:
                 raise HearsimError(f"the worker has ended {MOST_DEATHS} times in a row: {why}")
             self._say(f"the worker ended ({why}): the dry signal plays, a new worker is starting")
@@ -200,7 +200,7 @@ class Session:
         playing, now = self.control.playing, time.monotonic()
         if self._audio.exitcode is not None and playing.state != ENDED:
             own_words = playing.message.decode() if self._audio.exitcode > 0 else ""  # else it says what was opened
-            why = own_words or f"the audio process ended ({_how(self._audio)})"
+            why = own_words or f"the audio process ended ({how(self._audio)})"
             if why != self._lost_why:
                 self._say(f"{why}{'' if why.endswith('?') else '.'} Trying to open it again")
             self._lost_at, self._lost_why = self._lost_at or now, why
@@ -259,7 +259,7 @@ def _blocks(song: Source) -> Iterator[FloatArray]:
         left -= PIECE
 
 
-def _how(process: SpawnProcess) -> str:
+def how(process: SpawnProcess) -> str:
     """Return how a process ended, in words."""
     code = process.exitcode or 0
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
