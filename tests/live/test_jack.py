@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from jack import jack, needs_jack, plug_cable, start_server, stop_server, talking_to
-from waiting import wait
+from waiting import resident_kb, wait
 
 from hearsim.audio import Audio
 from hearsim.audio_files import Source, open_source, read, write
@@ -75,6 +75,24 @@ def test_a_server_at_48_khz_is_resampled_and_the_cost_is_in_the_ledger() -> None
 @pytest.mark.parametrize("period", [64, 128, 256, 512])
 def test_measured_delay_is_constant_and_the_ledger_for_a_minute(period: int) -> None:
     loop(period, 60.0)
+
+
+@pytest.mark.slow
+def test_ten_minutes_through_a_device_memory_is_flat_and_the_delay_is_what_it_was() -> None:
+    with jack(256), Session(PROFILE, probe=chirps()) as session:
+        plug_cable()
+        flatten(session)
+        found, memory = [], []
+        for chirp in measure(session, 600.0):
+            found.append(chirp)
+            memory.append(resident_kb(session))
+        print(
+            f"\n{len(found)} chirps; {counts(session)}; memory (kB) {memory[120]} after a minute, {memory[-1]} after ten"
+        )
+        late = 256 + session.latency
+    assert {(chirp.device, chirp.total) for chirp in found} == {(256, late)}
+    for name, early in memory[120].items():
+        assert max(size[name] for size in memory[120:]) < early + 4096, name
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from waiting import PATIENCE_S, wait
+from waiting import PATIENCE_S, resident_kb, wait
 
 from hearsim.audio import Audio
 from hearsim.audio_files import open_source, read, write
@@ -143,11 +143,6 @@ def test_a_log_or_recording_is_never_replaced(song: Path, tmp_path: Path) -> Non
     assert (tmp_path / "there").read_text() == "mine"
 
 
-def resident_kb(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_ten_minutes_memory_is_flat_and_the_delay_is_what_it_was(song: Path, tmp_path: Path) -> None:
@@ -158,12 +153,11 @@ def test_ten_minutes_memory_is_flat_and_the_delay_is_what_it_was(song: Path, tmp
     flat, recording = load_profile("flat"), tmp_path / "played.wav"
     with Session(flat, open_source(tmp_path / "long.wav"), "null", level_db=0.0, recording=recording) as session:
         session.control.wanted.set_step("remix")
-        playing, pids = session.control.playing, {}
+        playing = session.control.playing
         wait(session, lambda: playing.position > 60 * session.rate)
-        pids = {name: block.pid for name, block in (("worker", session.control.working), ("audio", playing))}
-        early, delay = {name: resident_kb(pid) for name, pid in pids.items()}, session.latency
+        early, delay = resident_kb(session), session.latency
         wait(session, lambda: playing.position > (10 * 60 - 20) * session.rate)
-        late = {name: resident_kb(pid) for name, pid in pids.items()}
+        late = resident_kb(session)
         wait(session, lambda: session.ended)
         print(f"\nresident after one minute {early}, after ten {late} kB")
         assert (session.latency, playing.fallbacks) == (delay, 0)
