@@ -1,4 +1,4 @@
-"""Watching a session: waiting for it to come to something, bounded, so that a test fails where it would hang; memory."""
+"""Watching a session: its memory, and waiting for it to come to something, bounded, so that no test hangs."""
 
 import time
 from collections.abc import Callable
