@@ -86,9 +86,7 @@ def test_ten_minutes_through_a_device_memory_is_flat_and_the_delay_is_what_it_wa
         for chirp in measure(session, 600.0):
             found.append(chirp)
             memory.append(resident_kb(session))
-        print(
-            f"\n{len(found)} chirps; {counts(session)}; memory (kB) {memory[120]} after a minute, {memory[-1]} after ten"
-        )
+        print(f"\n{len(found)} chirps; {counts(session)}; memory (kB) {memory[120]} early, {memory[-1]} late")
         late = 256 + session.latency
     assert {(chirp.device, chirp.total) for chirp in found} == {(256, late)}
     for name, early in memory[120].items():
