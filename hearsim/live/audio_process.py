@@ -40,7 +40,10 @@ def run_audio(stream: Stream, ceiling: FloatArray, control: Control, rings: Ring
 
         def going() -> bool:
             if not parent_lives():
-                wanted.stop = 1  # nobody else can ask for it any more: fade out, and end
+                wanted.stop, control.working.state = (
+                    1,
+                    0,
+                )  # nobody else can say so: fade out and end, as the worker does
             return not wanted.quit
 
         while not wanted.go and not wanted.stop and going():  # the path may still be loading
