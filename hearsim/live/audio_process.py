@@ -43,7 +43,7 @@ def run_audio(stream: Stream, ceiling: FloatArray, control: Control, rings: Ring
                 wanted.stop, control.working.state = (
                     1,
                     0,
-                )  # nobody else can say so: fade out and end, as the worker does
+                )  # nobody else can say so any more: fade out, and end
             return not wanted.quit
 
         while not wanted.go and not wanted.stop and going():  # the path may still be loading
