@@ -229,6 +229,7 @@ def _print_ledger(ledger: "Budget") -> None:
 
 def _measure(profile: "Profile", device: str | None, loss: bool, seconds: float) -> None:
     """Print the delay through a cable, chirp by chirp, beside what is declared and reported."""
+    from hearsim.errors import HearsimError
     from hearsim.live.loopback import chirps, flatten, measure
     from hearsim.live.session import Session
 
@@ -247,13 +248,17 @@ def _measure(profile: "Profile", device: str | None, loss: bool, seconds: float)
             typer.echo(
                 f"chirp {len(found)}: device {chirp.device}, everything {chirp.total} samples "
                 f"(likeness {chirp.device_peak:.3f}, {chirp.total_peak:.3f})"
+                f"{'' if chirp.whole else '; damaged, so it does not count'}"
             )
-        device_only = found[0].device - session.control.playing.resampling
+        whole = [chirp for chirp in found if chirp.whole]
+        if not whole:
+            raise HearsimError("every chirp came back damaged: use a cable, not the air, and a longer period")
+        device_only = whole[0].device - session.control.playing.resampling
         ledger = _budget(session, "measured", device_only)
         _print_ledger(ledger)
         reported, measured = session.control.playing.reported_ms, 1e3 * device_only / session.rate
         typer.echo(f"the device reports {reported:.2f} ms; measured {measured:.2f} ms")
-        totals = sorted({chirp.total for chirp in found})
+        totals = sorted({chirp.total for chirp in whole})
         same = "the ledger's sum" if totals == [ledger.total_samples] else f"not the ledger's {ledger.total_samples}"
         typer.echo(f"measured in all: {' or '.join(map(str, totals))} samples, {same}")
         for line in _counts(session):
