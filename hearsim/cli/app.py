@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hearsim.cli import live
 from hearsim.errors import HearsimError
 
 app = typer.Typer(
@@ -27,8 +28,12 @@ def render(
     stems: Annotated[Path | None, typer.Option(help="Folder with the true stems, for the metrics.")] = None,
     save_stems: Annotated[bool, typer.Option(help="Keep the separated stems.")] = False,
     force: Annotated[bool, typer.Option(help="Replace an earlier run in the output folder.")] = False,
+    replay: Annotated[Path | None, typer.Option(help="Render what a live session played, from its log.")] = None,
 ) -> None:
     """Run a song through the aid: audio, metrics and the latency ledger."""
+    if replay is not None:
+        live.replayed(song, replay, out, force)
+        return
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from hearsim.cli.tables import ledger, metrics
@@ -253,6 +258,10 @@ def bench(
 
     for line in run_bench(profile, seconds):
         typer.echo(line)
+
+
+app.command()(live.live)
+app.command()(live.devices)
 
 
 def _format(block: int) -> Any:
