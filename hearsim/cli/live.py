@@ -5,6 +5,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from hearsim.latency import Budget, Origin
     from hearsim.listener import Profile
+    from hearsim.live.page.host import Page
     from hearsim.live.session import Session
 
 DEFAULT_PROFILE = "moderate-vocals-up"
@@ -37,10 +39,14 @@ def live(
     log: Annotated[Path | None, typer.Option(help="Log the session, for `hearsim render --replay`.")] = None,
     seconds: Annotated[float | None, typer.Option(help="End after so many seconds.")] = None,
     loopback: Annotated[bool, typer.Option(help="Measure the delay through a cable from output to input.")] = False,
+    page: Annotated[bool, typer.Option("--page/--no-page", help="Serve the mixer page on this machine.")] = True,
+    presets: Annotated[Path, typer.Option(help="Folder where the page saves mixes.")] = Path("mixes"),
+    recordings: Annotated[Path, typer.Option(help="Folder where the page records.")] = Path(),
 ) -> None:
-    """Play a song or the input through the aid, live; type `help` for the controls."""
+    """Play a song or the input through the aid, live; move it in the browser, or type `help` for the controls."""
     from hearsim.audio_files import open_source
     from hearsim.errors import HearsimError
+    from hearsim.live.page.host import Page
     from hearsim.live.session import Session
     from hearsim.profile import load_profile
 
@@ -59,7 +65,10 @@ def live(
         heard = None if use_input or file else {"demo": True}
         with Session(loaded, song, device, with_loss, level, record, log, heard) as session:
             typer.echo(f"fading in to {level:g} dB of the calibrated level; Enter is panic, `help` lists the controls")
-            _converse(session, seconds)
+            with Page(session, presets, recordings) if page else nullcontext() as mixer:
+                if mixer is not None:
+                    typer.echo(f"the mixer, in a browser on this machine: {mixer.link}")
+                _converse(session, mixer, seconds)
             _print_ledger(_budget(session, "device-reported"))
             counts = _counts(session)
         for line in (*session.messages, *counts):
@@ -138,7 +147,7 @@ def _demo(folder: Path) -> Path:
     return folder / "demo.wav"
 
 
-def _converse(session: "Session", seconds: float | None) -> None:
+def _converse(session: "Session", mixer: "Page | None", seconds: float | None) -> None:
     """Obey typed lines and say what happens until the session ends."""
     from hearsim.errors import HearsimError
     from hearsim.live.commands import obey
@@ -148,7 +157,8 @@ def _converse(session: "Session", seconds: float | None) -> None:
     wanted, playing, said_at = session.control.wanted, session.control.playing, time.monotonic()
     try:
         while not session.ended:
-            for message in session.poll():
+            said = session.poll()
+            for message in (*said, *(mixer.turn(said) if mixer else ())):
                 typer.echo(message)
             while not lines.empty():
                 try:

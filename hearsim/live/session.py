@@ -138,7 +138,7 @@ class Session:
             for process, block in ((self._worker, self.control.working), (self._audio, self.control.playing)):
                 if process.exitcode is not None:
                     raise HearsimError(
-                        block.message.decode() or f"a process ended ({_how(process)}) before it was ready"
+                        block.message.decode() or f"a process ended ({how(process)}) before it was ready"
                     )
             if time.monotonic() > until:
                 raise HearsimError(f"{who} was not there after {seconds:g} s: is the machine overloaded?")
@@ -175,7 +175,7 @@ class Session:
         working, age = self.control.working, time.monotonic() - self._worker_since
         if self._worker.exitcode is not None:
             self._young_deaths = self._young_deaths + 1 if age < YOUNG_S else 1
-            why = working.message.decode() or _how(self._worker)
+            why = working.message.decode() or how(self._worker)
             if self._young_deaths >= MOST_DEATHS:
                 raise HearsimError(f"the worker has ended {MOST_DEATHS} times in a row: {why}")
             self.messages.append(f"the worker ended ({why}): the dry signal plays, a new worker is starting")
@@ -189,7 +189,7 @@ class Session:
         playing, now = self.control.playing, time.monotonic()
         if self._audio.exitcode is not None and playing.state != ENDED:
             if not self._lost_at:
-                why = playing.message.decode() or f"the audio process ended ({_how(self._audio)})"
+                why = playing.message.decode() or f"the audio process ended ({how(self._audio)})"
                 self.messages.append(f"{why} Trying to open it again")
                 self._lost_at = now
             if now - self._audio_since > REOPEN_EVERY_S:
@@ -201,6 +201,11 @@ class Session:
     def _tell(self, message: bytes) -> None:
         if message:
             self.messages.append(message.decode())
+
+    @property
+    def recording(self) -> bool:
+        """Whether a recording runs."""
+        return self._recorder is not None
 
     def record(self, path: Path) -> None:
         """Begin to record what is played. Raises `HearsimError` where the file can't be made, or one is recorded."""
@@ -271,7 +276,7 @@ def _blocks(song: Source) -> Iterator[FloatArray]:
         left -= PIECE
 
 
-def _how(process: SpawnProcess) -> str:
+def how(process: SpawnProcess) -> str:
     """Return how a process ended, in words."""
     code = process.exitcode or 0
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

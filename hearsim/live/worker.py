@@ -94,7 +94,7 @@ class Worker:
         gains = np.array([path.desk.gains[stem] for stem in STEMS])
         working.array("stems")[...] = path.remix.power * gains**2
         working.match = path.match
-        working.limited = sum(path.limiter.limited)
+        working.array("limited")[...] = path.limiter.limited
         working.non_finite = path.separator.non_finite_blocks
         working.blocks += 1
 
