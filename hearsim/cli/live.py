@@ -120,7 +120,7 @@ def replayed(song: Path | None, log: Path, out: Path, force: bool) -> None:
         out.mkdir(parents=True, exist_ok=True)
         with open_wave(target, session.rate) as file:
             for block in replay(session, source):
-                file.write(block.T)
+                file.write(block)
                 checks.add(block)
     typer.echo(f"{target}: {session.end / session.rate:.1f} s, what was played live")
     for recording, equal in checks.results():

@@ -7,13 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from jack import jack, needs_jack, plug_cable, start_server, stop_server
+from waiting import wait
 
 from hearsim.audio import Audio
 from hearsim.audio_files import open_source, read, write
@@ -28,18 +27,6 @@ from hearsim.profile import load_profile
 
 pytestmark = [needs_jack, pytest.mark.slow]
 PROFILE = load_profile("moderate-vocals-up")
-PATIENCE_S = 300.0
-
-
-def wait(session: Session, there: Callable[[], bool]) -> list[str]:
-    """Poll until something is so; return what the session said meanwhile."""
-    said, until = [], time.monotonic() + PATIENCE_S
-    while not there():
-        assert time.monotonic() < until, said
-        assert not session.ended or there(), said
-        said += session.poll()
-        time.sleep(0.005)
-    return said + session.poll()
 
 
 def counts(session: Session) -> str:

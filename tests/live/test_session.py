@@ -2,13 +2,12 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from waiting import wait
 
 from hearsim.audio import Audio
 from hearsim.audio_files import open_source, read, write
@@ -20,7 +19,6 @@ from hearsim.live.session import Session
 from hearsim.profile import load_profile
 
 PROFILE = load_profile("moderate-vocals-up")
-PATIENCE_S = 300.0
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +26,6 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("songs") / "song.wav"
     write(path, mixture(demo_song(8.0)))
     return path
-
-
-def wait(session: Session, there: Callable[[], bool]) -> list[str]:
-    """Poll until something is so; return what the session said meanwhile."""
-    said, until = [], time.monotonic() + PATIENCE_S
-    while not there():
-        assert time.monotonic() < until, said
-        assert not session.ended or there(), said
-        said += session.poll()
-        time.sleep(0.005)
-    return said + session.poll()
 
 
 def test_a_song_through_the_null_device_is_recorded_logged_and_rendered_again(song: Path, tmp_path: Path) -> None:
@@ -131,11 +118,9 @@ def test_ten_minutes_memory_is_flat_and_the_delay_is_what_it_was(song: Path, tmp
         wait(session, lambda: playing.position > 60 * session.rate)
         pids = {name: block.pid for name, block in (("worker", session.control.working), ("audio", playing))}
         early, delay = {name: resident_kb(pid) for name, pid in pids.items()}, session.latency
-        until = time.monotonic() + 3600
-        while not session.ended and time.monotonic() < until:
-            session.look_after()
-            late = {name: resident_kb(pid) for name, pid in pids.items()} if not session.ended else late
-            time.sleep(1.0)
+        wait(session, lambda: playing.position > (10 * 60 - 20) * session.rate)
+        late = {name: resident_kb(pid) for name, pid in pids.items()}
+        wait(session, lambda: session.ended)
         print(f"\nresident after one minute {early}, after ten {late} kB")
         assert (session.latency, playing.fallbacks) == (delay, 0)
     for name, before in early.items():
