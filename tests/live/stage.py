@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from hearsim.live.player import Rings
 from hearsim.live.session import Session
 from hearsim.live.timing import turn, waiting
 
-PERIOD = 256
+PERIOD, PATIENCE_S = 256, 60.0
 PARTS = [
     ["Reblock to 512", 0, "buffering"],
     ["Separator look-back (window - hop)", 512, "algorithm"],
@@ -94,7 +95,9 @@ def ask(socket: ClientConnection, order: Any) -> dict[str, Any]:
 
 def hear(socket: ClientConnection, *keys: str) -> dict[str, Any]:
     """Return the next message that has one of the keys."""
-    while True:
-        told = json.loads(socket.recv(timeout=60))
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        told: dict[str, Any] = json.loads(socket.recv(timeout=PATIENCE_S))
         if any(key in told for key in keys):
             return told
+    raise AssertionError(f"nothing with {' or '.join(keys)} was said in {PATIENCE_S:g} s")

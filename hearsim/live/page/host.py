@@ -78,20 +78,21 @@ class Page:
         try:
             while self._pipe.poll():
                 number, order = self._pipe.recv()
-                self._send(number, self._obey(order))
+                answer = self._obey(order)
+                self._send(number, answer)
+                if "said" in answer:
+                    self._show()
         except (EOFError, ConnectionResetError):
             return  # the server is gone: `turn` starts it again
 
     def _obey(self, order: Order) -> dict[str, Any]:
         """Do what a page asked; return the answer to it."""
         try:
-            said = self._do(order)
+            return {"said": self._do(order)}
         except TakenError as error:
             return {"taken": order["name"], "refused": str(error)}
         except HearsimError as error:
             return {"refused": str(error)}
-        self._show()
-        return {"said": said}
 
     def _do(self, order: Order) -> str:
         session = self._session

@@ -17,10 +17,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Route, Router, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hearsim.errors import HearsimError
@@ -106,7 +105,7 @@ def application(relay: Relay, token: str, port: int) -> Gate:
         return Response(files(__package__).joinpath(name).read_bytes(), media_type=kind)
 
     routes = [WebSocketRoute("/{token}/live", relay.talk), Route("/{token}/{name}", file), Route("/{token}/", file)]
-    return Gate(Starlette(routes=routes), token, port)
+    return Gate(Router(routes, redirect_slashes=False), token, port)
 
 
 def run_page(listening: socket.socket, token: str, control: Control, rings: Rings, pipe: Connection) -> None:
