@@ -44,18 +44,23 @@ def live(
     recordings: Annotated[Path, typer.Option(help="Folder where the page records.")] = Path(),
 ) -> None:
     """Play a song or the input through the aid, live; move it in the browser, or type `help` for the controls."""
+    import signal
+
     from hearsim.audio_files import open_source
     from hearsim.errors import HearsimError
     from hearsim.live.page.host import Page
     from hearsim.live.session import Session
     from hearsim.profile import load_profile
 
+    for name in ("SIGTERM", "SIGHUP"):  # ended from outside, or its terminal is gone: as with Ctrl-C, fade out
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     loaded = load_profile(profile)
     if use_input and file is not None:
         raise HearsimError("--input and --file exclude each other: choose what to hear")
     if loopback:
-        if file is not None or record is not None or log is not None:
-            raise HearsimError("--loopback plays chirps of its own: leave --file, --record and --log out")
+        if use_input or file is not None or record is not None or log is not None:
+            raise HearsimError("--loopback plays chirps of its own: leave --input, --file, --record and --log out")
         _measure(loaded, device, bool(loss), seconds or CABLE_S)
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -81,24 +86,23 @@ def devices() -> None:
     from rich.table import Table
 
     from hearsim.audio_files import AID_RATE_HZ
-    from hearsim.errors import HearsimError
-    from hearsim.live.portaudio import choose, listed
+    from hearsim.live.portaudio import Choice, choose, listed
 
     table = Table("number", "name", "host API", title="Sound devices", title_justify="left")
-    for column in ("in", "out", "rate Hz", "in ms", "out ms"):
+    for column in ("in", "out", "rate Hz", f"{AID_RATE_HZ} Hz", "in ms", "out ms"):
         table.add_column(column, justify="right")
     for found in listed():
         latencies = (f"{found.input_ms:.1f}", f"{found.output_ms:.1f}")
-        counts = (str(found.inputs), str(found.outputs), f"{found.rate_hz:g}")
+        opens = "no output" if not found.outputs else "no" if Choice(found, None, "").refusal(AID_RATE_HZ) else "yes"
+        counts = (str(found.inputs), str(found.outputs), f"{found.rate_hz:g}", opens)
         table.add_row(str(found.index), found.name, found.api, *counts, *latencies)
     Console().print(table)
-    typer.echo("latencies as the drivers report them; `hearsim live --loopback` measures")
-    choice = choose(None, wants_input=False)
+    typer.echo(
+        f"latencies as the drivers report them; `hearsim live --loopback` measures. A device that does not open at "
+        f"{AID_RATE_HZ} Hz is opened at its own rate, and the sound resampled"
+    )
+    choice = choose(None, wants_input=False, rate=AID_RATE_HZ)
     typer.echo(f"chosen: {choice.output.index} {choice.label}, since {choice.why}")
-    try:
-        choice.check(AID_RATE_HZ)
-    except HearsimError as error:
-        typer.echo(f"but {error}")
 
 
 def replayed(song: Path | None, log: Path, out: Path, force: bool) -> None:
@@ -213,7 +217,7 @@ def _budget(session: "Session", source: "Origin", device: int | None = None) -> 
     playing = session.control.playing
     if device is None:
         device = round(1e-3 * playing.reported_ms * session.rate)
-    return budget(session.control.working.path_parts(), session.rate, playing.period, device, source)
+    return budget(playing, session.control.working.path_parts(), session.rate, device, source)
 
 
 def _print_ledger(ledger: "Budget") -> None:
@@ -254,9 +258,10 @@ def _measure(profile: "Profile", device: str | None, loss: bool, seconds: float)
                 f"chirp {len(found)}: device {chirp.device}, everything {chirp.total} samples "
                 f"(likeness {chirp.device_peak:.3f}, {chirp.total_peak:.3f})"
             )
-        ledger = _budget(session, "measured", found[0].device)
+        device_only = found[0].device - session.control.playing.resampling
+        ledger = _budget(session, "measured", device_only)
         _print_ledger(ledger)
-        reported, measured = session.control.playing.reported_ms, 1e3 * found[0].device / session.rate
+        reported, measured = session.control.playing.reported_ms, 1e3 * device_only / session.rate
         typer.echo(f"the device reports {reported:.2f} ms; measured {measured:.2f} ms")
         totals = sorted({chirp.total for chirp in found})
         same = "the ledger's sum" if totals == [ledger.total_samples] else f"not the ledger's {ledger.total_samples}"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from hearsim.audio_files import open_source
-from hearsim.live.control import ENDED, FAILED, OPENING, RUNNING, Control
-from hearsim.live.devices import Device, DeviceLostError, NullDevice, SoundDevice
+from hearsim.live.control import ENDED, FAILED, OPENING, RUNNING, Control, Playing
+from hearsim.live.devices import Device, DeviceLostError, FileDevice, NullDevice, SoundDevice
 from hearsim.live.events import Kind
 from hearsim.live.player import Player, Rings
 from hearsim.live.portaudio import choose
@@ -36,12 +36,14 @@ def run_audio(stream: Stream, ceiling: FloatArray, control: Control, rings: Ring
     with report_failure(playing):
         playing.state = OPENING
         player = Player(control, rings, wake, ceiling, stream.rate, stream.source, stream.probe)
-        device, remarks = _device(stream)
+        device, remarks = _device(stream, ceiling, playing)
 
         def going() -> bool:
-            return not wanted.quit and parent_lives()
+            if not parent_lives():
+                wanted.stop = 1  # nobody else can ask for it any more: fade out, and end
+            return not wanted.quit
 
-        while not wanted.go and going():  # the path may still be loading
+        while not wanted.go and not wanted.stop and going():  # the path may still be loading
             time.sleep(0.005)
         quiet_process()
         playing.message = " ".join(remarks).encode()[:400]
@@ -56,12 +58,13 @@ def run_audio(stream: Stream, ceiling: FloatArray, control: Control, rings: Ring
         playing.state = ENDED
 
 
-def _device(stream: Stream) -> tuple[Device, list[str]]:
-    """Return the device, and what is odd about it."""
+def _device(stream: Stream, ceiling: FloatArray, playing: Playing) -> tuple[Device, list[str]]:
+    """Return the device, and what there is to be said of it."""
     if stream.device == "null":
         return NullDevice(), []
     if stream.device is not None and Path(stream.device).is_file():
-        return NullDevice(open_source(stream.device, stream.rate)), []
-    choice = choose(stream.device, wants_input=stream.source == "device")
-    choice.check(stream.rate)
-    return SoundDevice(choice, stream.rate), [f"{choice.label}: {choice.why}", *choice.remarks]
+        return FileDevice(open_source(stream.device, stream.rate)), []
+    choice = choose(stream.device, stream.source == "device", stream.rate)
+    device = SoundDevice(choice, stream.rate, ceiling)
+    playing.device = choice.label.encode()[:400]
+    return device, device.remarks

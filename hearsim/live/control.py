@@ -177,16 +177,19 @@ class Playing(Block):
 
     state = whole()  # 0: there is none; OPENING, RUNNING, ENDED, FAILED
     pid = whole()
+    device = text()  # name and host API of the device, once it has been opened
     message = text()  # why it ended, or what is odd about the device
     position = whole()  # the next sample to be played
     callbacks = whole()
-    period = whole()  # samples in the first callback
+    period = whole()  # samples in a callback, at most
     delay = whole()  # from a sample's coming in to its leaving, without the path's own latency; 0: not known yet
     fallbacks = whole()  # how often the dry signal stepped in
     dry_samples = whole()  # and for how many samples
     dry = whole()  # 1: it plays now
     starved = whole()  # samples that the file was not read in time for
     xruns = whole()  # flags of the device: input or output missed
+    device_rate = whole()  # at which the device was opened, Hz
+    resampling = whole()  # delay of going from that rate to the engine's and back, samples; 0 at the engine's own
     reported_ms = real()  # the device's own latency, in and out, as it reports it; 0: nothing to be believed
     ARRAYS: ClassVar[Arrays] = {"peaks": (np.float64, (2,))}  # of the ears, full scale, falling
 

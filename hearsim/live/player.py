@@ -67,13 +67,13 @@ class Player:
         self._outlet = Outlet(ceiling)
         self._come, self._wet, self._dry, self._feed = np.zeros((4, 2, LARGEST_PERIOD), np.float32)
         self._period, self._aim = 0, 0.0
-        self._outlet.begin(rings.source.head)
+        self._outlet.begin(rings.played.head)
 
     def callback(self, given: FloatArray | None, out: FloatArray, xrun: bool = False) -> None:
         """Take (frames, channels) that came in, if any, and fill `out` (frames, channels)."""
         playing = self._control.playing
         if self._period == 0:
-            self._begin(len(out))
+            self.begin(len(out))
         for start in range(0, len(out), LARGEST_PERIOD):
             part = slice(start, start + LARGEST_PERIOD)
             self._play(None if given is None else given[part], out[part])
@@ -85,34 +85,44 @@ class Player:
         """Whether the end was asked for and the sound has faded out."""
         return bool(self._control.wanted.stop) and self._outlet.silent and self._period > 0
 
-    def _begin(self, period: int) -> None:
-        """Set the delay by the period; a stream that goes on after a lost device keeps the delay it had if it can."""
+    def begin(self, period: int, even: bool = True) -> None:
+        """Set the delay by the period, the most samples that a call will hand over, not `even` if some hand over less.
+
+        Without it the first call's count is taken. A stream that goes on after a lost device keeps the delay it had if
+        it can.
+        """
         playing, at = self._control.playing, self._outlet.position
         self._period = playing.period = period
-        playing.delay = max(playing.delay, waiting(period) + turn(period))
+        playing.delay = max(playing.delay, waiting(period if even else 1) + turn(period))
         self._post(Kind.FORMAT, at, period, playing.delay)
+        while gap := min(self._rings.source.head - self._outlet.position, LARGEST_PERIOD):
+            self._listen(gap)  # what a stream took in and did not play before it was killed
 
     def _post(self, kind: Kind, at: int, *values: float) -> None:
         self._outlet.take(Event(kind, at, values))
         self._rings.changes.post(kind, at, *values)
 
     def _play(self, given: FloatArray | None, out: FloatArray) -> None:
-        playing, rings, frames = self._control.playing, self._rings, len(out)
+        rings, frames = self._rings, len(out)
         now = self._outlet.position
         rings.source.write(self._incoming(given, now, frames))
         self._wake.release()
-        late = playing.delay + self._control.working.latency
-        ready = rings.wet.ready(now)
-        self._choose(now, frames, ready)
+        self._choose(now, frames, rings.wet.ready(now))
         self._follow_level(now)
+        sound = self._listen(frames)
+        self._hand_over(self._feed[:, :frames] if self._probe else sound, out)
+        self._meter(sound, frames)
+
+    def _listen(self, frames: int) -> FloatArray:
+        """Return the next samples to be played, (2, frames), and note that they are."""
+        playing, rings, now = self._control.playing, self._rings, self._outlet.position
         wet, dry = self._wet[:, :frames], self._dry[:, :frames]
         rings.wet.read(now, wet)
-        rings.source.read(now - late, dry)
+        rings.source.read(now - playing.delay - self._control.working.latency, dry)
         sound = self._outlet.process(wet, dry)
         rings.played.write(sound)
         playing.position = now + frames
-        self._hand_over(self._feed[:, :frames] if self._probe else sound, out)
-        self._meter(sound, frames)
+        return sound
 
     def _incoming(self, given: FloatArray | None, now: int, frames: int) -> FloatArray:
         """Return what the worker shall hear, (2, frames), without anything that is no number."""

@@ -52,8 +52,13 @@ def parent_lives() -> bool:
 
 @contextmanager
 def report_failure(block: Reports) -> Iterator[None]:
-    """Note the process's id, leave Ctrl-C to the control process, and say in the block why the process fails."""
+    """Note the process's id, leave what ends a session to the control process, and say in the block why this fails.
+
+    Ctrl-C and a terminal's end reach all processes of a session; the control process fades out, then ends the others.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     block.pid, block.message = os.getpid(), b""
     try:
         yield

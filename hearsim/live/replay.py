@@ -44,7 +44,7 @@ class _Replay:
         self._outlet = Outlet(ceiling_of(log.profile))
         self._moves, self._changes = deque(log.moves), deque(log.changes)
         self._wet, self._dry = np.zeros((2, 2, BLOCK), np.float32)
-        self._delay = 0
+        self._formats = [event for event in log.changes if event.kind == Kind.FORMAT]
 
     def play(self, song: Source) -> Iterator[FloatArray]:
         silence = np.zeros((2, BLOCK), np.float32)
@@ -52,10 +52,12 @@ class _Replay:
         for here in range(0, self._log.end, BLOCK):
             sound = self._without_gaps(next(sounds, silence), here)
             self._rings.source.write(sound)
-            if self._changes[0].kind == Kind.FORMAT and self._changes[0].at < here + BLOCK:
-                self._delay = int(self._changes[0].values[1])
             self._work(sound, here)
             yield from self._listen(here, min(here + BLOCK, self._log.end))
+
+    def _delay(self, here: int) -> int:
+        """Return the delay of the stream that plays at a sample."""
+        return next((int(event.values[1]) for event in reversed(self._formats) if event.at <= here), 0)
 
     def _without_gaps(self, sound: FloatArray, here: int) -> FloatArray:
         sound = sound.copy()
@@ -68,7 +70,7 @@ class _Replay:
         """Do what the worker did with the block at `here`."""
         if self._moves and self._moves[0].kind == Kind.START and self._moves[0].at == here:
             self._path.start(desk_of(self._moves.popleft()))
-            self._rings.wet.skip_to(here + self._delay)
+            self._rings.wet.skip_to(here + self._delay(here))
             while self._moves and self._moves[0].kind == Kind.MOVE:
                 move = self._moves.popleft()
                 self._path.configure(desk_of(move), move.at)
@@ -83,7 +85,7 @@ class _Replay:
             edge = min(stop, self._changes[0].at) if self._changes else stop
             wet, dry = self._wet[:, : edge - here], self._dry[:, : edge - here]
             self._rings.wet.read(here, wet)
-            self._rings.source.read(here - self._delay - self._path.latency, dry)
+            self._rings.source.read(here - self._delay(here) - self._path.latency, dry)
             yield self._outlet.process(wet, dry).copy()
             here = edge
 

@@ -26,18 +26,24 @@ class Inline:
     """A session without processes: `turn` is one period of the device and whatever the worker then does."""
 
     def __init__(self, profile: Profile, song: Audio | None, period: int, loss: bool = False, probe: bool = False):
-        self.profile, self.song, self.period, self.loss = profile, song, period, loss
+        self.profile, self.song, self.loss = profile, song, loss
         self.control, self.rings = Control.create(), Rings.create()
         self.wake = multiprocessing.get_context("spawn").Semaphore(0)
         self.control.wanted.begin(profile, loss)
         self.path = LivePath(profile, loss)
         self.path.prepare(Format(RATE, 2, BLOCK))
         self.worker = Worker(self.path, self.control, self.rings)
-        source = "file" if song is not None else "device"
-        self.player = Player(self.control, self.rings, self.wake, ceiling_of(profile), RATE, source, probe)
+        self.probe = probe
+        self.open(period)
         self.played: list[np.ndarray] = []
         self.fed = 0
         self.works = True
+
+    def open(self, period: int) -> None:
+        """Open a stream; another than the first goes on where the one before it ended, or was killed."""
+        self.period, source = period, "file" if self.song is not None else "device"
+        ceiling = ceiling_of(self.profile)
+        self.player = Player(self.control, self.rings, self.wake, ceiling, RATE, source, self.probe)
 
     def audible(self, level_db: float = 0.0) -> "Inline":
         self.control.wanted.set_level(level_db)

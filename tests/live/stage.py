@@ -14,6 +14,7 @@ from websockets.sync.client import ClientConnection, connect
 from hearsim.listener import Profile
 from hearsim.live.control import READY, RUNNING, Control
 from hearsim.live.page.host import Page
+from hearsim.live.paperwork import Paperwork
 from hearsim.live.player import Rings
 from hearsim.live.session import Session
 from hearsim.live.timing import turn, waiting
@@ -35,7 +36,7 @@ class Stage:
         self.folder = folder
         self.session = Session(profile, loss=True)
         self.session.control, self.session.rings = Control.create(), Rings.create()
-        self.session._recorder = None
+        self.session._papers = Paperwork(self.session.rings, None, self.session.rate, print)
         self.control = self.session.control
         self._seem()
         self.page = Page(self.session, folder / "mixes", folder)

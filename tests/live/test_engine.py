@@ -234,3 +234,32 @@ def test_a_worker_that_missed_too_much_begins_anew(session: Inline, tmp_path: Pa
     assert (session.control.playing.dry, session.control.working.starts) == (0, 2)
     played = session.end()
     np.testing.assert_array_equal(session.replayed(tmp_path), played)
+
+
+@pytest.mark.parametrize("period", [64, 200])
+def test_a_stream_killed_within_a_callback_goes_on_silently_and_is_rendered_again(
+    period: int, session: Inline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.audible()
+    session.until(RATE)
+    with monkeypatch.context() as patched:
+        patched.setattr(session.player._outlet, "process", killed)
+        with pytest.raises(KeyboardInterrupt):
+            session.turn()
+    died = session.control.playing.position
+    session.open(period)
+    session.until(died + RATE)
+    assert session.control.playing.delay == max(waiting(each) + turn(each) for each in (64, period))
+    session.end()
+    stop = session.control.playing.position
+    heard = np.zeros((2, stop), np.float32)
+    session.rings.played.read(0, heard)
+    assert np.abs(heard[:, died - 64 : died]).max() > 0.001
+    assert not heard[:, died : died + 64].any()  # taken in, never played
+    assert np.abs(heard[:, died + 64 : died + 128]).max() < 0.001  # it fades in anew
+    assert np.abs(heard[:, died + RATE // 2 : died + RATE]).max() > 0.01
+    np.testing.assert_array_equal(session.replayed(tmp_path), heard)
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt

@@ -72,7 +72,7 @@ def latency(control: Control) -> dict[str, Any]:
     working, playing, cable = control.working, control.playing, control.wanted.cable
     reported = round(1e-3 * playing.reported_ms * AID_RATE_HZ)
     source: Origin = "measured" if cable else "device-reported"
-    ledger = budget(working.path_parts(), AID_RATE_HZ, playing.period, cable or reported, source)
+    ledger = budget(playing, working.path_parts(), AID_RATE_HZ, cable or reported, source)
     parts = [
         {"name": part.name, "samples": part.samples, "kind": part.kind, "source": part.source} for part in ledger.parts
     ]
