@@ -23,6 +23,7 @@ from hearsim.units import db_to_gain, gain_to_db
 LOWEST_DB, HIGHEST_DB = -60.0, 12.0  # a fader's travel
 SAFE_LEVEL_DB = -20.0  # under the calibrated level, where a session starts
 QUIETEST_DB = -80.0
+LARGEST_PROFILE = 20000
 
 
 class Wanted(Block):
@@ -41,11 +42,13 @@ class Wanted(Block):
     quit = whole()  # 1: the processes end
     can_lose = whole()  # 1: the hearing-loss simulation is part of the path
     cable = whole()  # the device's delay as a cable measured it, samples; 0: not measured
+    profile_number = whole()  # counts the changes of profile; control process, after the profile itself
     ARRAYS: ClassVar[Arrays] = {
         "gains_db": (np.float64, (len(STEMS),)),
         "muted": (np.int64, (len(STEMS),)),
         "solo": (np.int64, (len(STEMS),)),
         "moves": (np.int64, (2,)),  # of the desk: by the process that made the block, by the page
+        "profiles": (f"S{LARGEST_PROFILE}", (2,)),  # as JSON, each at its number modulo 2
     }
 
     @property
@@ -57,7 +60,21 @@ class Wanted(Block):
         """Take the profile's mix; silent, at the safe level."""
         self.step, self.can_lose = STEPS.index("aid"), int(loss)
         self.level_db, self.silent = SAFE_LEVEL_DB, 1
+        self.set_profile(profile, 0)
+
+    def set_profile(self, profile: Profile, number: int) -> None:
+        """Want a profile, which is the session's `number`th, and its mix. Control process only.
+
+        Raises `HearsimError` for one that is too large to hand over.
+        """
+        self.row["profiles"][number % 2] = packed(profile)
+        self.profile_number = number
         self.take_mix(profile.mix)
+
+    def profile(self) -> tuple[int, Profile]:
+        """Return the number of the profile that is wanted, and the profile. Any process."""
+        number = self.profile_number
+        return number, Profile.model_validate_json(bytes(self.row["profiles"][number % 2]))
 
     def take_mix(self, mix: Mix) -> None:
         """Move all faders to a mix; what it mutes keeps its fader; nothing has solo."""
@@ -129,20 +146,29 @@ class Wanted(Block):
         self._moved()
 
 
+def packed(profile: Profile) -> bytes:
+    """Return a profile as JSON. Raises `HearsimError` for one that is too large for the control block."""
+    text = profile.model_dump_json().encode()
+    if len(text) > LARGEST_PROFILE:
+        raise HearsimError(f"the profile {profile.name} takes {len(text)} bytes: it may take {LARGEST_PROFILE}")
+    return text
+
+
 def _index(stem: str) -> int:
     if stem not in STEMS:
         raise HearsimError(f"there is no stem {stem!r}: there are {', '.join(STEMS)}")
     return STEMS.index(stem)
 
 
-LOADING, READY = 1, 2
+LOADING, READY, CHANGING = 1, 2, 3
 
 
 class Working(Block):
     """What the worker says. Cells are written by the worker, but for `state`, which whoever started it clears."""
 
-    state = whole()  # 0: there is none; LOADING; READY
+    state = whole()  # 0: there is none; LOADING; READY; CHANGING to another profile
     pid = whole()
+    profile_number = whole()  # of the profile that runs; written after the path's latency and the ceiling
     latency = whole()  # of the path, samples
     parts = text(4000)  # of that latency, as JSON: [name, samples, kind] each
     blocks = whole()  # engine blocks done
@@ -157,6 +183,7 @@ class Working(Block):
         "seconds": (np.float32, (1024,)),  # compute time of the latest blocks
         "stems": (np.float64, (len(STEMS),)),  # mean square of each, after its gain, full scale
         "limited": (np.int64, (2,)),  # samples that the MPO limiter turned down, per ear
+        "ceiling": (np.float32, (2,)),  # largest magnitude that the profile allows, full scale, per ear
     }
 
     def path_parts(self) -> list[Part]:
@@ -186,6 +213,7 @@ class Playing(Block):
     fallbacks = whole()  # how often the dry signal stepped in
     dry_samples = whole()  # and for how many samples
     dry = whole()  # 1: it plays now
+    silent = whole()  # 1: faded out, nothing is heard
     starved = whole()  # samples that the file was not read in time for
     xruns = whole()  # flags of the device: input or output missed
     device_rate = whole()  # at which the device was opened, Hz

@@ -19,11 +19,10 @@ from hearsim.audio_files import AID_RATE_HZ, Source
 from hearsim.errors import HearsimError
 from hearsim.listener import Profile
 from hearsim.live.audio_process import Stream, run_audio
-from hearsim.live.control import ENDED, READY, RUNNING, Control
+from hearsim.live.control import ENDED, READY, RUNNING, Control, packed
 from hearsim.live.events import Kind
-from hearsim.live.log import header
+from hearsim.live.log import header, profile_line
 from hearsim.live.paperwork import Paperwork
-from hearsim.live.path import ceiling_of
 from hearsim.live.player import Rings
 from hearsim.live.scribe import PIECE, check_new
 from hearsim.live.worker import run_worker
@@ -115,14 +114,14 @@ class Session:
         self.control.working.state = 0
         self._worker_since = self._worked_at = time.monotonic()
         self._progress, self._worker_fault = (0, 0), ""
-        return self._start(run_worker, self.profile, self.loss, self.rate, self.control, self.rings, self._wake)
+        return self._start(run_worker, self.rate, self.control, self.rings, self._wake)
 
     def _start_audio(self) -> SpawnProcess:
         self.control.playing.state = 0
         self._audio_since = time.monotonic()
         opened = self.control.playing.device.decode()  # once a device is open no other may speak up in its place
         stream = replace(self._stream, device=opened) if opened else self._stream
-        return self._start(run_audio, stream, ceiling_of(self.profile), self.control, self.rings, self._wake)
+        return self._start(run_audio, stream, self.control, self.rings, self._wake)
 
     def _start(self, target: Any, *args: Any) -> SpawnProcess:
         process = self._context.Process(target=target, args=args, daemon=True)
@@ -209,6 +208,16 @@ class Session:
         elif self._lost_at and playing.state == RUNNING:
             self._say(f"the device is back after {now - self._lost_at:.1f} s")
             self._lost_at, self._lost_why = 0.0, ""
+
+    def switch(self, profile: Profile) -> None:
+        """Go over to another profile and its mix: fade out, change the path, fade in at the level that is set.
+
+        Raises `HearsimError` for a profile that is too large.
+        """
+        packed(profile)
+        self._papers.note(profile_line(profile))  # before the event that begins with it
+        self.control.wanted.set_profile(profile, self.control.wanted.profile_number + 1)
+        self.profile = profile
 
     def _say(self, message: str) -> None:
         self.messages.append(message)
