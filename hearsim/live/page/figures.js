@@ -21,7 +21,8 @@ function axes(label, first, last, step) {
     const name = hz < 1000 ? String(hz) : `${hz / 1000}k`;
     svg.append(element("text", {x: x(hz), y: HEIGHT - 9, "text-anchor": "middle"}, name));
   }
-  for (let value = Math.min(first, last); value <= Math.max(first, last); value += step) {
+  const lowest = step * Math.ceil(Math.min(first, last) / step);
+  for (let value = lowest; value <= Math.max(first, last); value += step) {
     svg.append(element("line", {class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value)}));
     svg.append(element("text", {x: LEFT - 6, y: y(value) + 4, "text-anchor": "end"}, value));
   }

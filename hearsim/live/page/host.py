@@ -10,12 +10,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from hearsim.errors import HearsimError
+from hearsim.listener import Profile
 from hearsim.live.page.orders import Order
 from hearsim.live.page.presets import Presets, TakenError
 from hearsim.live.page.scene import scene
 from hearsim.live.page.server import run_page
 from hearsim.live.session import Session, how
-from hearsim.profile import profile_names
+from hearsim.profile import load_profile, profile_names
 
 LOOPBACK = "127.0.0.1"
 AGAIN_S, CLOSING_S = 0.5, 3.0
@@ -97,6 +98,9 @@ class Page:
     def _do(self, order: Order) -> str:
         session = self._session
         match order:
+            case {"do": "profile", "name": name}:
+                session.switch(self._profile(name))
+                return f"profile {name}"
             case {"do": "preset", "name": name}:
                 session.control.wanted.take_mix(self._presets.load(name))
                 return f"preset {name}"
@@ -110,6 +114,13 @@ class Page:
                 session.stop_recording()
                 return "recording ended"
         raise HearsimError(f"{order} is no order")
+
+    def _profile(self, name: str) -> Profile:
+        if name == self._given.name:
+            return self._given
+        if name not in profile_names():
+            raise HearsimError(f"no profile is called {name!r}: there are {', '.join(profile_names())}")
+        return load_profile(name)
 
     def _show(self) -> None:
         session = self._session

@@ -1,5 +1,7 @@
 // Latency in its parts, and how the session fares.
 
+import {put} from "./strips.js";
+
 const at = id => document.getElementById(id);
 const share = value => `${(100 * value).toFixed(value && value < 0.1 ? 2 : 0)} %`;
 let rate = 44100, inside = 0, drawn = "";
@@ -42,10 +44,10 @@ export function showLatency(ledger) {
 
 // The delay between what came in and what goes out, read off the sound itself.
 export function showMeasured(delay) {
-  at("measured").textContent = delay
+  put(at("measured"), delay
     ? `Without the device: declared ${inside} samples, measured in the music ${delay.samples}`
       + ` (${ms(delay.samples)}, likeness ${delay.likeness.toFixed(2)}).`
-    : `Without the device: declared ${inside} samples; measured when there is sound enough.`;
+    : `Without the device: declared ${inside} samples; measured when there is sound enough.`);
 }
 
 export function showHealth(health) {
@@ -60,12 +62,13 @@ export function showHealth(health) {
     ["Device xruns", health.xruns, health.xruns],
   ];
   if (health.non_finite) rows.push(["Network gave no numbers", `${health.non_finite} ×`, true]);
-  at("figures").replaceChildren(...rows.map(([name, value, warm]) => {
-    const row = document.createElement("div"), term = document.createElement("dt"), told = document.createElement("dd");
-    term.textContent = name;
-    told.textContent = value;
-    told.classList.toggle("warm", Boolean(warm));
-    row.append(term, told);
-    return row;
-  }));
+  const list = at("figures");
+  while (list.children.length > rows.length) list.lastChild.remove();
+  rows.forEach(([name, value, warm], k) => {
+    const row = list.children[k] || list.appendChild(document.createElement("div"));
+    if (!row.children.length) row.append(document.createElement("dt"), document.createElement("dd"));
+    put(row.firstChild, name);
+    put(row.lastChild, value);
+    row.lastChild.classList.toggle("warm", Boolean(warm));
+  });
 }

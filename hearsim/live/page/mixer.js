@@ -2,7 +2,7 @@
 
 import {audiogram, gains} from "./figures.js";
 import {showHealth, showLatency, showMeasured} from "./ledger.js";
-import {strips} from "./strips.js";
+import {put, strips} from "./strips.js";
 
 const KEPT_MESSAGES = 50, FIRST_WAIT_MS = 250, LONGEST_WAIT_MS = 2000;
 const at = id => document.getElementById(id);
@@ -80,10 +80,10 @@ function showNow(now) {
   document.querySelector(`input[name=step][value=${now.step}]`).checked = true;
   at("loss").checked = now.loss;
   at("panic").setAttribute("aria-pressed", String(now.panic));
-  at("panic").firstChild.textContent = now.panic ? "Fade in " : "Panic ";
-  if (at("sound").textContent !== now.sound) at("sound").textContent = now.sound;
+  put(at("panic-word"), now.panic ? "Fade in" : "Panic");
+  put(at("sound"), now.sound);
   const whole = Math.floor(now.seconds);
-  at("clock").textContent = `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+  put(at("clock"), `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`);
 }
 
 for (const step of document.querySelectorAll("input[name=step]"))

@@ -11,6 +11,11 @@ function make(parent, tag, attributes = {}, text) {
   return made;
 }
 
+// Set a text where it is another: an element that stays as it is need not be drawn again.
+export function put(element, text) {
+  if (element.textContent !== String(text)) element.textContent = text;
+}
+
 export function decibels(db, unit = "dB") {
   return `${db > 0 ? "+" : db < 0 ? "−" : ""}${Math.abs(db).toFixed(1)} ${unit}`;
 }
@@ -58,6 +63,7 @@ function stemStrip(parent, stem, range, order) {
   make(strip, "h3", {}, stem);
   const travel = make(strip, "div", {class: "travel"});
   const set = fader(travel, `${stem} fader`, range, db => order({do: "gain", stem, db}));
+  make(travel, "b", {class: "unity", "aria-hidden": "true"});
   const level = meter(travel, `${stem} level`);
   const value = make(strip, "output", {"aria-label": `${stem} gain`});
   const keys = make(strip, "div", {class: "keys"});
@@ -67,7 +73,7 @@ function stemStrip(parent, stem, range, order) {
     const muted = now.muted.includes(stem), alone = now.solo.includes(stem);
     const quiet = muted || (now.solo.length > 0 && !alone);
     set(now.faders_db[stem]);
-    value.textContent = decibels(now.faders_db[stem]);
+    put(value, decibels(now.faders_db[stem]));
     level.show(1 - now.stems_db[k] / FLOOR_DB, decibels(now.stems_db[k], "dB of full scale"));
     mute(muted);
     solo(alone);
@@ -94,14 +100,15 @@ function outputStrip(parent, scene, order) {
     const light = make(row, "span", {class: "light", role: "img", "aria-label": `${ear} limiter`});
     return {light, level: make(row, "span"), mpo: mpo[k], name: ear[0].toUpperCase(), seen: 0, until: 0};
   });
-  make(lights, "div", {class: "soft"}, mpo[0] === mpo[1] ? `MPO ${mpo[0]} dB SPL` : `MPO ${mpo.join(" / ")} dB SPL`);
+  make(lights, "div", {class: "soft"}, `of ${mpo[0] === mpo[1] ? mpo[0] : mpo.join(" / ")}`);
+  make(lights, "div", {class: "soft"}, "dB SPL (MPO)");
   return now => {
     set(now.level_db);
-    value.textContent = decibels(now.level_db);
+    put(value, decibels(now.level_db));
     rows.forEach((row, k) => {
       const spl = now.ears_db[k] + full;
       ears[k].show(share(spl), `${Math.round(spl)} dB SPL`);
-      row.level.textContent = ` ${row.name} ${spl > 0 ? Math.round(spl) : "–"} dB SPL`;
+      put(row.level, ` ${row.name} ${spl > 0 ? Math.round(spl) : "–"}`);
       if (now.limited[k] > row.seen) row.until = performance.now() + LIGHT_MS;
       row.seen = now.limited[k];
       row.light.classList.toggle("on", performance.now() < row.until);

@@ -7,7 +7,7 @@ import numpy as np
 from hearsim.audio_files import AID_RATE_HZ
 from hearsim.latency import Origin
 from hearsim.listener import STEMS
-from hearsim.live.control import ENDED, READY, RUNNING, Control
+from hearsim.live.control import CHANGING, ENDED, READY, RUNNING, Control
 from hearsim.live.desk import STEPS
 from hearsim.live.outlet import FADE
 from hearsim.live.player import Rings
@@ -103,17 +103,16 @@ def delay(control: Control, rings: Rings) -> dict[str, Any] | None:
 def _sound(control: Control) -> str:
     """Return what is heard at the moment, in words."""
     wanted, working, playing = control.wanted, control.working, control.playing
-    if playing.state == ENDED or wanted.stop:
-        return "ended"
-    if playing.state != RUNNING:
-        return "no device: it is being opened"
-    if wanted.panic:
-        return "silent: panic"
-    if wanted.silent:
-        return "silent"
-    if working.state != READY:
-        return "dry signal: a new worker is starting"
-    return "dry signal: the worker is late" if playing.dry else "playing"
+    words = (
+        (playing.state == ENDED or wanted.stop, "ended"),
+        (playing.state != RUNNING, "no device: it is being opened"),
+        (wanted.panic, "silent: panic"),
+        (wanted.silent, "silent"),
+        (wanted.profile_number != working.profile_number, "silent: the profile is changing"),
+        (working.state not in (READY, CHANGING), "dry signal: a new worker is starting"),
+        (playing.dry, "dry signal: the worker is late"),
+    )
+    return next((word for so, word in words if so), "playing")
 
 
 def _db(amplitude: float) -> float:
