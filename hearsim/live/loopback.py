@@ -1,7 +1,7 @@
 """Measuring a live session through a cable from the device's output back to its input.
 
 Chirps go out, come back through the cable, and run through the whole engine, whose own output stays inside. So two
-delays are measured to the sample, chirp by chirp: the device's, and the sum of everything.
+delays are measured to the sample, chirp by chirp: the device's, and the sum of everything. All in the control process.
 """
 
 import time

@@ -1,7 +1,8 @@
 """Which sound device, and how to open it: the only module that knows PortAudio (through sounddevice).
 
 JACK is taken where its server runs: its period is what was asked for, and a stream with `blocksize=0` costs exactly one
-(any other block costs itself on top: PortAudio issue 1007). Otherwise the system's default device.
+(any other block costs itself on top: PortAudio issue 1007). Otherwise the system's default device. Any process, its
+main thread; what a stream calls it calls on PortAudio's own thread.
 """
 
 import os

@@ -6,11 +6,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ctypes.util import find_library
 
 import pytest
 
 NEEDED = ("jackd", "jack_wait", "jack_connect", "jack_disconnect", "jack_lsp")
 MISSING = [name for name in NEEDED if shutil.which(name) is None]
+MISSING += [] if find_library("portaudio") else ["libportaudio"]
 needs_jack = pytest.mark.skipif(
     bool(MISSING), reason=f"no {', '.join(MISSING)} here: apt-get install libportaudio2 jackd2"
 )

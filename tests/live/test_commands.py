@@ -1,7 +1,9 @@
 """`hearsim live` and `hearsim render --replay` as a user runs them, and what can be typed meanwhile."""
 
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from hearsim.audio import Audio
 from hearsim.audio_files import read, write
 from hearsim.cli.app import app
 from hearsim.demo_song import demo_song, mixture
@@ -42,6 +45,26 @@ def test_live_then_replay(tmp_path: Path) -> None:
     log.write_text(log.read_text().replace('"step": "aid"', '"step": "dry"'))
     wrong = run("render", "--replay", log, "--out", tmp_path / "out2")
     assert wrong.returncode == 2 and f"is not what {played} recorded" in wrong.stderr
+
+
+def test_ended_from_outside_it_fades_out_and_the_recording_takes_its_name(tmp_path: Path) -> None:
+    song, played = tmp_path / "song.wav", tmp_path / "played.wav"
+    write(song, Audio(np.tile(mixture(demo_song(6.0)).samples[:1, ::4], 20), 11025))
+    words = ["live", "--file", song, "--device", "null", "--record", played, "--level", "0"]
+    with subprocess.Popen([*COMMAND, *map(str, words)], stdout=subprocess.PIPE, text=True) as live:
+        assert live.stdout is not None
+        said = [next(live.stdout)]
+        while not said[-1].startswith("fading in"):
+            said.append(next(live.stdout))
+        time.sleep(1.0)
+        live.send_signal(signal.SIGTERM)
+        said += live.stdout
+        assert live.wait() == 0, said
+    assert "fading out\n" in said
+    assert any(f"{played} holds" in line for line in said)
+    sound = read(played).samples
+    assert np.abs(sound).max() > 0.01
+    assert not sound[:, -1:].any()
 
 
 @pytest.mark.parametrize(

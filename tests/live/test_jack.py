@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from jack import jack, needs_jack, plug_cable, start_server, stop_server, talking_to
-from waiting import wait
+from waiting import resident_kb, wait
 
 from hearsim.audio import Audio
 from hearsim.audio_files import Source, open_source, read, write
@@ -77,11 +77,27 @@ def test_measured_delay_is_constant_and_the_ledger_for_a_minute(period: int) -> 
     loop(period, 60.0)
 
 
+@pytest.mark.slow
+def test_ten_minutes_through_a_device_memory_is_flat_and_the_delay_is_what_it_was() -> None:
+    with jack(256), Session(PROFILE, probe=chirps()) as session:
+        plug_cable()
+        flatten(session)
+        found, memory = [], []
+        for chirp in measure(session, 600.0):
+            found.append(chirp)
+            memory.append(resident_kb(session))
+        print(f"\n{len(found)} chirps; {counts(session)}; memory (kB) {memory[120]} early, {memory[-1]} late")
+        late = 256 + session.latency
+    assert {(chirp.device, chirp.total) for chirp in found} == {(256, late)}
+    for name, early in memory[120].items():
+        assert max(size[name] for size in memory[120:]) < early + 4096, name
+
+
 @pytest.fixture
 def song(tmp_path: Path) -> Source:
-    """Music that is long enough for a slow machine."""
-    piece = mixture(demo_song(8.0))
-    write(tmp_path / "song.wav", Audio(np.tile(piece.samples, 20), piece.rate))
+    """Music that is long enough for a slow machine, and no large file."""
+    piece = mixture(demo_song(8.0)).samples[:1, ::4]
+    write(tmp_path / "song.wav", Audio(np.tile(piece, 20), 11025))
     return open_source(tmp_path / "song.wav")
 
 
@@ -92,6 +108,7 @@ def heard_again(log: Path, recording: Path, song: Source) -> tuple[np.ndarray, S
     return played, kept
 
 
+@pytest.mark.slow
 def test_killed_in_mid_play_the_worker_is_replaced_and_the_log_renders_to_what_was_played(
     song: Source, tmp_path: Path
 ) -> None:

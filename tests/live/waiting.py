@@ -1,7 +1,8 @@
-"""Waiting for a session to come to something; bounded, so that a test that hangs fails instead."""
+"""Watching a session: its memory, and waiting for it to come to something, bounded, so that no test hangs."""
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from hearsim.live.session import Session
 
@@ -17,3 +18,14 @@ def wait(session: Session, there: Callable[[], bool]) -> list[str]:
         said += session.poll()
         time.sleep(0.005)
     return said + session.poll()
+
+
+def resident_kb(session: Session) -> dict[str, int]:
+    """The memory of the worker's and of the audio process that is resident (Linux)."""
+    blocks = {"worker": session.control.working, "audio": session.control.playing}
+    return {name: _resident_kb(block.pid) for name, block in blocks.items()}
+
+
+def _resident_kb(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
