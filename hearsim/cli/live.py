@@ -37,6 +37,12 @@ def live(
     ] = None,
     record: Annotated[Path | None, typer.Option(help="Record what is played (WAV).")] = None,
     log: Annotated[Path | None, typer.Option(help="Log the session, for `hearsim render --replay`.")] = None,
+    loop: Annotated[
+        bool | None,
+        typer.Option(
+            "--loop/--once", help="Play the song again and again; default: the built-in one, beside the page."
+        ),
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help="End after so many seconds.")] = None,
     loopback: Annotated[bool, typer.Option(help="Measure the delay through a cable from output to input.")] = False,
     page: Annotated[bool, typer.Option("--page/--no-page", help="Serve the mixer page on this machine.")] = True,
@@ -68,7 +74,8 @@ def live(
         with_loss = not use_input if loss is None else loss
         typer.echo("loading the model ...")
         heard = None if use_input or file else {"demo": True}
-        with Session(loaded, song, device, with_loss, level, record, log, heard) as session:
+        again = (file is None and page if loop is None else loop) and song is not None
+        with Session(loaded, song, device, with_loss, level, record, log, heard, loop=again) as session:
             typer.echo(f"fading in to {level:g} dB of the calibrated level; Enter is panic, `help` lists the controls")
             with Page(session, presets, recordings) if page else nullcontext() as mixer:
                 if mixer is not None:

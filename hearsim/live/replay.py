@@ -18,6 +18,7 @@ from hearsim.live.log import Recording, SessionLog
 from hearsim.live.outlet import Outlet
 from hearsim.live.path import LivePath
 from hearsim.live.player import Rings
+from hearsim.live.scribe import endless
 from hearsim.live.timing import BLOCK
 from hearsim.units import FloatArray
 
@@ -51,7 +52,7 @@ class _Replay:
 
     def play(self, song: Source) -> Iterator[FloatArray]:
         silence = np.zeros((2, BLOCK), np.float32)
-        sounds = song.blocks(BLOCK)
+        sounds = endless(song, BLOCK) if self._log.source.get("loop") else song.blocks(BLOCK)
         for here in range(0, self._log.end, BLOCK):
             sound = self._without_gaps(next(sounds, silence), here)
             self._rings.source.write(sound)

@@ -24,7 +24,7 @@ from hearsim.live.events import Kind
 from hearsim.live.log import header, profile_line
 from hearsim.live.paperwork import Paperwork
 from hearsim.live.player import Rings
-from hearsim.live.scribe import PIECE, check_new
+from hearsim.live.scribe import PIECE, check_new, endless
 from hearsim.live.worker import run_worker
 from hearsim.units import FloatArray
 
@@ -42,7 +42,7 @@ class Session:
     `level_db`. `recording` (of what is played, from the first sample on) and `log` must not be there yet; a log of what
     came in from a device has its recording beside it, `<log>.input.wav`. `heard` is what the log says of the source,
     without it the song's path and checksum, or the device. `probe` is played to the device while its input goes
-    through the engine (for a cable from output to input).
+    through the engine (for a cable from output to input). With `loop` the song is played again and again.
     """
 
     rate = AID_RATE_HZ
@@ -58,13 +58,14 @@ class Session:
         log: Path | None = None,
         heard: dict[str, Any] | None = None,
         probe: Iterator[FloatArray] | None = None,
+        loop: bool = False,
     ) -> None:
-        self.profile, self.song, self.loss = profile, song, loss
+        self.profile, self.song, self.loss, self._loop = profile, song, loss, loop
         self._stream = Stream(device, "file" if song else "device", self.rate, probe is not None)
         self._level_db, self._recording_path, self._log_path = level_db, recording, log
         self._input_path = log.with_name(log.name + ".input.wav") if log is not None and song is None else None
-        self._heard = heard or _source(song, device, self._input_path)
-        self._sound = _blocks(song) if song else probe
+        self._heard = {**(heard or _source(song, device, self._input_path)), "loop": loop}
+        self._sound = (endless(song, PIECE) if loop else _blocks(song)) if song else probe
         self.messages: list[str] = []
 
     def __enter__(self) -> Self:
@@ -163,7 +164,7 @@ class Session:
         """Mend what can be mended. Raises `HearsimError` where the session can't go on."""
         self._papers.check()
         song, playing = self.song, self.control.playing
-        if song is not None and playing.position >= song.frames + self.latency:
+        if song is not None and not self._loop and playing.position >= song.frames + self.latency:
             self.control.wanted.stop = 1
         self._watch_worker()
         self._watch_audio()
