@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from hearsim.latency import Budget, Origin
+    from hearsim.latency import Budget
     from hearsim.listener import Profile
     from hearsim.live.page.host import Page
     from hearsim.live.session import Session
@@ -45,6 +45,7 @@ def live(
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="End after so many seconds.")] = None,
     loopback: Annotated[bool, typer.Option(help="Measure the delay through a cable from output to input.")] = False,
+    cable: Annotated[int, typer.Option(help="The device's delay in samples, as --loopback measured it.", min=0)] = 0,
     page: Annotated[bool, typer.Option("--page/--no-page", help="Serve the mixer page on this machine.")] = True,
     presets: Annotated[Path, typer.Option(help="Folder where the page saves mixes.")] = Path("mixes"),
     recordings: Annotated[Path, typer.Option(help="Folder where the page records.")] = Path(),
@@ -56,6 +57,7 @@ def live(
     from hearsim.errors import HearsimError
     from hearsim.live.page.host import Page
     from hearsim.live.session import Session
+    from hearsim.live.timing import ledger
     from hearsim.profile import load_profile
 
     for name in ("SIGTERM", "SIGHUP"):  # ended from outside, or its terminal is gone: as with Ctrl-C, fade out
@@ -76,12 +78,13 @@ def live(
         heard = None if use_input or file else {"demo": True}
         again = (file is None and page if loop is None else loop) and song is not None
         with Session(loaded, song, device, with_loss, level, record, log, heard, loop=again) as session:
+            session.control.wanted.cable = cable
             typer.echo(f"fading in to {level:g} dB of the calibrated level; Enter is panic, `help` lists the controls")
             with Page(session, presets, recordings) if page else nullcontext() as mixer:
                 if mixer is not None:
                     typer.echo(f"the mixer, in a browser on this machine: {mixer.link}")
                 _converse(session, mixer, seconds)
-            _print_ledger(_budget(session, "device-reported"))
+            _print_ledger(ledger(session.control, session.rate))
             counts = _counts(session)
         for line in (*session.messages, *counts):
             typer.echo(line)
@@ -217,17 +220,7 @@ def _counts(session: "Session") -> list[str]:
     ]
 
 
-def _budget(session: "Session", source: "Origin", device: int | None = None) -> "Budget":
-    """Return the ledger of a session; the device's row as measured, or else as the device reports it."""
-    from hearsim.live.timing import budget
-
-    playing = session.control.playing
-    if device is None:
-        device = round(1e-3 * playing.reported_ms * session.rate)
-    return budget(playing, session.control.working.path_parts(), session.rate, device, source)
-
-
-def _print_ledger(ledger: "Budget") -> None:
+def _print_ledger(budget: "Budget") -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -236,11 +229,11 @@ def _print_ledger(ledger: "Budget") -> None:
     table = Table("part", "kind", "source", title="Latency, input to ear", title_justify="left")
     table.add_column("samples", justify="right")
     table.add_column("ms", justify="right")
-    for part in ledger.parts:
-        cells = (str(part.samples), f"{samples_to_ms(part.samples, ledger.rate):.2f}")
+    for part in budget.parts:
+        cells = (str(part.samples), f"{samples_to_ms(part.samples, budget.rate):.2f}")
         table.add_row(part.name, part.kind, part.source, *cells)
     table.add_section()
-    table.add_row("sum", "", "", str(ledger.total_samples), f"{ledger.total_ms:.2f}")
+    table.add_row("sum", "", "", str(budget.total_samples), f"{budget.total_ms:.2f}")
     Console().print(table)
 
 
@@ -248,6 +241,7 @@ def _measure(profile: "Profile", device: str | None, loss: bool, seconds: float)
     """Print the delay through a cable, chirp by chirp, beside what is declared and reported."""
     from hearsim.live.loopback import chirps, flatten, measure
     from hearsim.live.session import Session
+    from hearsim.live.timing import ledger
 
     typer.echo("loading the model ...")
     with Session(profile, None, device, loss, probe=chirps()) as session:
@@ -266,12 +260,17 @@ def _measure(profile: "Profile", device: str | None, loss: bool, seconds: float)
                 f"(likeness {chirp.device_peak:.3f}, {chirp.total_peak:.3f})"
             )
         device_only = found[0].device - session.control.playing.resampling
-        ledger = _budget(session, "measured", device_only)
-        _print_ledger(ledger)
+        session.control.wanted.cable = device_only
+        declared = ledger(session.control, session.rate)
+        _print_ledger(declared)
         reported, measured = session.control.playing.reported_ms, 1e3 * device_only / session.rate
-        typer.echo(f"the device reports {reported:.2f} ms; measured {measured:.2f} ms")
+        typer.echo(
+            f"the device reports {reported:.2f} ms; measured {measured:.2f} ms, which `hearsim live --cable {device_only}` shows"
+        )
         totals = sorted({chirp.total for chirp in found})
-        same = "the ledger's sum" if totals == [ledger.total_samples] else f"not the ledger's {ledger.total_samples}"
+        same = (
+            "the ledger's sum" if totals == [declared.total_samples] else f"not the ledger's {declared.total_samples}"
+        )
         typer.echo(f"measured in all: {' or '.join(map(str, totals))} samples, {same}")
         for line in _counts(session):
             typer.echo(line)

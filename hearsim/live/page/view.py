@@ -5,13 +5,12 @@ from typing import Any
 import numpy as np
 
 from hearsim.audio_files import AID_RATE_HZ
-from hearsim.latency import Origin
 from hearsim.listener import STEMS
 from hearsim.live.control import CHANGING, ENDED, READY, RUNNING, Control
 from hearsim.live.desk import STEPS
 from hearsim.live.outlet import FADE
 from hearsim.live.player import Rings
-from hearsim.live.timing import arrival, budget, load, turn
+from hearsim.live.timing import arrival, ledger, load, turn
 from hearsim.units import gain_to_db
 
 LOWEST_SHOWN_DB = -100.0
@@ -68,19 +67,13 @@ def fill(control: Control, rings: Rings) -> dict[str, float]:
 
 
 def latency(control: Control) -> dict[str, Any]:
-    """Return the ledger of the session, the device's row as it was measured or else as the device reports it."""
-    working, playing, cable = control.working, control.playing, control.wanted.cable
-    reported = round(1e-3 * playing.reported_ms * AID_RATE_HZ)
-    source: Origin = "measured" if cable else "device-reported"
-    ledger = budget(playing, working.path_parts(), AID_RATE_HZ, cable or reported, source)
-    parts = [
-        {"name": part.name, "samples": part.samples, "kind": part.kind, "source": part.source} for part in ledger.parts
-    ]
+    """Return the ledger of the session, and what the device reports."""
+    found = ledger(control, AID_RATE_HZ)
     return {
         "rate_hz": AID_RATE_HZ,
-        "parts": parts,
-        "total_samples": ledger.total_samples,
-        "reported_ms": playing.reported_ms,
+        "parts": [part._asdict() for part in found.parts],
+        "total_samples": found.total_samples,
+        "reported_ms": control.playing.reported_ms,
     }
 
 
