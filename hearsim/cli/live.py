@@ -264,9 +264,8 @@ def _measure(profile: "Profile", device: str | None, loss: bool, seconds: float)
         declared = ledger(session.control, session.rate)
         _print_ledger(declared)
         reported, measured = session.control.playing.reported_ms, 1e3 * device_only / session.rate
-        typer.echo(
-            f"the device reports {reported:.2f} ms; measured {measured:.2f} ms, which `hearsim live --cable {device_only}` shows"
-        )
+        told = f"the device reports {reported:.2f} ms; measured {measured:.2f} ms"
+        typer.echo(f"{told}, which `hearsim live --cable {device_only}` shows")
         totals = sorted({chirp.total for chirp in found})
         same = (
             "the ledger's sum" if totals == [declared.total_samples] else f"not the ledger's {declared.total_samples}"
