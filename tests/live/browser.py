@@ -21,7 +21,7 @@ MISSING = [
     *(["playwright (pip install playwright)"] if find_spec("playwright") is None else []),
 ]
 needs_browser = pytest.mark.skipif(bool(MISSING), reason=f"not on this machine: {' and '.join(MISSING)}")
-PATIENCE_MS = 180_000
+PATIENCE_MS = 60_000
 
 
 @contextmanager

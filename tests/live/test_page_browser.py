@@ -96,7 +96,7 @@ def test_and_by_touch_and_mouse(stage: Stage, page: "Page") -> None:
     until(lambda: wanted.gain_db("bass") < -55)
     page.get_by_role("slider", name="bass fader").dblclick()
     until(lambda: wanted.gain_db("bass") == 0.0)
-    page.get_by_text("Dry", exact=True).tap()
+    page.get_by_role("radio", name="Dry").tap()
     until(lambda: wanted.desk().step == "dry")
     page.get_by_role("button", name="Panic").tap()
     until(lambda: wanted.panic == 1)
@@ -107,9 +107,9 @@ def test_it_shows_what_is_moved_elsewhere(stage: Stage, page: "Page") -> None:
     wanted.set_gain("other", -7.5)
     wanted.set_muted("drums", True)
     wanted.set_step("dry")
-    page.wait_for_function("document.querySelector('[aria-label=\"other fader\"]').value === '-7.5'")
+    until(lambda: page.get_by_role("slider", name="other fader").input_value() == "-7.5")
     page.wait_for_selector("[aria-label='mute drums'][aria-pressed=true]")
-    page.wait_for_function("document.querySelector('input[value=dry]').checked")
+    until(lambda: page.get_by_role("radio", name="Dry").is_checked())
     control.working.array("limited")[1] += 10
     page.wait_for_selector("[aria-label='right limiter'].on")
     assert page.locator("[aria-label='left limiter'].on").count() == 0

@@ -106,7 +106,7 @@ def test_what_is_clicked_is_heard_and_without_the_page_the_sound_goes_on(tmp_pat
         page.get_by_role("button", name="solo bass").click()
         until(lambda: moves()[-1][1][1:4] == (0.0, 1.0, 0.0), "solo does not reach the worker")
         assert brightness(heard()) < 0.3 * before
-        page.get_by_text("Dry", exact=True).click()
+        page.get_by_role("radio", name="Dry").click()
         until(lambda: moves()[-1][1][4] == 0, "the bypass does not reach the worker")
         assert brightness(heard()) > 0.5 * before
         delays = f"declared {session.latency} samples, measured in the music {session.latency} "
