@@ -239,6 +239,7 @@ def _print_ledger(budget: "Budget") -> None:
 
 def _measure(profile: "Profile", device: str | None, loss: bool, seconds: float) -> None:
     """Print the delay through a cable, chirp by chirp, beside what is declared and reported."""
+    from hearsim.errors import HearsimError
     from hearsim.live.loopback import chirps, flatten, measure
     from hearsim.live.session import Session
     from hearsim.live.timing import ledger
@@ -258,18 +259,20 @@ def _measure(profile: "Profile", device: str | None, loss: bool, seconds: float)
             typer.echo(
                 f"chirp {len(found)}: device {chirp.device}, everything {chirp.total} samples "
                 f"(likeness {chirp.device_peak:.3f}, {chirp.total_peak:.3f})"
+                f"{'' if chirp.whole else '; damaged, so it does not count'}"
             )
-        device_only = found[0].device - session.control.playing.resampling
+        whole = [chirp for chirp in found if chirp.whole]
+        if not whole:
+            raise HearsimError("every chirp came back damaged: use a cable, not the air, and a longer period")
+        device_only = whole[0].device - session.control.playing.resampling
         session.control.wanted.cable = device_only
         declared = ledger(session.control, session.rate)
         _print_ledger(declared)
         reported, measured = session.control.playing.reported_ms, 1e3 * device_only / session.rate
         told = f"the device reports {reported:.2f} ms; measured {measured:.2f} ms"
         typer.echo(f"{told}, which `hearsim live --cable {device_only}` shows")
-        totals = sorted({chirp.total for chirp in found})
-        same = (
-            "the ledger's sum" if totals == [declared.total_samples] else f"not the ledger's {declared.total_samples}"
-        )
+        totals, total = sorted({chirp.total for chirp in whole}), declared.total_samples
+        same = "the ledger's sum" if totals == [total] else f"not the ledger's {total}"
         typer.echo(f"measured in all: {' or '.join(map(str, totals))} samples, {same}")
         for line in _counts(session):
             typer.echo(line)

@@ -39,7 +39,10 @@ def run_audio(stream: Stream, control: Control, rings: Rings, wake: Semaphore) -
 
         def going() -> bool:
             if not parent_lives():
-                wanted.stop = 1  # nobody else can ask for it any more: fade out, and end
+                wanted.stop, control.working.state = (
+                    1,
+                    0,
+                )  # nobody else can say so any more: fade out, and end
             return not wanted.quit
 
         while not wanted.go and not wanted.stop and going():  # the path may still be loading

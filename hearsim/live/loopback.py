@@ -23,6 +23,7 @@ CHIRP, EVERY = 4096, 22050  # samples of a chirp, and from one to the next
 AMPLITUDE = 0.05  # -26 dB under full scale: someone may wear the headphones
 REACH = 16384  # the longest delay that is looked for, samples
 LIKE = 0.5  # correlation under which nothing came back
+WHOLE = 0.9  # under which a chirp came back damaged (an xrun cut it, or noise covers it) and tells no delay
 HELLO_S = 60.0
 
 
@@ -33,6 +34,11 @@ class Arrival(NamedTuple):
     device_peak: float
     total: int
     total_peak: float
+
+    @property
+    def whole(self) -> bool:
+        """Whether both delays can be trusted."""
+        return min(self.device_peak, self.total_peak) >= WHOLE
 
 
 def chirp() -> Curve:

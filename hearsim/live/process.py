@@ -12,6 +12,7 @@ from typing import Protocol
 
 from hearsim.errors import HearsimError
 
+PRIORITY = 8  # of worker and audio process, under JACK's own
 SWITCH_INTERVAL_S = 5e-4  # a thread that keeps the interpreter gives it up this soon
 
 

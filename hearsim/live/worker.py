@@ -16,11 +16,10 @@ from hearsim.live.control import CHANGING, LOADING, READY, Control, Wanted
 from hearsim.live.events import Kind, desk_values
 from hearsim.live.path import LivePath
 from hearsim.live.player import Rings
-from hearsim.live.process import ask_for_priority, parent_lives, quiet_process, report_failure
+from hearsim.live.process import PRIORITY, ask_for_priority, parent_lives, quiet_process, report_failure
 from hearsim.live.timing import BLOCK
 from hearsim.units import FloatArray
 
-PRIORITY = 8  # under JACK's own
 WARM_UP_BLOCKS = 16
 
 

@@ -22,7 +22,7 @@ from hearsim.errors import HearsimError
 from hearsim.live.control import FAILED, READY, RUNNING
 from hearsim.live.events import Kind
 from hearsim.live.log import SessionLog, read_log
-from hearsim.live.loopback import chirps, flatten, measure
+from hearsim.live.loopback import Arrival, chirps, flatten, measure
 from hearsim.live.outlet import FADE
 from hearsim.live.replay import replay
 from hearsim.live.session import Session
@@ -56,10 +56,14 @@ def loop(period: int, seconds: float, rate: int = 44100) -> None:
         resampling = playing.resampling
         assert ledger.total_samples == device + resampling + session.latency
     assert len(found) >= 2 * seconds - 2
-    assert {chirp.device for chirp in found} == {device + resampling}
-    assert {chirp.total for chirp in found} == {ledger.total_samples}
-    like = [min(chirp.device_peak, chirp.total_peak) >= 0.99 for chirp in found]
-    assert np.mean(like) >= 0.9
+    check(found, device + resampling, ledger.total_samples)
+
+
+def check(found: list[Arrival], device: int, total: int) -> None:
+    """Nine chirps of ten come back undamaged by an xrun, and each of those has the same delays."""
+    whole = [chirp for chirp in found if min(chirp.device_peak, chirp.total_peak) >= 0.99]
+    assert len(whole) >= 0.9 * len(found)
+    assert {(chirp.device, chirp.total) for chirp in whole} == {(device, total)}
 
 
 @pytest.mark.parametrize("period", [64, 128, 256, 512])
@@ -88,7 +92,7 @@ def test_ten_minutes_through_a_device_memory_is_flat_and_the_delay_is_what_it_wa
             memory.append(resident_kb(session))
         print(f"\n{len(found)} chirps; {counts(session)}; memory (kB) {memory[120]} early, {memory[-1]} late")
         late = 256 + session.latency
-    assert {(chirp.device, chirp.total) for chirp in found} == {(256, late)}
+    check(found, 256, late)
     for name, early in memory[120].items():
         assert max(size[name] for size in memory[120:]) < early + 4096, name
 
