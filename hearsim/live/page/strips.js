@@ -65,7 +65,7 @@ function stemStrip(parent, stem, range, order) {
   const set = fader(travel, `${stem} fader`, range, db => order({do: "gain", stem, db}));
   make(travel, "b", {class: "unity", "aria-hidden": "true"});
   const level = meter(travel, `${stem} level`);
-  const value = make(strip, "output", {"aria-label": `${stem} gain`});
+  const value = make(strip, "p", {class: "value"});
   const keys = make(strip, "div", {class: "keys"});
   const mute = key(keys, "mute", `mute ${stem}`, on => order({do: "mute", stem, on}));
   const solo = key(keys, "solo", `solo ${stem}`, on => order({do: "solo", stem, on}));
@@ -93,7 +93,7 @@ function outputStrip(parent, scene, order) {
     make(shown.box, "b").style.bottom = `${100 * share(mpo[k])}%`;
     return shown;
   });
-  const value = make(strip, "output", {"aria-label": "level of everything, 0 dB is the calibrated level"});
+  const value = make(strip, "p", {class: "value", title: "0 dB is the calibrated level"});
   const lights = make(strip, "div", {class: "ears"});
   const rows = ["left", "right"].map((ear, k) => {
     const row = make(lights, "div");
