@@ -98,7 +98,9 @@ def devices() -> None:
     from hearsim.audio_files import AID_RATE_HZ
     from hearsim.live.portaudio import Choice, choose, listed
 
-    table = Table("number", "name", "host API", title="Sound devices", title_justify="left")
+    table = Table("number", title="Sound devices", title_justify="left")
+    for column in ("name", "host API"):
+        table.add_column(column, overflow="fold")
     for column in ("in", "out", "rate Hz", f"{AID_RATE_HZ} Hz", "in ms", "out ms"):
         table.add_column(column, justify="right")
     for found in listed():

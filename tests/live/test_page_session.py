@@ -52,9 +52,11 @@ def looked_after(session: Session, page: Page) -> Iterator[list[str]]:
 
     looking = threading.Thread(target=look)
     looking.start()
-    yield said
-    over.set()
-    looking.join()
+    try:
+        yield said
+    finally:
+        over.set()
+        looking.join()
 
 
 def until(there: Callable[[], bool], what: str) -> None:
@@ -98,17 +100,19 @@ def test_what_is_clicked_is_heard_and_without_the_page_the_sound_goes_on(tmp_pat
             return sound
 
         until(lambda: playing.position > 3 * session.rate, "it does not fade in")
+        page.get_by_role("radio", name="Remix", exact=True).click()
+        until(lambda: bool(moves()) and moves()[-1][1][4] == 1, "the bypass does not reach the worker")
         before, power = brightness(heard()), float(working.array("stems")[0])
         page.get_by_role("button", name="Record").click()
         page.get_by_role("slider", name="vocals fader").press("Home")
-        until(lambda: bool(moves()) and moves()[-1][1][0] == pytest.approx(1e-3), "the fader does not reach the worker")
+        until(lambda: moves()[-1][1][0] == pytest.approx(1e-3), "the fader does not reach the worker")
         until(lambda: float(working.array("stems")[0]) < 1e-4 * power, "the meter does not follow")
         page.get_by_role("button", name="solo bass").click()
         until(lambda: moves()[-1][1][1:4] == (0.0, 1.0, 0.0), "solo does not reach the worker")
-        assert brightness(heard()) < 0.3 * before
+        assert brightness(heard()) < 0.5 * before
         page.get_by_role("radio", name="Dry").click()
         until(lambda: moves()[-1][1][4] == 0, "the bypass does not reach the worker")
-        assert brightness(heard()) > 0.5 * before
+        assert brightness(heard()) > 0.8 * before
         delays = f"declared {session.latency} samples, measured in the music {session.latency} "
         page.locator("#measured").get_by_text(delays).wait_for()
 
