@@ -16,7 +16,6 @@ from hearsim.live.player import FADE_IN_S
 from hearsim.live.rings import Ring
 from hearsim.live.scribe import PIECE
 from hearsim.live.session import Session
-from hearsim.live.timing import arrival
 from hearsim.units import Curve, FloatArray
 
 CHIRP, EVERY = 4096, 22050  # samples of a chirp, and from one to the next
@@ -55,6 +54,15 @@ def chirps() -> Iterator[FloatArray]:
     while True:
         for start in range(0, EVERY, PIECE):
             yield sound[:, start : start + PIECE]
+
+
+def arrival(sound: Curve, probe: Curve) -> tuple[int, float]:
+    """Return the lag of a probe in a sound, and how much the sound there is like it (0 .. 1, without sign)."""
+    size = 1 << (sound.size + probe.size - 1).bit_length()
+    matched = np.fft.irfft(np.fft.rfft(sound, size) * np.conj(np.fft.rfft(probe, size)), size)
+    lag = int(np.argmax(np.abs(matched[: sound.size - probe.size + 1])))
+    energy = float(np.linalg.norm(sound[lag : lag + probe.size]) * np.linalg.norm(probe))
+    return lag, abs(float(matched[lag])) / energy if energy else 0.0
 
 
 def flatten(session: Session) -> None:

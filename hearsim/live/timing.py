@@ -8,15 +8,12 @@ network with it, let a fader move begin within a hop: waits for a block, then a 
 
 import math
 
-import numpy as np
-
 from hearsim.audio import Format
 from hearsim.errors import HearsimError
 from hearsim.latency import Budget, Load, Origin, Row, load_of
 from hearsim.live.control import Control, Playing
 from hearsim.live.outlet import FADE, LARGEST_PERIOD
 from hearsim.processor import Part
-from hearsim.units import Curve
 
 BLOCK = 128
 """Samples that the worker processes at a time."""
@@ -72,12 +69,3 @@ def ledger(control: Control, rate: int) -> Budget:
 def load(seconds: list[float], period: int, rate: int) -> Load:
     """Return the load of measured times per block, in seconds, against the worker's turn less the reserve."""
     return load_of(seconds, Format(rate, 2, turn(period) - FADE))
-
-
-def arrival(sound: Curve, probe: Curve) -> tuple[int, float]:
-    """Return the lag of a probe in a sound, and how much the sound there is like it (0 .. 1, without sign)."""
-    size = 1 << (sound.size + probe.size - 1).bit_length()
-    matched = np.fft.irfft(np.fft.rfft(sound, size) * np.conj(np.fft.rfft(probe, size)), size)
-    lag = int(np.argmax(np.abs(matched[: sound.size - probe.size + 1])))
-    energy = float(np.linalg.norm(sound[lag : lag + probe.size]) * np.linalg.norm(probe))
-    return lag, abs(float(matched[lag])) / energy if energy else 0.0

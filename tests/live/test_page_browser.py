@@ -120,7 +120,7 @@ def test_it_shows_what_is_moved_elsewhere(stage: Stage, page: "Page") -> None:
     until(lambda: page.get_by_role("status").inner_text() == "dry signal: a new worker is starting")
     control.working.state = 2
     ledger = page.locator("#parts").inner_text()
-    assert "MPO limiter look-ahead" in ledger and "device-reported" in ledger
+    assert "MPO limiter look-ahead" in ledger and "reported" in ledger
     assert page.locator("#total").inner_text() == "57.3 ms from input to ear (2526 samples)"
     assert page.locator("dd").first.inner_text() == "3.3 / 4.5 of 11.6 ms"
 

@@ -27,7 +27,7 @@ export function showLatency(ledger) {
     const row = document.createElement("li"), dot = document.createElement("i");
     dot.className = part.kind;
     row.append(dot);
-    for (const text of [part.name, ms(part.samples), part.source]) {
+    for (const text of [part.name, ms(part.samples), part.source.replace("device-", "")]) {
       const cell = document.createElement("span");
       cell.textContent = text;
       row.append(cell);
