@@ -5,14 +5,16 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from hearsim.latency import Budget, Origin
+    from hearsim.latency import Budget
     from hearsim.listener import Profile
+    from hearsim.live.page.host import Page
     from hearsim.live.session import Session
 
 DEFAULT_PROFILE = "moderate-vocals-up"
@@ -35,15 +37,27 @@ def live(
     ] = None,
     record: Annotated[Path | None, typer.Option(help="Record what is played (WAV).")] = None,
     log: Annotated[Path | None, typer.Option(help="Log the session, for `hearsim render --replay`.")] = None,
+    loop: Annotated[
+        bool | None,
+        typer.Option(
+            "--loop/--once", help="Play the song again and again; default: the built-in one, beside the page."
+        ),
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help="End after so many seconds.")] = None,
     loopback: Annotated[bool, typer.Option(help="Measure the delay through a cable from output to input.")] = False,
+    cable: Annotated[int, typer.Option(help="The device's delay in samples, as --loopback measured it.", min=0)] = 0,
+    page: Annotated[bool, typer.Option("--page/--no-page", help="Serve the mixer page on this machine.")] = True,
+    presets: Annotated[Path, typer.Option(help="Folder where the page saves mixes.")] = Path("mixes"),
+    recordings: Annotated[Path, typer.Option(help="Folder where the page records.")] = Path(),
 ) -> None:
-    """Play a song or the input through the aid, live; type `help` for the controls."""
+    """Play a song or the input through the aid, live; move it in the browser, or type `help` for the controls."""
     import signal
 
     from hearsim.audio_files import open_source
     from hearsim.errors import HearsimError
+    from hearsim.live.page.host import Page
     from hearsim.live.session import Session
+    from hearsim.live.timing import ledger
     from hearsim.profile import load_profile
 
     for name in ("SIGTERM", "SIGHUP"):  # ended from outside, or its terminal is gone: as with Ctrl-C, fade out
@@ -62,10 +76,15 @@ def live(
         with_loss = not use_input if loss is None else loss
         typer.echo("loading the model ...")
         heard = None if use_input or file else {"demo": True}
-        with Session(loaded, song, device, with_loss, level, record, log, heard) as session:
+        again = (file is None and page if loop is None else loop) and song is not None
+        with Session(loaded, song, device, with_loss, level, record, log, heard, loop=again) as session:
+            session.control.wanted.cable = cable
             typer.echo(f"fading in to {level:g} dB of the calibrated level; Enter is panic, `help` lists the controls")
-            _converse(session, seconds)
-            _print_ledger(_budget(session, "device-reported"))
+            with Page(session, presets, recordings) if page else nullcontext() as mixer:
+                if mixer is not None:
+                    typer.echo(f"the mixer, in a browser on this machine: {mixer.link}")
+                _converse(session, mixer, seconds)
+            _print_ledger(ledger(session.control, session.rate))
             counts = _counts(session)
         for line in (*session.messages, *counts):
             typer.echo(line)
@@ -144,7 +163,7 @@ def _demo(folder: Path) -> Path:
     return folder / "demo.wav"
 
 
-def _converse(session: "Session", seconds: float | None) -> None:
+def _converse(session: "Session", mixer: "Page | None", seconds: float | None) -> None:
     """Obey typed lines and say what happens until the session ends."""
     from hearsim.errors import HearsimError
     from hearsim.live.commands import obey
@@ -154,7 +173,8 @@ def _converse(session: "Session", seconds: float | None) -> None:
     wanted, playing, said_at = session.control.wanted, session.control.playing, time.monotonic()
     try:
         while not session.ended:
-            for message in session.poll():
+            said = session.poll()
+            for message in (*said, *(mixer.turn(said) if mixer else ())):
                 typer.echo(message)
             while not lines.empty():
                 try:
@@ -202,17 +222,7 @@ def _counts(session: "Session") -> list[str]:
     ]
 
 
-def _budget(session: "Session", source: "Origin", device: int | None = None) -> "Budget":
-    """Return the ledger of a session; the device's row as measured, or else as the device reports it."""
-    from hearsim.live.timing import budget
-
-    playing = session.control.playing
-    if device is None:
-        device = round(1e-3 * playing.reported_ms * session.rate)
-    return budget(playing, session.control.working.path_parts(), session.rate, device, source)
-
-
-def _print_ledger(ledger: "Budget") -> None:
+def _print_ledger(budget: "Budget") -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -221,11 +231,11 @@ def _print_ledger(ledger: "Budget") -> None:
     table = Table("part", "kind", "source", title="Latency, input to ear", title_justify="left")
     table.add_column("samples", justify="right")
     table.add_column("ms", justify="right")
-    for part in ledger.parts:
-        cells = (str(part.samples), f"{samples_to_ms(part.samples, ledger.rate):.2f}")
+    for part in budget.parts:
+        cells = (str(part.samples), f"{samples_to_ms(part.samples, budget.rate):.2f}")
         table.add_row(part.name, part.kind, part.source, *cells)
     table.add_section()
-    table.add_row("sum", "", "", str(ledger.total_samples), f"{ledger.total_ms:.2f}")
+    table.add_row("sum", "", "", str(budget.total_samples), f"{budget.total_ms:.2f}")
     Console().print(table)
 
 
@@ -234,6 +244,7 @@ def _measure(profile: "Profile", device: str | None, loss: bool, seconds: float)
     from hearsim.errors import HearsimError
     from hearsim.live.loopback import chirps, flatten, measure
     from hearsim.live.session import Session
+    from hearsim.live.timing import ledger
 
     typer.echo("loading the model ...")
     with Session(profile, None, device, loss, probe=chirps()) as session:
@@ -256,12 +267,14 @@ def _measure(profile: "Profile", device: str | None, loss: bool, seconds: float)
         if not whole:
             raise HearsimError("every chirp came back damaged: use a cable, not the air, and a longer period")
         device_only = whole[0].device - session.control.playing.resampling
-        ledger = _budget(session, "measured", device_only)
-        _print_ledger(ledger)
+        session.control.wanted.cable = device_only
+        declared = ledger(session.control, session.rate)
+        _print_ledger(declared)
         reported, measured = session.control.playing.reported_ms, 1e3 * device_only / session.rate
-        typer.echo(f"the device reports {reported:.2f} ms; measured {measured:.2f} ms")
-        totals = sorted({chirp.total for chirp in whole})
-        same = "the ledger's sum" if totals == [ledger.total_samples] else f"not the ledger's {ledger.total_samples}"
+        told = f"the device reports {reported:.2f} ms; measured {measured:.2f} ms"
+        typer.echo(f"{told}, which `hearsim live --cable {device_only}` shows")
+        totals, total = sorted({chirp.total for chirp in whole}), declared.total_samples
+        same = "the ledger's sum" if totals == [total] else f"not the ledger's {total}"
         typer.echo(f"measured in all: {' or '.join(map(str, totals))} samples, {same}")
         for line in _counts(session):
             typer.echo(line)

@@ -14,7 +14,6 @@ from hearsim.live.events import Kind
 from hearsim.live.player import Player, Rings
 from hearsim.live.portaudio import choose
 from hearsim.live.process import parent_lives, quiet_process, report_failure
-from hearsim.units import FloatArray
 
 
 @dataclass(frozen=True)
@@ -30,13 +29,13 @@ class Stream:
     probe: bool = False
 
 
-def run_audio(stream: Stream, ceiling: FloatArray, control: Control, rings: Rings, wake: Semaphore) -> None:
-    """Open the device and play until the end is asked for; no sample passes `ceiling`. The whole of the process."""
+def run_audio(stream: Stream, control: Control, rings: Rings, wake: Semaphore) -> None:
+    """Open the device and play until the end is asked for: the whole of the audio process."""
     playing, wanted = control.playing, control.wanted
     with report_failure(playing):
         playing.state = OPENING
-        player = Player(control, rings, wake, ceiling, stream.rate, stream.source, stream.probe)
-        device, remarks = _device(stream, ceiling, playing)
+        player = Player(control, rings, wake, stream.rate, stream.source, stream.probe)
+        device, remarks = _device(stream, playing)
 
         def going() -> bool:
             if not parent_lives():
@@ -61,13 +60,13 @@ def run_audio(stream: Stream, ceiling: FloatArray, control: Control, rings: Ring
         playing.state = ENDED
 
 
-def _device(stream: Stream, ceiling: FloatArray, playing: Playing) -> tuple[Device, list[str]]:
+def _device(stream: Stream, playing: Playing) -> tuple[Device, list[str]]:
     """Return the device, and what there is to be said of it."""
     if stream.device == "null":
         return NullDevice(), []
     if stream.device is not None and Path(stream.device).is_file():
         return FileDevice(open_source(stream.device, stream.rate)), []
     choice = choose(stream.device, stream.source == "device", stream.rate)
-    device = SoundDevice(choice, stream.rate, ceiling)
+    device = SoundDevice(choice, stream.rate)
     playing.device = choice.label.encode()[:400]
     return device, device.remarks

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from hearsim.audio_files import Source
-from hearsim.live.control import READY, Control, Playing
+from hearsim.live.control import CHANGING, READY, Control, Playing
 from hearsim.live.player import Player, Rings
 from hearsim.live.portaudio import Choice, portaudio
 from hearsim.live.process import PRIORITY, ask_for_priority
@@ -58,7 +58,7 @@ class NullDevice:
     def _wait(self, control: Control, rings: Rings, wanted: Callable[[], bool]) -> None:
         while wanted():
             due = rings.source.head // BLOCK * BLOCK + control.playing.delay
-            worked = rings.wet.head >= due or control.working.state != READY
+            worked = rings.wet.head >= due or control.working.state not in (READY, CHANGING)
             fed = rings.feed.ended or rings.feed.ready(control.playing.position) >= self._period
             if worked and fed:
                 return
@@ -83,8 +83,8 @@ class FileDevice(NullDevice):
 class SoundDevice:
     """A real device, at the engine's rate or at its own. Its callback never raises and always fills its buffer."""
 
-    def __init__(self, choice: Choice, rate: int, ceiling: FloatArray) -> None:
-        self._choice, self._rate, self._ceiling = choice, rate, ceiling
+    def __init__(self, choice: Choice, rate: int) -> None:
+        self._choice, self._rate = choice, rate
         self._device_rate = choice.rate_for(rate)
         self.remarks = [f"{choice.label}: {choice.why}", *choice.remarks]
         if self._device_rate != rate:
@@ -127,7 +127,7 @@ class SoundDevice:
             playing.resampling = 0
             return player
         playing.resampling = sum(lateness(self._rate, self._device_rate))
-        return Resampled(player, self._ceiling, self._rate, self._device_rate, self._choice.channels)
+        return Resampled(player, player.ceiling, self._rate, self._device_rate, self._choice.channels)
 
     def _watch(
         self, stream: Any, player: Player, control: Control, wanted: Callable[[], bool], broken: list[Exception]

@@ -69,6 +69,11 @@ class Paperwork:
             if recorder is not None:
                 self._attempt(lambda: self._keep(recorder, what))
 
+    def note(self, line: dict[str, Any]) -> None:
+        """Write a line into the log, if there is one."""
+        with self._turns:
+            self._log(line)
+
     def close(self) -> None:
         """Write the rest; recordings and log take their names."""
         self._closing.set()

@@ -69,6 +69,11 @@ class LivePath(Processor):
     def inside(self) -> Sequence[Processor]:  # noqa: D102
         return (self._aid,)  # the other ways hear the same samples, and would count what is no sound twice
 
+    @property
+    def ceiling(self) -> FloatArray:
+        """The largest magnitude (2,) that leaves, in full scale, per ear; see `ceiling_of`."""
+        return ceiling_of(self._profile)
+
     def parts(self) -> tuple[Part, ...]:  # noqa: D102
         loss = (Part("hearing-loss simulation", self.loss_latency, "algorithm"),) if self._loss else ()
         return (*self._aid.parts(), *loss)

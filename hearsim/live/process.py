@@ -25,6 +25,7 @@ class Reports(Protocol):
 
 def quiet_process() -> None:
     """Stop the garbage collector and let threads give way soon; call when all is loaded. Main thread only."""
+    gc.unfreeze()
     gc.collect()
     gc.freeze()
     gc.disable()

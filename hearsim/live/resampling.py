@@ -73,15 +73,15 @@ def lateness(rate: int, device_rate: int) -> tuple[int, int]:
 class Resampled:
     """A player behind a device of another rate. `callback`: audio thread only.
 
-    `channels` are the device's, in (0: there are none) and out. `ceiling` (2,) holds at the device's rate too: what
-    overshoots between the engine's samples is cut off.
+    `channels` are the device's, in (0: there are none) and out. `ceiling` (2,) holds at the device's rate too, as the
+    player keeps it: what overshoots between the engine's samples is cut off.
     """
 
     def __init__(
         self, player: Player, ceiling: FloatArray, rate: int, device_rate: int, channels: tuple[int, int]
     ) -> None:
         self._player, self._rate, self._device_rate = player, rate, device_rate
-        self._limit = ceiling if channels[1] == 2 else ceiling.mean(keepdims=True)
+        self._ceiling, self._mono = ceiling, channels[1] == 1
         late_in, late_out = lateness(rate, device_rate)
         self._inwards = Polyphase(device_rate, rate, late_in, True, channels[0])
         self._outwards = Polyphase(rate, device_rate, late_out, False, channels[1])
@@ -98,4 +98,5 @@ class Resampled:
         heard = None if given is None else self._inwards.process(given.T, count).T
         sound = np.empty((count, channels), np.float32)
         self._player.callback(heard, sound, xrun)
-        np.clip(self._outwards.process(sound.T, frames).T, -self._limit, self._limit, out=out)
+        limit = self._ceiling.mean(keepdims=True) if self._mono else self._ceiling
+        np.clip(self._outwards.process(sound.T, frames).T, -limit, limit, out=out)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hearsim.audio_files import WaveWriter, open_wave
+from hearsim.audio_files import Source, WaveWriter, open_wave
 from hearsim.errors import HearsimError
 from hearsim.live.events import to_table
 from hearsim.live.log import Recording
@@ -30,6 +30,14 @@ def check_new(path: Path) -> None:
         raise HearsimError(f"{path} is already there: choose another name")
     if not path.parent.is_dir():
         raise HearsimError(f"{path.parent} is no folder: make it first, or choose another")
+
+
+def endless(song: Source, size: int) -> Iterator[FloatArray]:
+    """Yield a song again and again, in blocks of `size`, a divisor of `PIECE`; each time fills up whole pieces."""
+    while True:
+        for piece in song.blocks(PIECE):
+            for start in range(0, PIECE, size):
+                yield piece[:, start : start + size]
 
 
 class Feeder:

@@ -19,13 +19,12 @@ from hearsim.audio_files import AID_RATE_HZ, Source
 from hearsim.errors import HearsimError
 from hearsim.listener import Profile
 from hearsim.live.audio_process import Stream, run_audio
-from hearsim.live.control import ENDED, READY, RUNNING, Control
+from hearsim.live.control import ENDED, READY, RUNNING, Control, packed
 from hearsim.live.events import Kind
-from hearsim.live.log import header
+from hearsim.live.log import header, profile_line
 from hearsim.live.paperwork import Paperwork
-from hearsim.live.path import ceiling_of
 from hearsim.live.player import Rings
-from hearsim.live.scribe import PIECE, check_new
+from hearsim.live.scribe import PIECE, check_new, endless
 from hearsim.live.worker import run_worker
 from hearsim.units import FloatArray
 
@@ -43,7 +42,7 @@ class Session:
     `level_db`. `recording` (of what is played, from the first sample on) and `log` must not be there yet; a log of what
     came in from a device has its recording beside it, `<log>.input.wav`. `heard` is what the log says of the source,
     without it the song's path and checksum, or the device. `probe` is played to the device while its input goes
-    through the engine (for a cable from output to input).
+    through the engine (for a cable from output to input). With `loop` the song is played again and again.
     """
 
     rate = AID_RATE_HZ
@@ -59,13 +58,14 @@ class Session:
         log: Path | None = None,
         heard: dict[str, Any] | None = None,
         probe: Iterator[FloatArray] | None = None,
+        loop: bool = False,
     ) -> None:
-        self.profile, self.song, self.loss = profile, song, loss
+        self.profile, self.song, self.loss, self._loop = profile, song, loss, loop
         self._stream = Stream(device, "file" if song else "device", self.rate, probe is not None)
         self._level_db, self._recording_path, self._log_path = level_db, recording, log
         self._input_path = log.with_name(log.name + ".input.wav") if log is not None and song is None else None
-        self._heard = heard or _source(song, device, self._input_path)
-        self._sound = _blocks(song) if song else probe
+        self._heard = {**(heard or _source(song, device, self._input_path)), "loop": loop}
+        self._sound = (endless(song, PIECE) if loop else _blocks(song)) if song else probe
         self.messages: list[str] = []
 
     def __enter__(self) -> Self:
@@ -115,14 +115,14 @@ class Session:
         self.control.working.state = 0
         self._worker_since = self._worked_at = time.monotonic()
         self._progress, self._worker_fault = (0, 0), ""
-        return self._start(run_worker, self.profile, self.loss, self.rate, self.control, self.rings, self._wake)
+        return self._start(run_worker, self.rate, self.control, self.rings, self._wake)
 
     def _start_audio(self) -> SpawnProcess:
         self.control.playing.state = 0
         self._audio_since = time.monotonic()
         opened = self.control.playing.device.decode()  # once a device is open no other may speak up in its place
         stream = replace(self._stream, device=opened) if opened else self._stream
-        return self._start(run_audio, stream, ceiling_of(self.profile), self.control, self.rings, self._wake)
+        return self._start(run_audio, stream, self.control, self.rings, self._wake)
 
     def _start(self, target: Any, *args: Any) -> SpawnProcess:
         process = self._context.Process(target=target, args=args, daemon=True)
@@ -164,7 +164,7 @@ class Session:
         """Mend what can be mended. Raises `HearsimError` where the session can't go on."""
         self._papers.check()
         song, playing = self.song, self.control.playing
-        if song is not None and playing.position >= song.frames + self.latency:
+        if song is not None and not self._loop and playing.position >= song.frames + self.latency:
             self.control.wanted.stop = 1
         self._watch_worker()
         self._watch_audio()
@@ -209,6 +209,16 @@ class Session:
         elif self._lost_at and playing.state == RUNNING:
             self._say(f"the device is back after {now - self._lost_at:.1f} s")
             self._lost_at, self._lost_why = 0.0, ""
+
+    def switch(self, profile: Profile) -> None:
+        """Go over to another profile and its mix: fade out, change the path, fade in at the level that is set.
+
+        Raises `HearsimError` for a profile that is too large.
+        """
+        packed(profile)
+        self._papers.note(profile_line(profile))  # before the event that begins with it
+        self.control.wanted.set_profile(profile, self.control.wanted.profile_number + 1)
+        self.profile = profile
 
     def _say(self, message: str) -> None:
         self.messages.append(message)

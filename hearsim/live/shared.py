@@ -66,7 +66,7 @@ class Block:
             self._memory = SharedMemory(create=True, size=layout.itemsize)
         else:
             self._memory = SharedMemory(name)
-        self._owner = name is None
+        self.owner = name is None  # whether this process made it
         self.row: Any = np.ndarray((), layout, self._memory.buf)
 
     def array(self, name: str) -> Any:
@@ -80,7 +80,7 @@ class Block:
         """Let go of the memory, for good where this process made it; the block can't be used any more."""
         self.row = None
         self._memory.close()
-        if self._owner:
+        if self.owner:
             self._memory.unlink()
 
 

@@ -11,7 +11,7 @@ import math
 from hearsim.audio import Format
 from hearsim.errors import HearsimError
 from hearsim.latency import Budget, Load, Origin, Row, load_of
-from hearsim.live.control import Playing
+from hearsim.live.control import Control, Playing
 from hearsim.live.outlet import FADE, LARGEST_PERIOD
 from hearsim.processor import Part
 
@@ -57,6 +57,13 @@ def budget(playing: Playing, parts: list[Part], rate: int, device: int, source: 
         *(Row(part.name, part.samples, part.kind, "declared") for part in parts),
     )
     return Budget(rate, rows)
+
+
+def ledger(control: Control, rate: int) -> Budget:
+    """Return the ledger of a session as far as it is known: the device as a cable measured it, or as it reports."""
+    cable, reported = control.wanted.cable, round(1e-3 * control.playing.reported_ms * rate)
+    source: Origin = "measured" if cable else "device-reported"
+    return budget(control.playing, control.working.path_parts(), rate, cable or reported, source)
 
 
 def load(seconds: list[float], period: int, rate: int) -> Load:

@@ -10,6 +10,7 @@ from inline import RATE, Inline
 from hearsim.audio import Audio
 from hearsim.demo_song import demo_song, mixture
 from hearsim.hearing_aid import hearing_aid
+from hearsim.listener import STEMS
 from hearsim.live.events import Kind
 from hearsim.live.outlet import FADE
 from hearsim.live.path import LivePath, ceiling_of
@@ -280,3 +281,37 @@ def test_a_device_whose_calls_vary_begins_anew_once_with_a_delay_that_suits(
 
 def killed(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("name", "loss"), [("severe-vocals-up", False), ("mild-open", True)])
+def test_another_profile_comes_through_silence(name: str, loss: bool, song: Audio, tmp_path: Path) -> None:
+    """Another limit, another mix, with loss and vent another latency; and still what a replay renders."""
+    other = load_profile(name)
+    session = Inline(PROFILE, song, 64, loss).audible(-10.0)
+    session.until(RATE)
+    session.switch(other)
+    asked, before = session.control.playing.position, late(session)
+    session.turn(40)
+    assert session.control.working.profile_number == 1
+    assert session.control.wanted.desk().gains == pytest.approx({stem: other.mix.gain(stem) for stem in STEMS})
+    session.until(int(1.8 * RATE))
+    session.control.wanted.set_gain("vocals", 6.0)
+    session.until(int(2.5 * RATE))
+    assert (late(session) != before) == loss
+    played = session.end()
+    changes, _ = session.rings.changes.since(0)
+    change = next(event for event in changes if event.kind == Kind.PROFILE and event.at > 0)
+    assert not played[:, change.at - 10 : change.at].any()  # nothing is heard when the limit changes
+    assert change.at - asked < 0.05 * RATE
+    assert change.values[2:4] == tuple(ceiling_of(other).tolist())
+    assert session.control.playing.fallbacks == 0
+    alone = Inline(other, song, 64, loss).audible(-10.0)
+    alone.until(int(1.8 * RATE))
+    alone.control.wanted.set_gain("vocals", 6.0)
+    alone.until(int(2.5 * RATE))
+    here = slice(int(2.0 * RATE), int(2.49 * RATE))
+    after, of_itself = played[:, here], np.concatenate(alone.played).T[:, here]
+    assert np.corrcoef(after[0], of_itself[0])[0, 1] > 0.98
+    np.testing.assert_array_equal(session.replayed(tmp_path), played)
+    session.close()
+    alone.close()
