@@ -41,3 +41,22 @@ def write(
         task = bar.add_task("rendering", total=None)
         folder = build(spec, out, force, yes, lambda done, total: bar.update(task, completed=done, total=total))
     typer.echo(f"{folder}: manifest.json says what every file is; keep it from the participants")
+
+
+@export.command()
+def collect(
+    folder: Annotated[Path, typer.Argument(help="The folder of an export.")],
+    webmushra: Annotated[Path, typer.Option(help="A checkout of github.com/audiolabs/webMUSHRA.")],
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8000,
+) -> None:
+    """Serve a webMUSHRA test on this machine and keep its results, until Ctrl-C."""
+    from hearsim.export.collect import serve
+
+    with serve(folder, webmushra, port, typer.echo) as server:
+        for who, address in server.addresses().items():
+            typer.echo(f"{who}: {address}")
+        typer.echo(f"results go to {folder / 'results'}; Ctrl-C ends this")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            typer.echo("ended; all that was told to be saved is saved")

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hearsim.export.names import PRACTICE, REFERENCE
 from hearsim.export.order import code, trials
-from hearsim.export.spec import PRACTICE, REFERENCE, Participant, Plan
+from hearsim.export.spec import Participant, Plan
 from hearsim.paths import writes
 
 

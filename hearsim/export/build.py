@@ -19,6 +19,7 @@ from hearsim.errors import HearsimError, WriteError
 from hearsim.export import beaqlejs, webmushra
 from hearsim.export.manifest import manifest
 from hearsim.export.measures import EARS, measure
+from hearsim.export.names import RESULTS
 from hearsim.export.order import code
 from hearsim.export.plain import write_plain
 from hearsim.export.songs import Excerpt, read_excerpt
@@ -26,9 +27,6 @@ from hearsim.export.spec import Plan, read_plan
 from hearsim.export.stimuli import Fitter, Fronts, Stimulus, remixes
 from hearsim.export.waves import TONE_HZ, encode, tone
 from hearsim.paths import writes
-
-RESULTS = "results"
-"""The folder in an export that `hearsim export collect` writes to."""
 
 MANY = 1000
 TONE_DB_SPL, TONE_HEADROOM_DB = 80.0, 10.0
@@ -172,6 +170,7 @@ def _keep(plan: Plan, stimulus: Stimulus, reference: Stimulus, excerpt: Excerpt,
         "fitting": stimulus.fitting,
         "song": excerpt.name,
         "condition": version.name,
+        "bytes": len(data),
         "frames": stimulus.samples.shape[1],
         "lufs_into_aid": stimulus.remixed.lufs,
         "match_gain_db": stimulus.remixed.match_gain_db,

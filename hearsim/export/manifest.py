@@ -5,12 +5,12 @@ from typing import Any
 
 import hearsim
 from hearsim.audio_files import AID_RATE_HZ
-from hearsim.export.order import HIDDEN, code, trials
+from hearsim.export.names import HIDDEN, SCHEMA
+from hearsim.export.order import code, trials
 from hearsim.export.songs import Excerpt
 from hearsim.export.spec import Plan, Version
 from hearsim.separation.model import ModelInfo
 
-SCHEMA = "hearsim.listening-test/1"
 Table = dict[str, Any]
 
 

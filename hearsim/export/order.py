@@ -4,10 +4,8 @@ import hashlib
 import random
 from typing import NamedTuple
 
-from hearsim.export.spec import PRACTICE, REFERENCE, Participant, Plan
-
-HIDDEN = "hidden"
-"""The copy of the reference that is rated, for tools that need a file of its own."""
+from hearsim.export.names import PRACTICE, REFERENCE
+from hearsim.export.spec import Participant, Plan
 
 
 def code(plan: Plan, fitting: str, song: str, version: str) -> str:

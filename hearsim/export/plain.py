@@ -6,8 +6,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from hearsim.export.order import HIDDEN, code, trials
-from hearsim.export.spec import REFERENCE, Participant, Plan
+from hearsim.export.names import HIDDEN, REFERENCE
+from hearsim.export.order import code, trials
+from hearsim.export.spec import Participant, Plan
 from hearsim.paths import writes
 
 COLUMNS = (

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from hearsim.errors import HearsimError
+from hearsim.export.names import ANCHORS_HZ, CALIBRATION, HIDDEN, PRACTICE, REFERENCE
 from hearsim.listener import Aid, Listener, Mix, Number, Profile, Rig, Settings
 from hearsim.paths import find_model, model_names
 from hearsim.profile import check, load_part, read_toml
@@ -15,9 +16,7 @@ from hearsim.profile import check, load_part, read_toml
 ORACLE = "oracle"
 """The model of a condition that is remixed from the true stems."""
 
-REFERENCE, ANCHORS_HZ = "reference", {"anchor35": 3500.0, "anchor70": 7000.0}
-PRACTICE = "practice"
-RESERVED = (REFERENCE, *ANCHORS_HZ, PRACTICE, "calibration")
+RESERVED = (REFERENCE, *ANCHORS_HZ, HIDDEN, PRACTICE, CALIBRATION)
 MOST_SIGNALS = 12  # BS.1534-3, 5.1: of one trial, hidden reference and anchors with them; webMUSHRA has the same limit
 LONGEST_S = 12.0  # BS.1534-3, 5.3; webMUSHRA refuses longer ones
 

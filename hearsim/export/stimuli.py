@@ -14,8 +14,9 @@ from scipy import signal
 
 from hearsim.audio import Audio
 from hearsim.errors import HearsimError
+from hearsim.export.names import REFERENCE
 from hearsim.export.songs import Excerpt
-from hearsim.export.spec import ORACLE, REFERENCE, Plan, Version
+from hearsim.export.spec import ORACLE, Plan, Version
 from hearsim.hearing_aid import hearing_aid
 from hearsim.listener import Aid, Mix
 from hearsim.metrics.loudness import LoudnessMeter

@@ -15,12 +15,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hearsim.export.names import CALIBRATION, REFERENCE, SERVICE, config_name
 from hearsim.export.order import Trial, code, trials
-from hearsim.export.spec import REFERENCE, Participant, Plan
+from hearsim.export.spec import Participant, Plan
 from hearsim.paths import writes
-
-SERVICE = "service/write.php"
-"""Where the page sends its results: webMUSHRA's own script, or `hearsim export collect` in its place."""
 
 Page = dict[str, Any]
 
@@ -30,22 +28,15 @@ def audio_folder(plan: Plan) -> str:
     return f"stimuli/{plan.spec.name}"
 
 
-def config_name(plan: Plan, who: str) -> str:
-    """Return the file name of a participant's config: the page is opened with ?config=NAME."""
-    return f"{plan.spec.name}-{who}.yaml"
-
-
 def write_webmushra(plan: Plan, folder: Path, tone: dict[str, Any]) -> None:
     """Write the configs of all participants and of the calibration into a folder that holds the stimuli."""
     configs = folder / "configs"
     with writes(configs):
         configs.mkdir()
     for who in plan.spec.participants:
-        _write(configs / config_name(plan, who.id), _config(plan, plan.test_id(who), _pages(plan, who)))
-    _write(
-        configs / config_name(plan, "calibration"),
-        _config(plan, f"{plan.spec.name}-calibration", _calibration(plan, tone)),
-    )
+        _write(configs / config_name(plan.spec.name, who.id), _config(plan, plan.test_id(who), _pages(plan, who)))
+    calibration = _config(plan, f"{plan.spec.name}-{CALIBRATION}", _calibration(plan, tone))
+    _write(configs / config_name(plan.spec.name, CALIBRATION), calibration)
 
 
 def _config(plan: Plan, test_id: str, pages: list[Page]) -> Page:
