@@ -79,7 +79,7 @@ def test_the_chain_is_that_of_hearing_aid(tmp_path: Path) -> None:
     for remixed in (found[0], found[-1]):
         assert remixed.match_gain_db == pytest.approx(0.0, abs=1e-9)
         played = fitter.play(remixed, excerpt).samples
-        np.testing.assert_array_equal(played[:, 441:-441], expected[:, 441:-441])  # but for the fades
+        np.testing.assert_allclose(played[:, 441:-441], expected[:, 441:-441], atol=1e-12)  # but for the fades
         assert np.abs(played[:, [0, -1]]).max() < 1e-4
 
 
@@ -228,7 +228,7 @@ def test_each_participant_has_an_order_of_their_own_that_the_seed_decides(tmp_pa
         plan = read_plan(write_spec(tmp_path, SPEC, seed=str(seed)))
         return [[trial.song for trial in trials(plan, who)] for who in plan.spec.participants]
 
-    many = [orders(seed) for seed in range(6)]
+    many = [orders(seed) for seed in range(12)]
     assert orders(3) == many[3]
     assert all(order[0] == "one" for found in many for order in found)  # the practice
     assert all(sorted(order[1:]) == ["one", "three", "two"] for found in many for order in found)
