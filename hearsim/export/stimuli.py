@@ -150,7 +150,7 @@ class Fitter:
             raise HearsimError(
                 f"{self._plan.path}: {version.name} of song {excerpt.name} clips for listener {profile.listener.name}: "
                 f"its peak is {over:.1f} dB over full scale with gain_db = {spec.gain_db:g}, one gain for all files: "
-                f"give {math.floor(10 * (spec.gain_db - over)) / 10:g} or less"
+                f"this one needs {math.floor(10 * (spec.gain_db - over)) / 10:g} or less"
             )
         limiter = next(stage for stage in chain.stages if isinstance(stage, MpoLimiter))
         return Stimulus(remixed, self._fitting, samples, limiter.events)
