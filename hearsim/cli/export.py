@@ -60,3 +60,22 @@ def collect(
             server.serve_forever()
         except KeyboardInterrupt:
             typer.echo("ended; all that was told to be saved is saved")
+
+
+@export.command()
+def analyse(
+    results: Annotated[Path, typer.Argument(help="A table of ratings, or the folder that holds it.")],
+    manifest: Annotated[Path | None, typer.Option(help="The export's manifest.json, where it is elsewhere.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for tables and plot, `analysis` beside RESULTS.")] = None,
+) -> None:
+    """Post-screen the listeners (BS.1534-3), average the others' ratings, set them beside the objective metrics."""
+    from rich.console import Console
+
+    from hearsim.cli.tables import listening_test
+    from hearsim.export.analyse import analyse as run_analysis
+
+    found = run_analysis(results, manifest, out)
+    console = Console()
+    for table in listening_test(found):
+        console.print(table)
+    typer.echo(f"in {found.out}: screening.csv, summary.csv, joined.csv, metrics.csv, ratings.svg")
