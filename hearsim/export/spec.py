@@ -21,10 +21,12 @@ MOST_SIGNALS = 12  # BS.1534-3, 5.1: of one trial, hidden reference and anchors 
 LONGEST_S = 12.0  # BS.1534-3, 5.3; webMUSHRA refuses longer ones
 
 CONSENT = "<p>I have been told what this test is about. I take part of my own free will and may stop at any time.</p>"
-INSTRUCTIONS = (
-    "<p>Listen to the reference and to all conditions, as often as you like. Then say how close each condition comes to"
-    " the reference: 100 is no difference. One of the conditions is the reference itself.</p>"
-)
+INSTRUCTIONS = {
+    "mushra": "<p>Listen to the reference and to all conditions, as often as you like. Then say how close each "
+    "condition comes to the reference: 100 is no difference. One of the conditions is the reference itself.</p>",
+    "paired": "<p>Listen to the reference, to A and to B, as often as you like. One of the two is the reference "
+    "itself: say which.</p>",
+}
 
 
 def _name(value: str) -> str:
@@ -88,7 +90,7 @@ class ExportSpec(Settings):
     seed: int = Field(default=0, strict=True, ge=0)
     practice: str = ""  # a song; without it: the first
     consent: str = CONSENT
-    instructions: str = INSTRUCTIONS
+    instructions: str = ""  # of each trial; without it: those for the method
     participants: tuple[Participant, ...] = Field(min_length=1)
     songs: tuple[Song, ...] = Field(min_length=1)
     conditions: tuple[Condition, ...] = Field(min_length=1)

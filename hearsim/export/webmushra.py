@@ -17,7 +17,7 @@ from typing import Any
 
 from hearsim.export.names import CALIBRATION, REFERENCE, SERVICE, config_name
 from hearsim.export.order import Trial, code, trials
-from hearsim.export.spec import Participant, Plan
+from hearsim.export.spec import INSTRUCTIONS, Participant, Plan
 from hearsim.paths import writes
 
 Page = dict[str, Any]
@@ -87,7 +87,7 @@ def _trial(plan: Plan, who: Participant, trial: Trial, name: str) -> Page:
         "type": "mushra" if plan.spec.method == "mushra" else "paired_comparison",
         "id": trial.id,
         "name": name,
-        "content": plan.spec.instructions,
+        "content": plan.spec.instructions or INSTRUCTIONS[plan.spec.method],
         "showWaveform": False,
         "enableLooping": True,
         "reference": f"{audio_folder(plan)}/{blind(REFERENCE)}.wav",
@@ -115,7 +115,4 @@ def _calibration(plan: Plan, tone: dict[str, Any]) -> list[Page]:
         f"<p>Play each tone at the full volume of this page and set the amplifier so that the coupler or ear simulator "
         f"of that ear reads <b>{tone['level_db_spl']:g} dB SPL</b> ({tone['frequency_hz']:g} Hz).</p>{players}"
     )
-    return [
-        {"type": "generic", "id": "calibration", "name": "Calibration", "content": content},
-        {"type": "finish", "name": "Done", "content": "", "popupContent": "", "showErrors": True},
-    ]
+    return [{"type": "generic", "id": CALIBRATION, "name": "Calibration", "content": content}]
