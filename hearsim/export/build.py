@@ -50,17 +50,23 @@ def build(
     out = out or Path("out") / f"export-{plan.spec.name}"
     _check_folder(out, force)
     _check_size(plan, out, yes)
-    part = out.with_name(f"{out.name}.{os.getpid()}.part")
+    place = out.resolve()  # "." has no name
+    part = place.with_name(f"{place.name}.{os.getpid()}.part")
+    made = [folder for folder in part.parents if not folder.exists()]
     try:
         with writes(out):
             part.mkdir(parents=True)
         _write(plan, part, progress)
+        _check_folder(out, force)  # somebody else may have come first
         with writes(out):
-            _move(part, out)
+            _move(part, place)
     except WriteError as error:
         raise HearsimError(f"{out} can't be written ({error.why}): choose another --out, or make room") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        for folder in made:
+            if folder.exists() and not any(folder.iterdir()):
+                folder.rmdir()
     return out
 
 

@@ -17,8 +17,8 @@ ORACLE = "oracle"
 """The model of a condition that is remixed from the true stems."""
 
 RESERVED = (REFERENCE, *ANCHORS_HZ, HIDDEN, PRACTICE, CALIBRATION)
-MOST_SIGNALS = 12  # BS.1534-3, 5.1: of one trial, hidden reference and anchors with them; webMUSHRA has the same limit
-LONGEST_S = 12.0  # BS.1534-3, 5.3; webMUSHRA refuses longer ones
+MOST_SIGNALS = 12  # BS.1534-3: of one trial, hidden reference and anchors with them
+LONGEST_S = 12.0  # BS.1534-3 has about 10 s; webMUSHRA refuses more than 12
 
 CONSENT = "<p>I have been told what this test is about. I take part of my own free will and may stop at any time.</p>"
 INSTRUCTIONS = {

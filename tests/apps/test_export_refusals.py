@@ -21,10 +21,10 @@ RATE = 44100
 
 
 def refused(path: Path, out: Path, **options: bool) -> str:
-    before = sorted(out.parent.iterdir())
+    before = sorted(out.parent.iterdir()) if out.parent.exists() else None
     with pytest.raises(HearsimError) as error:
         build(path, out, **options)
-    assert sorted(out.parent.iterdir()) == before
+    assert (sorted(out.parent.iterdir()) if out.parent.exists() else None) == before
     return str(error.value)
 
 
@@ -61,9 +61,10 @@ def test_a_bad_spec_is_one_sentence(tmp_path: Path, old: str, new: str, said: st
     assert old in TINY
     path = tmp_path / "spec.toml"
     path.write_text(TINY.replace(old, new, 1))
-    sentence = refused(path, tmp_path / "out")
+    sentence = refused(path, tmp_path / "out" / "deep")
     assert said in sentence
     assert "\n" not in sentence
+    assert not (tmp_path / "out").exists()
 
 
 def test_no_toml(tmp_path: Path) -> None:
@@ -127,7 +128,12 @@ def test_two_runs_in_one_folder(tmp_path: Path) -> None:
     build(path, out, force=True)
     assert (out / "manifest.json").read_bytes() != first
     assert sorted(one.name for one in tmp_path.iterdir()) == ["out", "spec.toml"]
-    (out / "results").mkdir()
+
+    def collecting(done: int, total: int) -> None:
+        (out / "results").mkdir(exist_ok=True)
+
+    with pytest.raises(HearsimError, match="holds results, which are never replaced"):
+        build(path, out, force=True, progress=collecting)  # a collector was started in mid-run
     assert "holds results, which are never replaced" in refused(path, out, force=True)
     other = tmp_path / "other"
     other.mkdir()
