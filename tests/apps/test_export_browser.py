@@ -22,7 +22,7 @@ CHECKOUT = Path(os.environ.get("WEBMUSHRA", ROOT.parent / "webMUSHRA"))
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
+    "--disable-component-update --disable-sync --disable-dev-shm-usage"
 )
 COMMENT = "loud & clear, 100 % ü = +"
 
@@ -37,16 +37,22 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator["playwright.Page"]:
+def browser() -> Iterator["playwright.Browser"]:
     with playwright.sync_playwright() as engine:
         browser = engine.chromium.launch(executable_path=BROWSER, args=FLAGS.split())
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(240_000)
-        page.errors = []
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
-        page.on("response", lambda answer: page.errors.append(answer.url) if answer.status == 404 else None)
-        yield page
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(browser: "playwright.Browser", tmp_path: Path) -> Iterator["playwright.Page"]:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(240_000)
+    page.shots, page.errors = tmp_path, []
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.on("response", lambda answer: page.errors.append(answer.url) if answer.status == 404 else None)
+    yield page
+    page.close()
 
 
 @pytest.fixture(scope="module", params=["mushra", "paired"])
@@ -103,9 +109,7 @@ def send(page: "playwright.Page") -> str:
     return page.inner_text("#popupDialog")
 
 
-def test_from_consent_to_the_table(page: "playwright.Page", server: Server, exported: Path, tmp_path: Path) -> None:
-    page.shots = tmp_path
-    page.errors.clear()
+def test_from_consent_to_the_table(page: "playwright.Page", server: Server, exported: Path) -> None:
     paired = exported.parent.name.startswith("paired")
     trials = 4 if paired else 2
     consent(page, server)
@@ -130,11 +134,9 @@ def test_from_consent_to_the_table(page: "playwright.Page", server: Server, expo
         assert [row["rating_score"] for row in rows] == ["0", "10", "20", "30", "1", "11", "21", "31"]
 
 
-def test_a_failure_to_save_is_shown(
-    page: "playwright.Page", server: Server, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("exported", ["mushra"], indirect=True)
+def test_a_failure_to_save_is_shown(page: "playwright.Page", server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """webMUSHRA's 5th defect: without showErrors it would only say thank you."""
-    page.shots = tmp_path
     consent(page, server)
     while page.locator("#send_results").count() == 0:
         rate(page, 0)
@@ -146,8 +148,8 @@ def test_a_failure_to_save_is_shown(
     assert "An error occured while sending your data" in send(page)
 
 
+@pytest.mark.parametrize("exported", ["mushra"], indirect=True)
 def test_the_calibration_page_plays_its_tones(page: "playwright.Page", server: Server) -> None:
-    page.errors.clear()
     page.goto(server.addresses()["calibration"])
     page.wait_for_function(
         "[...document.querySelectorAll('audio')].filter(one => one.readyState === 4 && one.duration === 5).length === 2"
