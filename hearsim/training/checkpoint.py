@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hearsim.errors import HearsimError
 from hearsim.paths import write_atomically
+from hearsim.separation.net import SeparatorNet
+from hearsim.separation.pack import AVERAGED, read_weights
 from hearsim.training.schedule import Progress
 from hearsim.training.spec import TrainSpec
 
@@ -68,16 +70,8 @@ def load(path: Path, spec: TrainSpec, parts: dict[str, Any], lanes: range, devic
     return State(**{**said, "memories": memories, "progress": Progress(**said["progress"])})
 
 
-def start_from(path: Path, net: nn.Module) -> None:
+def start_from(path: Path, net: SeparatorNet) -> None:
     """Put averaged weights of an earlier run into a network; raises `HearsimError` where they don't fit."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     if not path.is_file():
-        raise HearsimError(f"{path} does not exist: give the averaged.safetensors of an earlier run")
-    try:
-        net.load_state_dict(load_file(path))
-    except (SafetensorError, OSError) as error:
-        raise HearsimError(f"{path} can't be read as weights ({error}): give a file of averaged.safetensors") from None
-    except RuntimeError as error:
-        raise HearsimError(f"{path} holds weights of another network: {' '.join(str(error).split())[:300]}") from None
+        raise HearsimError(f"{path} does not exist: give the {AVERAGED} of an earlier run")
+    net.load_state_dict(read_weights(path, net.config).state_dict())

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from hearsim import __version__
 from hearsim.errors import HearsimError
 from hearsim.metrics.stem_scores import Score
-from hearsim.paths import write_atomically
+from hearsim.paths import write_atomically, writes
 from hearsim.separation.model import ModelInfo, load_model
 from hearsim.separation.net import STEMS
 from hearsim.training.data import Track, read_tracks
@@ -96,12 +96,10 @@ def _chosen(tracks: list[Track], patterns: tuple[str, ...], root: Path) -> list[
 
 
 def _save(evaluation: Evaluation, out: Path) -> None:
-    try:
+    with writes(out):
         out.mkdir(parents=True, exist_ok=True)
         with write_atomically(out / FILE) as part:
             part.write_text(evaluation.model_dump_json(indent=1), encoding="utf-8")
-    except OSError as error:
-        raise HearsimError(f"{out} can't be written ({error.strerror}): choose another --out") from error
 
 
 def _held(out: Path, info: ModelInfo) -> Evaluation:

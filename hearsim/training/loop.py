@@ -90,7 +90,7 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
             rate = learning_rate(state.step, optim, spec.validation, state.progress)
             for settings in optimizer.param_groups:
                 settings["lr"] = rate
-            memories = tuple(m.detach() * goes_on.to(group.device)[:, None] for m in state.memories)
+            memories = tuple(m * goes_on.to(group.device)[:, None] for m in state.memories)
             loss, state.memories = loss_of(net, stems.to(group.device), memories, precision, optim.loss)
             optimizer.zero_grad()
             loss.backward()

@@ -4,20 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trees import RATE, noise_song, write_song
+from trees import RATE, write_song
 
 from hearsim.errors import HearsimError
 from hearsim.training.augment import OFF, Augmentation
 from hearsim.training.data import Track, read_tracks
 from hearsim.training.mixer import Mixer, Stretches, batches
-
-
-@pytest.fixture(scope="module")
-def tracks(tmp_path_factory: pytest.TempPathFactory) -> list[Track]:
-    root = tmp_path_factory.mktemp("songs")
-    for number in range(3):
-        noise_song(root / f"song{number}", number)
-    return read_tracks(root, root / "cache", RATE)
 
 
 def stretches(tracks: list[Track], lanes: range = range(3), seed: int = 7) -> Stretches:
