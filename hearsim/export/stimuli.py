@@ -14,7 +14,6 @@ from scipy import signal
 
 from hearsim.audio import Audio
 from hearsim.errors import HearsimError
-from hearsim.export.names import REFERENCE
 from hearsim.export.songs import Excerpt
 from hearsim.export.spec import ORACLE, Plan, Version
 from hearsim.hearing_aid import hearing_aid
@@ -64,7 +63,7 @@ def low_pass(edge_hz: float, rate_hz: int) -> Curve:
 
 
 class Fronts:
-    """The front halves of the aid, separation and remix; each model is loaded once."""
+    """The front halves of the aid, separation and remix; one chain for each model and mix."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -112,9 +111,9 @@ def remixes(plan: Plan, excerpt: Excerpt, fronts: Fronts) -> Iterator[Remixed]:
             filtered = signal.oaconvolve(sound.samples, taps[None], mode="same", axes=1)  # centred, so not late
             sound = Audio(filtered.astype(np.float32), sound.rate)
         lufs = _lufs(sound, excerpt, version)
-        if target is None and version.name == REFERENCE:
+        if target is None:  # the reference comes first
             target = lufs
-        gain_db = (lufs if target is None else target) - lufs
+        gain_db = target - lufs
         gained = Audio(sound.samples * np.float32(db_to_gain(gain_db)), sound.rate)
         yield Remixed(version, gained, gain_db, lufs + gain_db)
 
