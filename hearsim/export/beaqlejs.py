@@ -30,8 +30,8 @@ def write_beaqlejs(plan: Plan, folder: Path) -> None:
         (folder / f"{plan.spec.name}.txt").write_text(
             "Copy this folder into BeaqleJS. In its index.html name the config of the participant, for example\n"
             f"config/{plan.spec.name}-{plan.spec.participants[0].id}.js, and start a {test}(TestConfig).\n"
-            "It lets the participant save the ratings as JSON: the hidden reference under the name Reference, all others\n"
-            "under their blind names, which manifest.json explains. `hearsim export analyse` does not read that file.\n",
+            "It saves the ratings as JSON: the hidden reference under the name Reference, all others under their\n"
+            "blind names, which manifest.json explains. `hearsim export analyse` does not read that file.\n",
             encoding="utf-8",
         )
 
