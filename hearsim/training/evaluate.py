@@ -6,7 +6,6 @@ them.
 
 import json
 from collections.abc import Callable, Iterator
-from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -87,9 +86,9 @@ def evaluate(
 
 def _chosen(tracks: list[Track], patterns: tuple[str, ...], root: Path) -> list[Track]:
     for pattern in patterns:
-        if not any(fnmatch(track.name, pattern) for track in tracks):
+        if not any(track.fits([pattern]) for track in tracks):
             raise HearsimError(f"{root} holds no track that fits {pattern!r}: it has {tracks[0].name} and so on")
-    chosen = [track for track in tracks if any(fnmatch(track.name, pattern) for pattern in patterns)]
+    chosen = [track for track in tracks if track.fits(patterns)]
     if all(len(track.stems) < 2 for track in chosen):
         raise HearsimError(f"{root}: no track that fits {', '.join(patterns)} has two stems, so none can be separated")
     return chosen
