@@ -257,6 +257,15 @@ def test_plain_rows_can_be_filled_in(exported: Path, manifest: dict[str, Any]) -
     assert len(positions) > 2  # not always at the same place
 
 
+def test_the_spec_of_the_readme_is_one(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (block,) = [part for part in text.split("```toml\n")[1:] if "[[participants]]" in part]
+    (tmp_path / "spec.toml").write_text(block.split("```")[0], encoding="utf-8")
+    plan = read_plan(tmp_path / "spec.toml")
+    assert [one.name for one in plan.versions] == ["reference", "anchor35", "anchor70", "separated", "unprocessed"]
+    assert [one.model for one in plan.versions[3:]] == ["hs-tasnet-lite", "hs-tasnet-lite"]
+
+
 def test_beaqlejs_config(exported: Path, manifest: dict[str, Any]) -> None:
     conditions = {one["file"]: one["condition"] for one in manifest["stimuli"]}
     text = (exported / "beaqlejs/config/vocals-up-P03.js").read_text(encoding="utf-8")
