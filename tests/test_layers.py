@@ -15,7 +15,7 @@ LAYERS = [
     {"latency", "runtime"},
     {"separation", "remix", "compensation", "hearing_loss", "output", "vent"},
     {"hearing_aid", "metrics", "demo_song"},
-    {"report", "training", "live"},
+    {"report", "training", "live", "export"},
     {"cli"},
 ]
 STAGES = LAYERS[4]
