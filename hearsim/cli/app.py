@@ -6,12 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
+from hearsim.cli.experiment import experiment
+
 app = typer.Typer(
     help="A hearing-aid simulation toolkit with real-time music separation inside.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(experiment, name="experiment")
 ProfileName = Annotated[str, typer.Option(help="A profile's name (see `hearsim show`) or a path to its TOML.")]
 Output = Annotated[Path, typer.Option(help="Folder for the outputs.")]
 DEFAULT_PROFILE = "moderate-vocals-up"
