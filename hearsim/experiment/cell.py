@@ -92,7 +92,8 @@ def is_shared(cell: Cell, folder: Path) -> bool:
 def _values(cell: Cell, folder: Path) -> tuple[Value, ...]:
     truth = _song(cell, folder)
     found = cell.model.stems(truth, _separated(cell, truth, folder))
-    scene = Scene(cell.profile, cell.worn, truth, found, cell.model.latency(cell.profile.aid.block_samples))
+    late = cell.model.latency(cell.profile.aid.block_samples)
+    scene = Scene(cell.profile, cell.worn, truth, found, cell.model.hop, late)
     values = []
     for name in cell.metrics:
         try:

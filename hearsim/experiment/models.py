@@ -12,18 +12,20 @@ from typing import Any
 import numpy as np
 from pydantic import Field, model_validator
 
-from hearsim.audio import Audio
-from hearsim.demo_song import mixture
+from hearsim.audio import Audio, Format
 from hearsim.errors import HearsimError
 from hearsim.listener import Number, Settings
 from hearsim.paths import find_model
-from hearsim.processor import Chain, Reblock, render
 from hearsim.separation.model import read_info
 from hearsim.separation.stage import Separator
 from hearsim.units import FloatArray, db_to_gain
 
 HOP = 512
 """Of the true stems, where nothing else is said: their delay is that of a network of 23 ms."""
+
+
+RING_OUT = 4096
+"""Samples that are kept after the end of a song: more than the window of a network."""
 
 
 class Separation(Settings):
@@ -73,13 +75,16 @@ class Separation(Settings):
         return self.model_dump(exclude={"name", "model"})
 
     def stems(self, truth: Audio, separated: FloatArray | None) -> FloatArray:
-        """Return the stems (4, 2, frames), aligned with the song; `separated` are those of `network`."""
+        """Return the stems (4, 2, hop + frames + `RING_OUT`); `separated` are those of `network`.
+
+        The song begins at `hop`. A network says something before that, and something after the end: the aid plays it.
+        """
+        true = np.pad(truth.samples, ((0, 0), (0, 0), (self.hop, RING_OUT)))
         if separated is not None:
-            return separated if self.errors == 1.0 else _blend(truth.samples, separated, self.errors)
+            return separated if self.errors == 1.0 else _blend(true, separated, self.errors)
         if self.leakage_db is None:
-            return truth.samples
-        song = np.broadcast_to(mixture(truth).samples, truth.samples.shape)
-        return _blend(truth.samples, song, db_to_gain(self.leakage_db))
+            return true
+        return _blend(true, np.broadcast_to(true.sum(axis=0), true.shape), db_to_gain(self.leakage_db))
 
 
 def _blend(truth: FloatArray, other: FloatArray, share: float) -> FloatArray:
@@ -88,16 +93,24 @@ def _blend(truth: FloatArray, other: FloatArray, share: float) -> FloatArray:
 
 
 def separate(model: str, song: Audio) -> FloatArray:
-    """Return a model's stems (4, 2, frames) of a song (2, frames), hop by hop as in the aid, aligned with it.
+    """Return a model's stems (4, 2, hop + frames + `RING_OUT`) of a song (2, frames), hop by hop as in the aid.
 
     The model is loaded once a process. Raises `HearsimError` for a network whose output was not finite: an experiment
     is no place to carry on in silence.
     """
     separator = _separator(model)
-    found = render(Chain(Reblock(separator, separator.hop)), song, separator.hop).samples
+    hop = separator.hop
+    stems = separator.prepare(Format(song.rate, 2, hop)).stems
+    frames = hop + song.frames + RING_OUT
+    hops = math.ceil(frames / hop)
+    padded = np.pad(song.samples, ((0, 0), (0, hops * hop - song.frames)))
+    found = np.empty((len(stems), *padded.shape), np.float32)
+    for start in range(0, padded.shape[1], hop):
+        part = slice(start, start + hop)
+        found[..., part] = separator.process(padded[:, part])
     if separator.non_finite_blocks:
         raise HearsimError(f"{model} gave NaN or Inf in {separator.non_finite_blocks} hops of the song")
-    return found
+    return found[..., :frames].copy()
 
 
 @lru_cache(maxsize=4)

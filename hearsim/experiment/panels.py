@@ -22,11 +22,11 @@ DEGREES_DB_HL: dict[str, tuple[float, float]] = {
     "severe": (71, 90),
     "profound": (91, 105),
 }
-# dB an octave from 1 to 4 kHz in the standard audiograms of Bisgaard et al. 2010: N7 and N5, N1 to N4 and N6, S1 to S3
+# dB an octave from 1 to 4 kHz in the standard audiograms of Bisgaard et al. 2010: N7 and N5, N1 to N4 and N6, S3 to S2
 SLOPES_DB_PER_OCTAVE: dict[str, tuple[float, float]] = {
     "flat": (0.0, 2.5),
     "sloping": (7.5, 10.0),
-    "steep": (12.5, 35.0),
+    "steep": (10.0, 35.0),
 }
 _EAR_DB, _POINT_DB, _STEP_DB = 3.0, 3.0, 5.0  # of ours: between ears, between points; audiometers go in steps of 5 dB
 _LIMITS_DB_HL = (-10.0, 120.0)  # of audiometers

@@ -3,11 +3,13 @@
 song -- remix of the stems found -- aid (delay, compensation, limit) -- ear (vent, hearing loss) -- heard
                                                                      target: the same with the true stems
 
-The aid is that of `hearsim render`, with a delay in the place of its separator: stems are separated once for all cells
-that share them, and mixed before the aid by the aid's own remix. What is heard is the same, bit for bit (see the tests).
+The aid is that of `hearsim render`, but for its separator: stems are separated once for all cells that share them,
+and mixed before the aid by the aid's own remix, as late as they are. What is heard is the same, bit for bit (see the
+tests).
 """
 
 import math
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -17,7 +19,7 @@ from hearsim.hearing_aid import Ear, hearing_aid, unaided
 from hearsim.listener import STEMS, Profile
 from hearsim.metrics.intelligibility import StoiMeter
 from hearsim.output import MpoLimiter
-from hearsim.processor import Chain, Delay, render, walk
+from hearsim.processor import Delay, render, walk
 from hearsim.remix import Remix
 from hearsim.units import FloatArray
 
@@ -26,46 +28,62 @@ class Scene:
     """What a listener hears of a song.
 
     `profile` says who, how mixed and with which aid (`worn`: whether it is worn at all); `truth` holds the true stems
-    (4, 2, frames), `found` those the aid has to do with, `latency` by how many samples they are late.
+    (4, 2, frames). `found` are the stems that the aid has to do with (4, 2, n): the song begins `lead` samples after
+    them and may end before them; `latency` says by how many samples they are late in the aid, the lead at least.
     """
 
-    def __init__(self, profile: Profile, worn: bool, truth: Audio, found: FloatArray, latency: int) -> None:
-        self.profile, self.worn, self.truth, self.found, self.latency = profile, worn, truth, found, latency
+    def __init__(
+        self, profile: Profile, worn: bool, truth: Audio, found: FloatArray, lead: int, latency: int
+    ) -> None:
+        self.profile, self.worn, self.truth, self.latency = profile, worn, truth, latency
         self.song = Audio(truth.samples.sum(axis=0), truth.rate)
+        self._found, self._lead = found, lead
+
+    @property
+    def found(self) -> FloatArray:
+        """The stems (4, 2, frames) that the aid has to do with, aligned with the song."""
+        return self._found[..., self._lead : self._lead + self.song.frames]
 
     @cached_property
     def heard(self) -> FloatArray:
         """What the listener hears, for normal ears: (2, frames) in full scale of the headphones."""
         if not self.worn:
             return render(unaided(self.profile), self.song, self.profile.aid.block_samples).samples
-        return self._through_the_ear(self.remixed)
+        return self._worn[0]
+
+    @property
+    def limited(self) -> int:
+        """How often the limiter stepped in, both ears together."""
+        return self._worn[2] if self.worn else 0
 
     @cached_property
     def target(self) -> FloatArray:
         """What the listener would hear if the stems were the true ones."""
-        return self._through_the_ear(self.remixed_truly) if self.worn else self.heard
+        if not self.worn or np.array_equal(self.remixed, self.remixed_truly):
+            return self.heard
+        return self._through_the_ear(self.remixed_truly)[0]
 
     @cached_property
     def aided(self) -> FloatArray:
         """What the aid plays; without one, silence."""
-        if not self.worn:
-            return np.zeros_like(self.song.samples)
-        return render(self.aid, Audio(self.remixed, self.song.rate), self.profile.aid.block_samples).samples
-
-    @cached_property
-    def aid(self) -> Chain:
-        """The aid, to be given sound that is remixed already."""
-        return hearing_aid(self.profile, separation=Delay(self.latency, "separate + remix"))
+        return self._worn[1] if self.worn else np.zeros_like(self.song.samples)
 
     @cached_property
     def remixed(self) -> FloatArray:
-        """The song with the stems found brought forward or back."""
-        return self._mix(self.found)
+        """The song with the stems found brought forward or back, as late as they are: (2, latency + frames + some)."""
+        return self._mix(self._found)
 
     @cached_property
     def remixed_truly(self) -> FloatArray:
-        """The song with the true stems brought forward or back."""
-        return self._mix(self.truth.samples)
+        """The song with the true stems brought forward or back, as late."""
+        after = self._found.shape[-1] - self._lead - self.song.frames
+        return self._mix(np.pad(self.truth.samples, ((0, 0), (0, 0), (self._lead, after))))
+
+    @property
+    def delay(self) -> int:
+        """Samples from microphone to ear, the input block included; none without an aid."""
+        block = self.profile.aid.block_samples
+        return self.latency + self._worn[3] + block if self.worn else 0
 
     @cached_property
     def speech(self) -> StoiMeter:
@@ -75,11 +93,6 @@ class Scene:
         meter.add("heard", self.heard)
         meter.finish()
         return meter
-
-    @property
-    def limiter(self) -> MpoLimiter:
-        """The limiter of the aid."""
-        return next(stage for stage in walk(self.aid) if isinstance(stage, MpoLimiter))
 
     def heard_pa(self) -> FloatArray:
         """Return what is heard in pascals."""
@@ -95,22 +108,37 @@ class Scene:
 
     def _mix(self, stems: FloatArray) -> FloatArray:
         remix = Remix({stem: self.profile.mix.gain(stem) for stem in STEMS})
-        remix.prepare(Format(self.song.rate, 2, self.song.frames, STEMS))
-        mixed: FloatArray = self.song.samples + remix.process(stems)
+        remix.prepare(Format(self.song.rate, 2, stems.shape[-1], STEMS))
+        start = self.latency - self._lead
+        mixed = np.zeros((2, start + stems.shape[-1]), np.float32)
+        mixed[:, self.latency : self.latency + self.song.frames] = self.song.samples
+        mixed[:, start:] += remix.process(stems)
         return mixed
 
-    def _through_the_ear(self, sound: FloatArray) -> FloatArray:
+    @cached_property
+    def _worn(self) -> tuple[FloatArray, FloatArray, int, int]:
+        return self._through_the_ear(self.remixed)
+
+    def _through_the_ear(self, mixed: FloatArray) -> tuple[FloatArray, FloatArray, int, int]:
+        """Send a song that is remixed already through aid and ear.
+
+        Returns what is heard and what the aid plays, how often its limiter stepped in, and its latency in samples.
+        """
         block = self.profile.aid.block_samples
         fmt = Format(self.song.rate, 2, block)
-        ear = Ear(self.profile)
-        self.aid.prepare(fmt)
+        aid, ear = hearing_aid(self.profile, separation=Delay(0)), Ear(self.profile)
+        aid.prepare(replace(fmt, late=self.latency))
         ear.prepare(fmt)
-        late = ear.latency + (0 if ear.vented else self.aid.latency)
-        frames = sound.shape[1]
-        total = math.ceil((frames + late) / block) * block
-        incoming, remixed, heard = (np.zeros((2, total), np.float32) for _ in range(3))
-        incoming[:, :frames], remixed[:, :frames] = self.song.samples, sound
+        late = self.latency + aid.latency
+        ears = ear.latency + (0 if ear.vented else late)
+        frames = self.song.frames
+        total = math.ceil((frames + max(late, ears)) / block) * block
+        incoming, remixed, aided, heard = (np.zeros((2, total), np.float32) for _ in range(4))
+        incoming[:, :frames], remixed[:, : mixed.shape[1]] = self.song.samples, mixed[:, :total]
         for start in range(0, total, block):
             part = slice(start, start + block)
-            heard[:, part] = ear.process(self.aid.process(remixed[:, part]), incoming[:, part])
-        return heard[:, late : late + frames]
+            aided[:, part] = aid.process(remixed[:, part])
+            heard[:, part] = ear.process(aided[:, part], incoming[:, part])
+        limiter = next(stage for stage in walk(aid) if isinstance(stage, MpoLimiter))
+        played = aided[:, late : late + frames]
+        return heard[:, ears : ears + frames], played, sum(limiter.events), aid.latency

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hearsim.audio import Format
 from hearsim.errors import HearsimError
 from hearsim.experiment.scene import Scene
 from hearsim.listener import STEMS
@@ -50,21 +49,6 @@ def _lufs(scene: Scene) -> float:
     return meter.integrated()
 
 
-def _live_delay_ms(scene: Scene) -> float:
-    if not scene.worn:
-        return 0.0
-    block = scene.profile.aid.block_samples
-    scene.aid.prepare(Format(scene.song.rate, 2, block))
-    return samples_to_ms(scene.aid.latency + block, scene.song.rate)
-
-
-def _limited(scene: Scene) -> float:
-    if not scene.worn:
-        return 0.0
-    _ = scene.aided.shape  # renders it
-    return float(sum(scene.limiter.events))
-
-
 METRICS: dict[str, Metric] = {
     "stoi_vocals": Metric(
         "STOI of what is heard against the true vocals: 0 to 1, higher is easier to understand",
@@ -96,6 +80,6 @@ METRICS: dict[str, Metric] = {
     ),
     "stems_csdr_db": Metric("SDR of the separated stems (whole clip; at most 100), their mean", "dB", _mean_csdr_db),
     "lufs": Metric("loudness of what is heard, in full scale of the headphones", "LUFS", _lufs),
-    "mpo_events": Metric("how often the limiter stepped in, both ears together", "times", _limited),
-    "live_delay_ms": Metric("delay from microphone to ear, with the input block", "ms", _live_delay_ms),
+    "mpo_events": Metric("how often the limiter stepped in, both ears together", "times", lambda scene: float(scene.limited)),
+    "live_delay_ms": Metric("delay from microphone to ear, with the input block", "ms", lambda s: samples_to_ms(s.delay, s.song.rate)),
 }
