@@ -59,7 +59,9 @@ def check_song(seconds: float, style: str, key: str | None) -> None:
         raise HearsimError(f"the demo song knows no key {key!r}: take one of {', '.join(KEYS)}")
     shortest = max(SHORTEST_S, math.ceil(_FEWEST_EIGHTHS * 30 / STYLES[style].tempo_bpm[0]))
     if not shortest <= seconds <= LONGEST_S:
-        raise HearsimError(f"the demo song can't be {seconds:g} s long: give {shortest} (for a phrase) to {LONGEST_S} s")
+        raise HearsimError(
+            f"the demo song can't be {seconds:g} s long: give {shortest} (for a phrase) to {LONGEST_S} s"
+        )
 
 
 def mixture(stems: Audio) -> Audio:

@@ -81,5 +81,5 @@ STYLES = {
     ),
 }
 
-KEYS = {name: place - 6 for place, name in enumerate("D# E F F# G G# A A# B C C# D".split())}
+KEYS = {name: place - 6 for place, name in enumerate(("D#", "E", "F", "F#", "G", "G#", "A", "A#", "B", "C", "C#", "D"))}
 """Semitones over A, -6 to 5."""

@@ -4,6 +4,7 @@ import random
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from hearsim.units import FloatArray
 
 AUDIO = "audio"
 _ONE_AT_A_TIME = threading.Lock()
-"""A worker with several threads runs one cell after the other: models have state, and random numbers are the process's."""
+"""A worker with several threads runs cell after cell: models have state, and random numbers belong to the process."""
 
 
 class Value(Settings):
@@ -47,10 +48,25 @@ class Record(Settings):
 
 
 def run_cell(cell: Cell, folder: Path) -> Record:
-    """Compute a cell; whatever goes wrong in it stands in its record, but for outputs that can't be written.
+    """Compute a cell; whatever goes wrong in it stands in its record, but for outputs that can't be written."""
+    return _recorded(cell, lambda: _values(cell, folder))
 
-    Libraries run on one thread, so that sums are added up in the same order wherever the cell runs.
+
+def share(cell: Cell, folder: Path) -> Record:
+    """Make what a cell shares with others, its song and its separation, where it is not there; no values in the record.
+
+    Where this goes wrong, it does for all of them.
     """
+
+    def make() -> tuple[Value, ...]:
+        _separated(cell, _song(cell, folder), folder)
+        return ()
+
+    return _recorded(cell, make)
+
+
+def _recorded(cell: Cell, compute: Callable[[], tuple[Value, ...]]) -> Record:
+    """Return the record of a computation; libraries run on one thread, so that sums are added up in the same order."""
     values: tuple[Value, ...] = ()
     error, trace = "", ""
     with _ONE_AT_A_TIME, threadpool_limits(1):
@@ -58,30 +74,13 @@ def run_cell(cell: Cell, folder: Path) -> Record:
         random.seed(cell.seed)
         np.random.seed(cell.seed)  # noqa: NPY002 (for libraries that know no Generator)
         try:
-            values = _values(cell, folder)
+            values = compute()
         except WriteError:
             raise
         except Exception as caught:  # of whatever kind: the other cells go on
             error, trace = _one_line(caught), traceback.format_exc()
         seconds = time.perf_counter() - started
     return Record(key=cell.key, names=cell.names, values=values, error=error, trace=trace, seconds=seconds)
-
-
-def share(cell: Cell, folder: Path) -> float:
-    """Make what a cell shares with others, its song and its separation, where it is not there; return the seconds.
-
-    What goes wrong here goes wrong once more, and is told, in the cells.
-    """
-    with _ONE_AT_A_TIME, threadpool_limits(1):
-        started = time.perf_counter()
-        try:
-            truth = _song(cell, folder)
-            _separated(cell, truth, folder)
-        except WriteError:
-            raise
-        except Exception:  # noqa: S110
-            pass
-        return time.perf_counter() - started
 
 
 def is_shared(cell: Cell, folder: Path) -> bool:

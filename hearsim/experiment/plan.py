@@ -1,4 +1,4 @@
-"""From an experiment to its cells: every combination of levels, each with a key that says all that decides its result."""
+"""From an experiment to its cells: every combination of levels, each with a key of all that decides its result."""
 
 import hashlib
 import json
@@ -119,7 +119,9 @@ def _cell(study: Study, chosen: dict[str, str], song_key: str) -> Cell:
 def shard_of(cells: list[Cell], shard: tuple[int, int]) -> list[Cell]:
     """Return part k of n of the cells, k from 1: whole songs stay together, so that a separation is made once."""
     part, parts = shard
-    places = {key: index for index, key in enumerate(dict.fromkeys((cell.song_key, cell.network_key) for cell in cells))}
+    places = {
+        key: index for index, key in enumerate(dict.fromkeys((cell.song_key, cell.network_key) for cell in cells))
+    }
     if len(places) >= parts:
         return [cell for cell in cells if places[cell.song_key, cell.network_key] % parts == part - 1]
     return cells[part - 1 :: parts]

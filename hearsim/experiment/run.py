@@ -58,11 +58,19 @@ def run(
         if waiting:
             parallel = stack.enter_context(_Parallel(where))
             first = _first_of_each(waiting, folder)
-            for done, _ in enumerate(parallel(share, first, folder), start=1):
+            broken: dict[tuple[str, str], Record] = {}
+            by_key = {cell.key: _shares(cell) for cell in waiting}
+            for done, record in enumerate(parallel(share, first, folder), start=1):
+                if record.error:
+                    broken[by_key[record.key]] = record
                 progress("songs", done, len(first))
-            for done, record in enumerate(parallel(run_cell, waiting, folder), start=1):
+            for cell in waiting:
+                if record := broken.get(_shares(cell)):
+                    store.save(record.model_copy(update={"key": cell.key, "names": cell.names}))
+            whole = [cell for cell in waiting if _shares(cell) not in broken]
+            for done, record in enumerate(parallel(run_cell, whole, folder), start=1):
                 store.save(record)
-                progress("cells", done, len(waiting))
+                progress("cells", done, len(whole))
         store.write_tables(cells)
         records = [store.record(cell) for cell in cells]
         return Outcome(
@@ -76,8 +84,12 @@ def run(
 
 def _first_of_each(cells: Sequence[Cell], folder: Path) -> list[Cell]:
     """Return a cell for each song and separation that is not there yet."""
-    firsts = {(cell.song_key, cell.network_key): cell for cell in reversed(cells) if not is_shared(cell, folder)}
+    firsts = {_shares(cell): cell for cell in reversed(cells) if not is_shared(cell, folder)}
     return list(reversed(firsts.values()))
+
+
+def _shares(cell: Cell) -> tuple[str, str]:
+    return cell.song_key, cell.network_key
 
 
 class _Parallel:
@@ -119,7 +131,9 @@ def _client(address: str) -> Any:
     try:
         return Client(address, timeout=_CONNECT_S, set_as_default=True)
     except (OSError, ValueError) as error:
-        raise HearsimError(f"--cluster {address}: no Dask scheduler answers there ({error}): check the address") from None
+        raise HearsimError(
+            f"--cluster {address}: no Dask scheduler answers there ({error}): check the address"
+        ) from None
 
 
 class Estimate(NamedTuple):
@@ -146,7 +160,7 @@ def estimate(cells: Sequence[Cell], folder: Path, workers: int | None, timed: in
     chosen = [waiting[index * (len(waiting) - 1) // max(1, timed - 1)] for index in range(min(timed, len(waiting)))]
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        shared_s = [share(cell, place) for cell in _first_of_each(chosen, place)]
+        shared_s = [share(cell, place).seconds for cell in _first_of_each(chosen, place)]
         records: list[Record] = [run_cell(cell, place) for cell in chosen]
     cell_s = statistics.median(record.seconds for record in records) if records else 0.0
     each = statistics.fmean(shared_s) if shared_s else 0.0

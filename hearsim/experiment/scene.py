@@ -1,4 +1,4 @@
-"""One listener, one song, one aid: what is heard of it, and what it is compared with. All sounds are made when asked for.
+"""One listener, one song, one aid: what is heard of it, and what it is compared with. Sounds are made when asked for.
 
 song -- remix of the stems found -- aid (delay, compensation, limit) -- ear (vent, hearing loss) -- heard
                                                                      target: the same with the true stems
@@ -32,9 +32,7 @@ class Scene:
     them and may end before them; `latency` says by how many samples they are late in the aid, the lead at least.
     """
 
-    def __init__(
-        self, profile: Profile, worn: bool, truth: Audio, found: FloatArray, lead: int, latency: int
-    ) -> None:
+    def __init__(self, profile: Profile, worn: bool, truth: Audio, found: FloatArray, lead: int, latency: int) -> None:
         self.profile, self.worn, self.truth, self.latency = profile, worn, truth, latency
         self.song = Audio(truth.samples.sum(axis=0), truth.rate)
         self._found, self._lead = found, lead

@@ -80,6 +80,10 @@ METRICS: dict[str, Metric] = {
     ),
     "stems_csdr_db": Metric("SDR of the separated stems (whole clip; at most 100), their mean", "dB", _mean_csdr_db),
     "lufs": Metric("loudness of what is heard, in full scale of the headphones", "LUFS", _lufs),
-    "mpo_events": Metric("how often the limiter stepped in, both ears together", "times", lambda scene: float(scene.limited)),
-    "live_delay_ms": Metric("delay from microphone to ear, with the input block", "ms", lambda s: samples_to_ms(s.delay, s.song.rate)),
+    "mpo_events": Metric(
+        "how often the limiter stepped in, both ears together", "times", lambda scene: float(scene.limited)
+    ),
+    "live_delay_ms": Metric(
+        "delay from microphone to ear, with the input block", "ms", lambda s: samples_to_ms(s.delay, s.song.rate)
+    ),
 }

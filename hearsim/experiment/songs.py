@@ -61,7 +61,9 @@ class FolderSongs(Settings):
             raise HearsimError(f"{where}: {error}") from None
         for pattern in self.tracks:
             if not any(fnmatch(name, pattern) for name in names):
-                raise HearsimError(f"{where}: {root} holds no song that fits {pattern!r}: it has {', '.join(names[:4])}")
+                raise HearsimError(
+                    f"{where}: {root} holds no song that fits {pattern!r}: it has {', '.join(names[:4])}"
+                )
         chosen = [name for name in names if any(fnmatch(name, pattern) for pattern in self.tracks)]
         return {name: TrackSong(root=str(root), track=name, seconds=self.seconds) for name in chosen}
 

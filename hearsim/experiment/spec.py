@@ -37,6 +37,8 @@ from hearsim.listener import Aid, Listener, Mix, Rig, Settings
 from hearsim.profile import check, load_listeners, load_part, nearest, read_toml
 
 FACTORS = ("listener", "song", "seed", "mix", "aid", "model")
+CONDITION = ("mix", "aid", "model")
+"""The factors that can be chosen for a listener and a song."""
 PLURALS = dict(zip(("listeners", "songs", "seeds", "mixes", "aids", "models"), FACTORS, strict=True))
 UNAIDED, ORACLE = "unaided", "oracle"
 VERSIONS = ("heard", "aided")
@@ -59,7 +61,7 @@ class Factors(Settings):
 class Report(Settings):
     """What the report compares with, and what it draws along: names of factors and of their levels."""
 
-    baseline: dict[str, str] = {}
+    baseline: dict[str, str] = Field(default={})
     x: str = ""
     title: str = ""
 
@@ -132,7 +134,9 @@ def read_study(path: Path, songs: Path | None = None) -> Study:
         outputs=spec.outputs,
         listeners=resolve("listeners", factors.listeners, lambda level, where: _listeners(level, where, base)),
         songs=resolve("songs", (folder,) if songs else factors.songs, lambda level, where: _songs(level, where, base)),
-        seeds=resolve("seeds", [str(seed) for seed in factors.seeds], lambda level, where: {str(level): int(str(level))}),
+        seeds=resolve(
+            "seeds", [str(seed) for seed in factors.seeds], lambda level, where: {str(level): int(str(level))}
+        ),
         mixes=resolve("mixes", factors.mixes, lambda level, where: _part(level, where, Mix, base)),
         aids=resolve("aids", factors.aids, lambda level, where: _aid(level, where, base)),
         models=resolve("models", factors.models, lambda level, where: _model(level, where, base)),
@@ -151,13 +155,13 @@ def _known(name: str, names: Sequence[str], sentence: str) -> None:
 def _check_names(study: Study) -> None:
     """Refuse factors and levels that are not there, where they are named."""
     levels, path = study.levels(), study.path
-    places = [(f"exclude[{index}]", table) for index, table in enumerate(study.exclude)]
-    for place, table in [*places, ("report.baseline", study.report.baseline)]:
+    places = [(f"exclude[{index}]", FACTORS, table) for index, table in enumerate(study.exclude)]
+    for place, factors, table in [*places, ("report.baseline", CONDITION, study.report.baseline)]:
         for factor, level in table.items():
-            _known(factor, FACTORS, f"{path}: {place}: no factor is called")
+            _known(factor, factors, f"{path}: {place}: no factor is called")
             _known(level, tuple(levels[factor]), f"{path}: {place}: {factor}: no level is called")
     if study.report.x:
-        _known(study.report.x, FACTORS, f"{path}: report.x: no factor is called")
+        _known(study.report.x, (*CONDITION, "listener"), f"{path}: report.x: no factor is called")
 
 
 def _table(where: str, kind: type[Part], table: dict[str, Any]) -> Part:

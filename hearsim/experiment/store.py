@@ -102,11 +102,12 @@ def open_store(study: Study, folder: Path, shard: tuple[int, int] = (1, 1)) -> I
     """
     if folder.exists() and not folder.is_dir():
         raise HearsimError(f"{folder} is a file: choose another --out")
+    if folder.exists():
+        check_plan(study, folder)
     with writes(folder):
         (folder / "cells").mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         _hold(folder, shard, stack)
-        check_plan(study, folder)
         with writes(folder / PLAN):
             (folder / PLAN).write_text(json.dumps(plan_file(study), indent=1) + "\n", encoding="utf-8")
         yield Store(folder)
@@ -122,16 +123,16 @@ def _hold(folder: Path, shard: tuple[int, int], stack: ExitStack) -> None:
                 with FileLock(other, timeout=0):
                     pass
     except Timeout:
-        raise HearsimError(
-            f"another run is at work in {folder}: wait for its end, or choose another --out"
-        ) from None
+        raise HearsimError(f"another run is at work in {folder}: wait for its end, or choose another --out") from None
 
 
 def check_plan(study: Study, folder: Path) -> None:
     """Raise `HearsimError` where a folder holds another experiment, or results of another version."""
     path = folder / PLAN
     if not path.exists():
-        strangers = [item.name for item in folder.iterdir() if item.name != "cells" and not item.name.startswith(".run")]
+        strangers = [
+            item.name for item in folder.iterdir() if item.name != "cells" and not item.name.startswith(".run")
+        ]
         if strangers:
             raise HearsimError(f"{folder} holds {strangers[0]} and no {PLAN}, so no experiment: choose another --out")
         return
@@ -142,7 +143,9 @@ def check_plan(study: Study, folder: Path) -> None:
         raise HearsimError(f"{path} is no plan of an experiment, or damaged: choose another --out") from error
     ours = plan_file(study)
     if held["name"] != ours["name"]:
-        raise HearsimError(f"{folder} holds the experiment {held['name']!r}, not {ours['name']!r}: choose another --out")
+        raise HearsimError(
+            f"{folder} holds the experiment {held['name']!r}, not {ours['name']!r}: choose another --out"
+        )
     if held != ours:
         raise HearsimError(
             f"{folder} holds results of hearsim {held['hearsim']} (counting {held['counting']}), this is "

@@ -188,7 +188,10 @@ def test_scaled_errors_and_leakage_are_what_they_say() -> None:
 def test_a_scene_is_heard_as_the_real_aid_is_bit_for_bit(name: str, block: int) -> None:
     profile = load_profile(name)
     profile = profile.model_copy(
-        update={"aid": profile.aid.model_copy(update={"block_samples": block}), "mix": load_profile("severe-vocals-up").mix}
+        update={
+            "aid": profile.aid.model_copy(update={"block_samples": block}),
+            "mix": load_profile("severe-vocals-up").mix,
+        }
     )
     truth = demo_song(3.0)
     model = Separation(name="m", model=profile.model).resolved(Path(), "")
