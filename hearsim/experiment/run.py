@@ -65,8 +65,8 @@ def run(
                     broken[by_key[record.key]] = record
                 progress("songs", done, len(first))
             for cell in waiting:
-                if record := broken.get(_shares(cell)):
-                    store.save(record.model_copy(update={"key": cell.key, "names": cell.names}))
+                if cause := broken.get(_shares(cell)):
+                    store.save(cause.model_copy(update={"key": cell.key, "names": cell.names}))
             whole = [cell for cell in waiting if _shares(cell) not in broken]
             for done, record in enumerate(parallel(run_cell, whole, folder), start=1):
                 store.save(record)

@@ -77,7 +77,8 @@ def band_levels_over_threshold(sound_pa: FloatArray, rate_hz: int) -> Curve:
 
 def _triangles(bins_hz: Curve) -> tuple[Curve, Curve]:
     """Return the weight of each bin's power in each band (bands, bins), and the bands' centres in Hz."""
-    ends = erb_number(np.array([_LOWEST_HZ, min(_HIGHEST_HZ, bins_hz[-1])]))
-    centres, step = np.linspace(*ends, _BANDS, retstep=True)
+    lowest, highest = erb_number(np.array([_LOWEST_HZ, min(_HIGHEST_HZ, bins_hz[-1])]))
+    step = (highest - lowest) / (_BANDS - 1)
+    centres = lowest + step * np.arange(_BANDS)
     weights: Curve = np.maximum(0.0, 1 - np.abs(erb_number(bins_hz) - centres[:, None]) / step)
     return weights, (10 ** (centres / 21.4) - 1) / 0.00437
