@@ -17,6 +17,7 @@ import numpy as np
 from hearsim.audio import Audio, Format
 from hearsim.hearing_aid import Ear, hearing_aid, unaided
 from hearsim.listener import STEMS, Profile
+from hearsim.metrics.audibility import threshold_noise
 from hearsim.metrics.intelligibility import StoiMeter
 from hearsim.output import MpoLimiter
 from hearsim.processor import Delay, render, walk
@@ -85,10 +86,11 @@ class Scene:
 
     @cached_property
     def speech(self) -> StoiMeter:
-        """The judge of the vocals in what is heard."""
-        meter = StoiMeter(self.truth.rate, ("heard",))
+        """The judge of the vocals in what is heard, as it is and as far as it is audible."""
+        meter = StoiMeter(self.truth.rate, ("heard", "audible"))
         meter.add_reference(self.truth.samples[STEMS.index("vocals")])
         meter.add("heard", self.heard)
+        meter.add("audible", self.heard_pa() + threshold_noise(*self.heard.shape, self.truth.rate))
         meter.finish()
         return meter
 

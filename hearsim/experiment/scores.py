@@ -60,6 +60,11 @@ METRICS: dict[str, Metric] = {
         "0–1",
         lambda scene: scene.speech.value("heard", "estoi"),
     ),
+    "estoi_audible": Metric(
+        "as estoi_vocals, but with the noise that a normal threshold amounts to: what can't be heard doesn't count",
+        "0–1",
+        lambda scene: scene.speech.value("audible", "estoi"),
+    ),
     "quality": Metric(
         "cepstral correlation of what is heard with the song as normal ears hear it: 0 to 1, higher is more alike",
         "0–1",

@@ -15,6 +15,7 @@ from hearsim.experiment.plan import cells_of, shard_of
 from hearsim.experiment.scene import Scene
 from hearsim.experiment.spec import read_study
 from hearsim.hearing_aid import Ear, hearing_aid
+from hearsim.metrics.audibility import threshold_noise
 from hearsim.metrics.cepstral import cepstral_correlation
 from hearsim.processor import render
 from hearsim.profile import load_profile
@@ -214,6 +215,27 @@ def _heard(profile, song: Audio, block: int) -> np.ndarray:
     sound = np.pad(song.samples, ((0, 0), (0, late + block)))
     blocks = [sound[:, start : start + block] for start in range(0, sound.shape[1] - block + 1, block)]
     return np.concatenate([ear.process(aid.process(one), one).copy() for one in blocks], 1)[:, late:][:, : song.frames]
+
+
+def test_threshold_noise_is_what_the_norm_says() -> None:
+    """Its level in 1 Hz about 1 kHz is -12.5 dB SPL (ANSI S3.5-1997, table 3)."""
+    noise = threshold_noise(2, 10 * 44100, 44100)
+    power = np.abs(np.fft.rfft(noise.astype(np.float64))) ** 2 * 2 / (44100 * noise.shape[1])  # one-sided, in 1 Hz
+    hz = np.fft.rfftfreq(noise.shape[1], 1 / 44100)
+    for centre, level in ((1000, -12.5), (4000, -25.9)):
+        near = np.abs(hz - centre) < 50
+        assert 10 * np.log10(power[:, near].mean() / 20e-6**2) == pytest.approx(level, abs=0.6)
+    assert not np.array_equal(noise[0], noise[1])
+
+
+def test_what_is_too_soft_to_be_heard_counts_for_nothing() -> None:
+    truth, profile = demo_song(4.0), load_profile("moderate-vocals-up")
+    loud, soft = (
+        Scene(profile.model_copy(update={"rig": rig}), False, truth, truth.samples, 0, 0)
+        for rig in (profile.rig.model_copy(update={"microphone_full_scale_db_spl": level}) for level in (110.0, 60.0))
+    )
+    assert loud.speech.value("audible", "estoi") == pytest.approx(loud.speech.value("heard", "estoi"), abs=0.05)
+    assert soft.speech.value("audible", "estoi") < 0.5 * soft.speech.value("heard", "estoi")
 
 
 def test_cepstral_correlation_orders_sounds() -> None:
