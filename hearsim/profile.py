@@ -111,7 +111,7 @@ def load_part(name: str | Path, kind: type[Part], base: Path, asker: str = "") -
         path = base / file
         rows = _read_json(path)
         if row not in rows:
-            near = _near(row, list(rows)) or f"it holds {', '.join(list(rows)[:5])}"
+            near = nearest(row, list(rows)) or f"it holds {', '.join(list(rows)[:5])}"
             raise HearsimError(f"{asker}{path} has no entry {row!r}, written {file}#NAME: {near}")
         read = _clarity_listener if kind is Listener else _cadenza_mix
         return read(path, row, rows[row])  # type: ignore[return-value]
@@ -150,7 +150,7 @@ def _find(name: str | Path, kind: type[Settings], base: Path, asker: str = "") -
     except OSError as error:  # a name too long for the file system, a folder that may not be entered
         raise HearsimError(f"{asker}{reprlib.repr(str(name))} can't be looked up: {error.strerror}") from None
     names = _names(folder)
-    near = _near(str(name), names) or f"there are {', '.join(names)}"
+    near = nearest(str(name), names) or f"there are {', '.join(names)}"
     raise HearsimError(f"{asker}no {kind.__name__.lower()} is called {str(name)!r} and no file {path} is there: {near}")
 
 
@@ -162,7 +162,8 @@ def _shipped(kind: type[Settings]) -> list[str]:
     return _names(data_folder("profiles") / FOLDERS[kind])
 
 
-def _near(name: str, names: list[str]) -> str:
+def nearest(name: str, names: list[str]) -> str:
+    """Return a question after the names most like this one, "" where none is."""
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(near)}?" if near else ""
 
@@ -250,4 +251,4 @@ def _check_keys(path: Path, kind: type[Settings], table: dict[str, Any]) -> None
 
 
 def _unknown(shown: str, key: str, known: list[str]) -> str:
-    return f"the key {shown} is not known: {_near(key, known) or 'known are ' + ', '.join(known)}"
+    return f"the key {shown} is not known: {nearest(key, known) or 'known are ' + ', '.join(known)}"

@@ -9,6 +9,7 @@ import typer
 from hearsim.cli import live
 from hearsim.cli.export import export
 from hearsim.errors import HearsimError
+from hearsim.cli.experiment import experiment
 
 app = typer.Typer(
     help="A hearing-aid simulation toolkit with real-time music separation inside.",
@@ -17,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(export, name="export")
+app.add_typer(experiment, name="experiment")
 ProfileName = Annotated[str, typer.Option(help="A profile's name (see `hearsim show`) or a path to its TOML.")]
 Output = Annotated[Path, typer.Option(help="Folder for the outputs.")]
 DEFAULT_PROFILE = "moderate-vocals-up"
