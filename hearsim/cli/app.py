@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from hearsim.cli import live
+from hearsim.cli.experiment import experiment
 from hearsim.cli.export import export
 from hearsim.errors import HearsimError
-from hearsim.cli.experiment import experiment
 
 app = typer.Typer(
     help="A hearing-aid simulation toolkit with real-time music separation inside.",
