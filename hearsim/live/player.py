@@ -66,14 +66,14 @@ class Player:
         self.ceiling = np.zeros(2, np.float32)  # none of a profile, nothing is heard
         self._outlet, self._profile = Outlet(self.ceiling), -1
         self._come, self._wet, self._dry, self._feed = np.zeros((4, 2, LARGEST_PERIOD), np.float32)
-        self._period, self._aim = 0, 0.0
+        self._period, self._even, self._aim = 0, True, 0.0
         self._outlet.begin(rings.played.head)
 
     def callback(self, given: FloatArray | None, out: FloatArray, xrun: bool = False) -> None:
         """Take (frames, channels) that came in, if any, and fill `out` (frames, channels)."""
         playing = self._control.playing
-        if self._period == 0:
-            self.begin(len(out))
+        if len(out) > self._period or (self._even and len(out) < self._period):
+            self.begin(max(len(out), self._period), even=self._period == 0)
         for start in range(0, len(out), LARGEST_PERIOD):
             part = slice(start, start + LARGEST_PERIOD)
             self._play(None if given is None else given[part], out[part])
@@ -88,11 +88,13 @@ class Player:
     def begin(self, period: int, even: bool = True) -> None:
         """Set the delay by the period, the most samples that a call will hand over, not `even` if some hand over less.
 
-        Without it the first call's count is taken. A stream that goes on after a lost device keeps the delay it had if
-        it can.
+        Without it the first call's count is taken, until another call hands over more, or less: then the sound begins
+        anew, with the delay that suits these. A stream that goes on after a lost device keeps the delay it had if it
+        can.
         """
         playing, at = self._control.playing, self._outlet.position
         self._period = playing.period = period
+        self._even, self._aim = even, 0.0
         playing.delay = max(playing.delay, waiting(period if even else 1) + turn(period))
         self._post(Kind.FORMAT, at, period, playing.delay)
         self._follow_profile(at)

@@ -2,7 +2,8 @@
 
 A block travels to a child process as an argument (it is pickled by name). Every cell and every array has one writer,
 named where it is declared; anyone may read. Reading and writing one aligned number is a single load or store on the
-processors that Python runs on; what consists of several numbers is published by a count that is written last.
+processors that Python runs on; what consists of several numbers is published by a count that is written last. Nothing
+here keeps ARM from making the count visible first: between both lie microseconds of the interpreter, and no more.
 """
 
 from multiprocessing.shared_memory import SharedMemory

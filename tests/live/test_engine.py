@@ -262,6 +262,23 @@ def test_a_stream_killed_within_a_callback_goes_on_silently_and_is_rendered_agai
     np.testing.assert_array_equal(session.replayed(tmp_path), heard)
 
 
+@pytest.mark.parametrize("periods", [(100, 64), (48, 64)])
+def test_a_device_whose_calls_vary_begins_anew_once_with_a_delay_that_suits(
+    periods: tuple[int, int], session: Inline, tmp_path: Path
+) -> None:
+    session.audible()
+    session.until(RATE)
+    for count in range(RATE // 64):
+        session.period = periods[count % 2]
+        session.turn()
+    assert session.control.playing.delay == waiting(1) + turn(max(64, *periods))
+    assert len([event for event in session.rings.changes.since(0)[0] if event.kind == Kind.FORMAT]) == 2
+    assert (session.control.playing.dry, session.control.working.late_blocks) == (0, 0)
+    assert np.abs(np.concatenate(session.played[-20:])).max() > 0.01  # it has faded in again
+    played = session.end()
+    np.testing.assert_array_equal(session.replayed(tmp_path), played)
+
+
 def killed(*_: object) -> None:
     raise KeyboardInterrupt
 

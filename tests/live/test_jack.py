@@ -162,6 +162,7 @@ def test_a_server_that_goes_and_comes_back_and_an_audio_process_that_is_killed(s
             killed = playing.position
             said += wait(session, lambda: playing.position > killed + session.rate)
             assert session.latency == late
+            assert b"it was asked for" in playing.message  # no other device in its place
             print("\n" + "\n".join(said) + "\n" + counts(session))
     assert any("has gone" in line for line in said)
     assert any("SIGKILL" in line and "Trying to open it again" in line for line in said)
