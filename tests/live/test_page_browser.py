@@ -26,6 +26,15 @@ OUTSIDE = """() => [...document.querySelectorAll("main *, header *")].filter(one
     const box = one.getBoundingClientRect();
     return box.width && (box.left < -1 || box.right > innerWidth + 1);
 }).map(one => one.outerHTML.slice(0, 80))"""
+OVERLAPPING = """() => {
+    const boxes = [...document.querySelectorAll(".travel *, .strip > p, .keys, .ears, #bypass, section > h2, figure")];
+    const [all, nested] = [boxes.map(one => one.getBoundingClientRect()), (a, b) => a.contains(b) || b.contains(a)];
+    return boxes.flatMap((one, k) => boxes.slice(k + 1).filter((other, l) => {
+        const a = all[k], b = all[k + 1 + l];
+        return !nested(one, other) && Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+            && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2;
+    }).map(other => [one.outerHTML.slice(0, 60), other.outerHTML.slice(0, 60)]));
+}"""
 SMALL = """() => [...document.querySelectorAll("button, select, input")].filter(one => one.offsetParent).map(one => {
     const box = (one.closest("label") || one).getBoundingClientRect();
     return [one.outerHTML.slice(0, 60), Math.min(box.width, box.height)];
@@ -171,6 +180,7 @@ def test_it_fits_every_screen(browser: "Browser", stage: Stage, width: int, sche
         assert page.evaluate("[document.documentElement.scrollWidth, innerWidth]") == [width, width]
         assert page.evaluate(OUTSIDE) == []
         assert page.evaluate(CLIPPED) == []
+        assert page.evaluate(OVERLAPPING) == []
         assert page.evaluate(SMALL) == []  # WCAG 2.5.8: targets of at least 24 pixels
         shade = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)[0]")
         assert (shade < 60) == (scheme == "dark")
