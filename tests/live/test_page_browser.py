@@ -2,14 +2,13 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from browser import chromium, needs_browser, opened
-from stage import Stage
+from stage import Stage, until
 
 from hearsim.profile import load_mix, load_profile
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = needs_browser
-PATIENCE_S = 120.0
 CLIPPED = """() => [...document.querySelectorAll("main *, header *")].filter(one =>
     !one.children.length && one.textContent.trim() && one.closest("[hidden]") === null
     && !["OPTION", "INPUT"].includes(one.tagName) && one.scrollWidth > one.clientWidth + 1
@@ -59,13 +57,6 @@ def page(browser: "Browser", stage: Stage) -> Iterator["Page"]:
     stage.control.wanted.silent = stage.control.wanted.panic = 0
     with opened(browser, stage.page.link) as page:
         yield page
-
-
-def until(there: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not there():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_everything_can_be_moved_with_the_keyboard(stage: Stage, page: "Page") -> None:

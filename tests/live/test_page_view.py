@@ -1,5 +1,7 @@
 """What the page says of a session, from numbers that are known."""
 
+import pickle
+
 import numpy as np
 import pytest
 from scipy.signal import lfilter
@@ -67,3 +69,18 @@ def test_what_moves_and_how_it_fares_is_told_as_it_is() -> None:
     assert (device["samples"], device["source"]) == (128, "measured")
     control.close()
     rings.close()
+
+
+def test_moves_of_terminal_and_page_are_counted_apart_so_none_is_missed() -> None:
+    control = Control.create()
+    control.wanted.begin(load_profile("flat"), loss=False)
+    before = control.wanted.array("moves").tolist()
+    of_the_page = pickle.loads(pickle.dumps(control.wanted))  # as a child process gets it
+    of_the_page.set_gain("vocals", -3.0)
+    control.wanted.set_gain("drums", 2.0)
+    of_the_page.set_step("dry")
+    assert (control.wanted.array("moves") - before).tolist() == [1, 2]
+    assert control.wanted.version == sum(before) + 3
+    assert (control.wanted.gain_db("vocals"), of_the_page.gain_db("drums")) == (-3.0, 2.0)
+    of_the_page.close()
+    control.close()
