@@ -5,6 +5,7 @@ import re
 import socket
 from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from stage import Stage, ask, hear, until
