@@ -2,9 +2,11 @@
 
 Drums, bass, chords and a voice-like lead: a band-limited glottal source with vibrato and glides through moving
 formants (Peterson & Barney 1952, JASA 24:175), consonants as bursts of noise, so that STOI has speech to judge.
-A seed chooses key, tempo and melody; the same seed gives the same bytes.
+A seed chooses key, tempo and melody; the same seed gives the same bytes. Styles differ in tempo, chords, patterns,
+instruments and balance (`hearsim.demo_styles`).
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,17 +14,13 @@ import numpy.typing as npt
 from scipy import signal
 
 from hearsim.audio import Audio
+from hearsim.demo_styles import KEYS, STYLES, Style
 from hearsim.errors import HearsimError
 from hearsim.units import Curve, db_to_gain
 
-SHORTEST_S = 3
+SHORTEST_S, LONGEST_S = 3, 1800
+_FEWEST_EIGHTHS = 8  # the melody begins with the fifth and needs as many again
 Spectrum = npt.NDArray[np.complex128]
-_LEVELS_DB = {
-    "vocals": -19.5,
-    "drums": -22.0,
-    "bass": -22.0,
-    "other": -22.5,
-}  # RMS, dBFS, before the limit on peaks
 
 # first three formants (Hz) of a woman's vowels, Peterson & Barney 1952, table II
 _FORMANTS_HZ = {
@@ -33,23 +31,37 @@ _FORMANTS_HZ = {
     "u": (370.0, 950.0, 2670.0),
 }
 _BANDWIDTHS_HZ = (90.0, 110.0, 170.0)
-_CHORDS = ((0, 4, 7), (7, 11, 14), (9, 12, 16), (5, 9, 12))  # I V vi IV, semitones over the key
-_SCALE = (0, 2, 4, 7, 9, 12, 14, 16)  # major pentatonic
 
 
-def demo_song(seconds: float = 20.0, rate: int = 44100, seed: int = 0) -> Audio:
+def demo_song(
+    seconds: float = 20.0, rate: int = 44100, seed: int = 0, style: str = "pop", key: str | None = None
+) -> Audio:
     """Return the stems (vocals, drums, bass, other) of the song: Audio of shape (4, 2, frames).
 
-    Their sum, `mixture`, peaks at -1 dBFS. Raises `HearsimError` for less than 3 s, too short for a phrase.
+    `style` is one of `STYLES`, `key` one of `KEYS` (None: the seed draws one from F# to C). Their sum, `mixture`,
+    peaks at -1 dBFS. Raises `HearsimError` for unknown names, for less than 3 s (slow styles: 4 s), too short for a
+    phrase, and for more than half an hour.
     """
-    if seconds < SHORTEST_S:
-        raise HearsimError(f"the demo song has no phrase as short as {seconds:g} s: give {SHORTEST_S} s or more")
-    song = _Song(seconds, rate, seed)
-    stems = np.stack([_level(part, _LEVELS_DB[name]) for name, part in song.parts().items()])
+    check_song(seconds, style, key)
+    song = _Song(seconds, rate, seed, STYLES[style], key)
+    stems = np.stack([_level(part, song.style.levels_db[name]) for name, part in song.parts().items()])
     fade = np.minimum(1.0, (song.frames - np.arange(song.frames)) / (0.6 * rate))
     stems = stems * fade
     stems *= db_to_gain(-1.0) / np.abs(stems.sum(0)).max()
     return Audio(stems.astype(np.float32), rate)
+
+
+def check_song(seconds: float, style: str, key: str | None) -> None:
+    """Raise `HearsimError` where `demo_song` would."""
+    if style not in STYLES:
+        raise HearsimError(f"the demo song knows no style {style!r}: take one of {', '.join(STYLES)}")
+    if key is not None and key not in KEYS:
+        raise HearsimError(f"the demo song knows no key {key!r}: take one of {', '.join(KEYS)}")
+    shortest = max(SHORTEST_S, math.ceil(_FEWEST_EIGHTHS * 30 / STYLES[style].tempo_bpm[0]))
+    if not shortest <= seconds <= LONGEST_S:
+        raise HearsimError(
+            f"the demo song can't be {seconds:g} s long: give {shortest} (for a phrase) to {LONGEST_S} s"
+        )
 
 
 def mixture(stems: Audio) -> Audio:
@@ -74,11 +86,13 @@ def _harmonics(turn: Spectrum, weights: Sequence[float]) -> Curve:
 class _Song:
     """One piece: its grid of eighth notes, and a method for each part."""
 
-    def __init__(self, seconds: float, rate: int, seed: int) -> None:
-        self.rate, self.frames = rate, round(seconds * rate)
+    def __init__(self, seconds: float, rate: int, seed: int, style: Style, key: str | None) -> None:
+        self.rate, self.frames, self.style = rate, round(seconds * rate), style
         self.rng = np.random.default_rng(seed)
-        self.key_hz = 110.0 * 2 ** (int(self.rng.integers(-3, 4)) / 12)
-        tempo = float(self.rng.integers(96, 117))
+        drawn = int(self.rng.integers(-3, 4))
+        self.key_hz = 110.0 * 2 ** ((drawn if key is None else KEYS[key]) / 12)
+        slowest, fastest = style.tempo_bpm
+        tempo = float(self.rng.integers(slowest, fastest + 1))
         self.eighth = round(30.0 / tempo * rate)
         self.eighths = self.frames // self.eighth + 1
         self.pan = {"hat": 0.35, "lead": 0.0, "keys": -0.4, "pad": 0.25, "snare": 0.05}
@@ -89,7 +103,7 @@ class _Song:
 
     def chord(self, eighth: int) -> tuple[int, ...]:
         """Return the chord (semitones over the key) that sounds at an eighth note; one a bar."""
-        return _CHORDS[eighth // 8 % len(_CHORDS)]
+        return self.style.chords[eighth // 8 % len(self.style.chords)]
 
     def place(self, out: Curve, start: int, sound: Curve) -> None:
         """Add a mono sound into a line at a sample."""
@@ -124,12 +138,12 @@ class _Song:
         for step in range(self.eighths):
             at, place = step * self.eighth, step % 8
             fill = step % 32 >= 29
-            if place in (0, 4) or (place == 3 and step % 16 > 8):
+            if place in self.style.kick or (place in self.style.kick_each_second_bar and step % 16 > 8):
                 self.place(low, at, kick)
-            if place in (2, 6) or fill:
+            if place in self.style.snare or fill:
                 noise = self.rng.standard_normal(t.size)
                 snare = 0.5 * noise * np.exp(-t / 0.06) + 0.7 * np.sin(2 * np.pi * 190 * t) * np.exp(-t / 0.05)
-                self.place(mid, at, snare * (0.6 if fill and place not in (2, 6) else 0.9))
+                self.place(mid, at, snare * (0.6 if fill and place not in self.style.snare else 0.9))
             hat = self.rng.standard_normal(t.size) * np.exp(-t / (0.09 if place == 7 else 0.025))
             self.place(high, at, hat * (0.35 if place % 2 else 0.5))
         bright = signal.butter(4, (6000, 17000), "bandpass", fs=rate, output="sos")
@@ -143,7 +157,7 @@ class _Song:
         """Roots and fifths in eighth notes, an octave under the key."""
         line = np.zeros(self.frames)
         for step in range(self.eighths):
-            if step % 8 in (1, 5):
+            if step % 8 in self.style.bass_rests:
                 continue
             root = self.chord(step)[0]
             semitones = root - 12 * (root > 5) + (7 if step % 8 == 6 else 0)
@@ -163,14 +177,14 @@ class _Song:
                 hz = self.key_hz * 2 * 2 ** (note / 12)
                 for detune in (-0.0025, 0.0025):
                     turn = np.exp(1j * (2 * np.pi * hz * (1 + detune) * t + 1.0))
-                    voice = _harmonics(turn, [n**-1.7 for n in range(1, 9)])
+                    voice = _harmonics(turn, [n**-self.style.pad_brightness for n in range(1, 9)])
                     self.place(pad, bar * self.eighth, swell * voice)
             dense = bar >= self.eighths // 2
             for step in range(bar, bar + 8):
                 if step % 2 or (dense and step % 8 in (0, 4)):
                     for note in self.chord(bar):
                         hz = self.key_hz * 4 * 2 ** (note / 12)
-                        self.place(keys, step * self.eighth, 0.8 * self.tone(hz, 0.5, 2.0, 0.25))
+                        self.place(keys, step * self.eighth, self.style.keys * self.tone(hz, 0.5, 2.0, 0.25))
         wide: Curve = self.stereo(pad, self.pan["pad"], 0.5) + self.stereo(keys, self.pan["keys"], 0.25)
         return wide
 
@@ -180,8 +194,8 @@ class _Song:
         while step < self.eighths - 4:
             for _ in range(int(self.rng.integers(5, 9))):
                 length = int(self.rng.choice((1, 2, 2, 3)))
-                degree = int(np.clip(degree + self.rng.integers(-2, 3), 0, len(_SCALE) - 1))
-                hz = self.key_hz * 2 * 2 ** (_SCALE[degree] / 12)
+                degree = int(np.clip(degree + self.rng.integers(-2, 3), 0, len(self.style.scale) - 1))
+                hz = self.key_hz * 2 * 2 ** (self.style.scale[degree] / 12)
                 notes.append((step * self.eighth, length * self.eighth, hz))
                 step += length
                 if step >= self.eighths - 2:

@@ -16,4 +16,8 @@ class WriteError(HearsimError):
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(f"{path} can't be written ({why}): choose another place, or make room there")
-        self.why = why
+        self.path, self.why = path, why
+
+    def __reduce__(self) -> tuple[type["WriteError"], tuple[Path, str]]:
+        """Return what another process makes it of."""
+        return WriteError, (self.path, self.why)

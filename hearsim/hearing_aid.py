@@ -28,19 +28,14 @@ Part = Literal["separation", "compensation", "limit"]
 NOTHING: frozenset[Part] = frozenset()
 
 
-def hearing_aid(profile: Profile, bypass: Set[Part] = NOTHING) -> Chain:
+def hearing_aid(profile: Profile, bypass: Set[Part] = NOTHING, separation: Processor | None = None) -> Chain:
     """Return the aid of a profile, from full scale at the microphone to full scale at the headphones.
 
-    `bypass` leaves stages out but keeps their latency.
+    `bypass` leaves stages out but keeps their latency. `separation` stands in the place of separator and remix: an
+    experiment gives a delay here, and sound that is remixed already.
     """
-    separator = Separator(profile.model)
-    remix = Parallel(
-        Delay(0),
-        Chain(Reblock(separator, separator.hop), Remix({stem: profile.mix.gain(stem) for stem in STEMS})),
-        name="separate + remix",
-    )
     stages: dict[Part, Processor] = {
-        "separation": remix,
+        "separation": separation or separate_and_remix(profile),
         "compensation": compensation(profile),
         "limit": MpoLimiter(profile.mpo_db_spl),
     }
@@ -52,6 +47,16 @@ def hearing_aid(profile: Profile, bypass: Set[Part] = NOTHING) -> Chain:
         chosen["limit"],
         ToFullScale(profile.rig.headphones),
         name=f"aid {profile.name!r}",
+    )
+
+
+def separate_and_remix(profile: Profile) -> Parallel:
+    """Return the stage that brings stems forward or takes them back, and is as late as the profile's model."""
+    separator = Separator(profile.model)
+    return Parallel(
+        Delay(0),
+        Chain(Reblock(separator, separator.hop), Remix({stem: profile.mix.gain(stem) for stem in STEMS})),
+        name="separate + remix",
     )
 
 

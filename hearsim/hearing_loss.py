@@ -31,6 +31,12 @@ def erb_number(frequency_hz: Curve) -> Curve:
     return number
 
 
+def free_field_threshold_db_spl(frequency_hz: Curve) -> Curve:
+    """Return the threshold of normal hearing in dB SPL at frequencies in Hz, both ears in the free field."""
+    threshold: Curve = np.interp(np.log(frequency_hz), np.log(_FREE_FIELD_HZ), _FREE_FIELD_DB_SPL)
+    return threshold
+
+
 def recruitment_gain_db(level_db_hl: Curve, threshold_db_hl: Curve) -> Curve:
     """Return the gain in dB that makes a normal ear hear what an ear with a raised threshold hears.
 
@@ -89,7 +95,7 @@ class HearingLoss(Processor):
         self._spread = np.zeros((len(centres), len(cams)), np.float32)
         self._spread[left, np.arange(len(cams))] = 1 - share
         self._spread[left + 1, np.arange(len(cams))] += share
-        self._quiet = np.interp(np.log(centres_hz), np.log(_FREE_FIELD_HZ), _FREE_FIELD_DB_SPL)
+        self._quiet = free_field_threshold_db_spl(centres_hz)
         self._thresholds = np.stack([ear.at(centres_hz) for ear in self._ears])  # (ears, bands)
         self._history = np.zeros((2, WINDOW), np.float32)
         self._overlap = np.zeros((2, WINDOW), np.float32)

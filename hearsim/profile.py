@@ -55,7 +55,7 @@ def mix_names() -> list[str]:
 def load_profile(name: str | Path) -> Profile:
     """Load a profile by name or path; raises `HearsimError` with file, key and cure."""
     path = _find(name, Profile, Path.cwd())
-    table = _read_toml(path)
+    table = read_toml(path)
     _check_keys(path, Profile, table)
     parts: dict[str, Any] = {}
     for key, kind in (("listener", Listener), ("mix", Mix), ("aid", Aid), ("rig", Rig)):
@@ -63,30 +63,30 @@ def load_profile(name: str | Path) -> Profile:
         if not isinstance(value, str):
             wrong = f"{key} = {value!r} names nothing" if key in table else f"the key {key} is missing"
             raise HearsimError(f"{path}: {wrong}: name one of {', '.join(_shipped(kind))}, or a file, in quotes")
-        parts[key] = _load(value, kind, path.parent, f"{path}: {key}: ")
+        parts[key] = load_part(value, kind, path.parent, f"{path}: {key}: ")
     if isinstance(model := table.get("model"), str) and model not in model_names():
         parts["model"] = str(find_model(model, path.parent, f"{path}: model: "))
-    return _check(path, Profile, {"name": path.stem, **table, **parts})
+    return check(path, Profile, {"name": path.stem, **table, **parts})
 
 
 def load_listener(name: str | Path) -> Listener:
     """Load a listener by name, path, or `listeners.json#ID`."""
-    return _load(name, Listener, Path.cwd())
+    return load_part(name, Listener, Path.cwd())
 
 
 def load_mix(name: str | Path) -> Mix:
     """Load a mix by name, path, or `gains.json#NAME`."""
-    return _load(name, Mix, Path.cwd())
+    return load_part(name, Mix, Path.cwd())
 
 
 def load_aid(name: str | Path) -> Aid:
     """Load an aid by name or path."""
-    return _load(name, Aid, Path.cwd())
+    return load_part(name, Aid, Path.cwd())
 
 
 def load_rig(name: str | Path) -> Rig:
     """Load a rig by name or path."""
-    return _load(name, Rig, Path.cwd())
+    return load_part(name, Rig, Path.cwd())
 
 
 def load_listeners(path: str | Path) -> dict[str, Listener]:
@@ -101,18 +101,22 @@ def load_mixes(path: str | Path) -> dict[str, Mix]:
     return {name: _cadenza_mix(path, name, row) for name, row in _read_json(path).items()}
 
 
-def _load(name: str | Path, kind: type[Part], base: Path, asker: str = "") -> Part:
+def load_part(name: str | Path, kind: type[Part], base: Path, asker: str = "") -> Part:
+    """Load a part of a profile by name, path or `listeners.json#ID`, relative to `base`.
+
+    `asker` (file and key that name the part) comes first in what `HearsimError` says.
+    """
     file, _, row = str(name).partition("#")
     if file.endswith(".json") and kind in (Listener, Mix):
         path = base / file
         rows = _read_json(path)
         if row not in rows:
-            near = _near(row, list(rows)) or f"it holds {', '.join(list(rows)[:5])}"
+            near = nearest(row, list(rows)) or f"it holds {', '.join(list(rows)[:5])}"
             raise HearsimError(f"{asker}{path} has no entry {row!r}, written {file}#NAME: {near}")
         read = _clarity_listener if kind is Listener else _cadenza_mix
         return read(path, row, rows[row])  # type: ignore[return-value]
     path = _find(name, kind, base, asker)
-    return _check(path, kind, {"name": path.stem, **_read_toml(path)})
+    return check(path, kind, {"name": path.stem, **read_toml(path)})
 
 
 def _clarity_listener(path: Path, name: str, row: Any) -> Listener:
@@ -126,11 +130,11 @@ def _clarity_listener(path: Path, name: str, row: Any) -> Listener:
         ears[ear] = {"frequencies_hz": row["audiogram_cfs"], "thresholds_db_hl": row[key]}
     theirs = {f"{ear}.frequencies_hz": "audiogram_cfs" for ear in CLARITY_EARS}
     theirs |= {f"{ear}.thresholds_db_hl": key for ear, key in CLARITY_EARS.items()}
-    return _check(path, Listener, {"name": name, **ears}, f"listener {name}: ", theirs)
+    return check(path, Listener, {"name": name, **ears}, f"listener {name}: ", theirs)
 
 
 def _cadenza_mix(path: Path, name: str, row: Any) -> Mix:
-    return _check(
+    return check(
         path, Mix, {"name": name, "gains_db": row}, f"mix {name}: ", {"gains_db.": "", "gains_db": "its gains"}
     )
 
@@ -146,7 +150,7 @@ def _find(name: str | Path, kind: type[Settings], base: Path, asker: str = "") -
     except OSError as error:  # a name too long for the file system, a folder that may not be entered
         raise HearsimError(f"{asker}{reprlib.repr(str(name))} can't be looked up: {error.strerror}") from None
     names = _names(folder)
-    near = _near(str(name), names) or f"there are {', '.join(names)}"
+    near = nearest(str(name), names) or f"there are {', '.join(names)}"
     raise HearsimError(f"{asker}no {kind.__name__.lower()} is called {str(name)!r} and no file {path} is there: {near}")
 
 
@@ -158,7 +162,8 @@ def _shipped(kind: type[Settings]) -> list[str]:
     return _names(data_folder("profiles") / FOLDERS[kind])
 
 
-def _near(name: str, names: list[str]) -> str:
+def nearest(name: str, names: list[str]) -> str:
+    """Return a question after the names most like this one, "" where none is."""
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(near)}?" if near else ""
 
@@ -172,7 +177,8 @@ def _read(path: Path) -> str:
         raise HearsimError(f"{path} can't be read ({error.strerror}): give the name of a file") from None
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML; raises `HearsimError` for a file that can't be read or isn't one."""
     text = _read(path)
     try:
         return tomllib.loads(text)
@@ -191,7 +197,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     return rows
 
 
-def _check(
+def check(
     path: Path, kind: type[Part], table: dict[str, Any], where: str = "", theirs: dict[str, str] | None = None
 ) -> Part:
     """Validate a table; turn pydantic's first complaint into one sentence with file, key, value and cure.
@@ -231,6 +237,8 @@ def _keys_beside(kind: type[Settings], loc: tuple[int | str, ...]) -> list[str]:
     """Return the keys that the table at `loc`, less its last step, may hold."""
     level: Any = kind
     for step in loc[:-1]:
+        if isinstance(step, int):  # a place in a list: its type has been taken a step before
+            continue
         level = level.model_fields[str(step)].annotation
         level = next((t for t in getattr(level, "__args__", (level,)) if hasattr(t, "model_fields")), level)
     return list(level.model_fields)
@@ -243,4 +251,4 @@ def _check_keys(path: Path, kind: type[Settings], table: dict[str, Any]) -> None
 
 
 def _unknown(shown: str, key: str, known: list[str]) -> str:
-    return f"the key {shown} is not known: {_near(key, known) or 'known are ' + ', '.join(known)}"
+    return f"the key {shown} is not known: {nearest(key, known) or 'known are ' + ', '.join(known)}"

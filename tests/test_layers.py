@@ -14,8 +14,8 @@ LAYERS = [
     {"processor", "dsp"},
     {"latency", "runtime"},
     {"separation", "remix", "compensation", "hearing_loss", "output", "vent"},
-    {"hearing_aid", "metrics", "demo_song"},
-    {"report", "training", "live"},
+    {"hearing_aid", "metrics", "demo_song", "demo_styles"},
+    {"report", "training", "live", "export", "experiment"},
     {"cli"},
 ]
 STAGES = LAYERS[4]

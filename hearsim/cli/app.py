@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from hearsim.cli import live
+from hearsim.cli.experiment import experiment
+from hearsim.cli.export import export
 from hearsim.errors import HearsimError
 
 app = typer.Typer(
@@ -15,6 +17,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(export, name="export")
+app.add_typer(experiment, name="experiment")
 ProfileName = Annotated[str, typer.Option(help="A profile's name (see `hearsim show`) or a path to its TOML.")]
 Output = Annotated[Path, typer.Option(help="Folder for the outputs.")]
 DEFAULT_PROFILE = "moderate-vocals-up"

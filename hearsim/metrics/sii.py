@@ -16,12 +16,13 @@ _IMPORTANCE = np.array(
         *(0.0844, 0.0882, 0.0898, 0.0868, 0.0844, 0.0771, 0.0527, 0.0364, 0.0185),
     ]
 )
-_INTERNAL_NOISE_DB = np.array(
+INTERNAL_NOISE_DB = np.array(
     [
         *(0.6, -1.7, -3.9, -6.1, -8.2, -9.7, -10.8, -11.9, -12.5),
         *(-13.5, -15.4, -17.7, -21.2, -24.2, -25.9, -23.6, -15.8, -7.1),
     ]
 )
+"""Spectrum level of the noise that the threshold of normal hearing amounts to, dB SPL in 1 Hz, free field."""
 NORMAL_SPEECH_DB = np.array(
     [
         *(32.41, 34.48, 34.75, 33.98, 34.59, 34.27, 32.06, 28.30, 25.01),
@@ -49,7 +50,7 @@ def sii(
             raise HearsimError(f"SII takes 18 finite numbers, one a band: check the {name}, shape {np.shape(values)}")
     speech = np.asarray(speech_db, np.float64) + gain
     noise = np.full(18, _NO_NOISE_DB) if noise_db is None else np.asarray(noise_db, np.float64) + gain
-    internal = _INTERNAL_NOISE_DB + thresholds_db_hl
+    internal = INTERNAL_NOISE_DB + thresholds_db_hl
     masking = _masking(speech, noise)
     disturbance = np.maximum(masking, internal)
     distortion = np.minimum(1.0, 1 - (speech - NORMAL_SPEECH_DB - 10) / 160)

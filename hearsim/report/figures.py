@@ -98,7 +98,7 @@ def fitting(report: Table, ear: str) -> str:
         axis.set_aspect(1 / 20)
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
         label = f"Audiogram and insertion gain of the {ear} ear; the numbers are in the table below"
-        return _svg(figure, label, f"fitting-{ear}")
+        return svg(figure, label, f"fitting-{ear}")
 
 
 def band_levels(report: Table, ear: str) -> str:
@@ -114,7 +114,7 @@ def band_levels(report: Table, ear: str) -> str:
         axis.set(ylim=(0, max(120, limit + 5)), xlabel="Hz, 1/3 octaves", ylabel="dB SPL")
         figure.legend(loc="outside lower center", ncols=3, frameon=False)
         label = f"Band levels into and out of the aid, {ear} ear; the numbers are in the table below"
-        return _svg(figure, label, f"levels-{ear}")
+        return svg(figure, label, f"levels-{ear}")
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def _frequency_axis(axis: "Axes", ticks_hz: tuple[float, ...]) -> None:
     axis.grid(alpha=0.3)
 
 
-def _svg(figure: "Figure", label: str, name: str) -> str:
+def svg(figure: "Figure", label: str, name: str) -> str:
     """Return a figure as an <svg> element with an accessible name.
 
     Inside an HTML page namespaces are not needed, ids must be unique, and a style for * would hit the whole page.

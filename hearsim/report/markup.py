@@ -1,7 +1,12 @@
-"""The page's building blocks: numbers as people write them, and tables that scroll by themselves."""
+"""The pages' building blocks: numbers as people write them, tables that scroll by themselves, and the frame of all.
+
+The frame and its style stand in page.html.in.
+"""
 
 from collections.abc import Sequence
 from html import escape
+from importlib import resources
+from string import Template
 
 
 class Markup(str):
@@ -47,3 +52,9 @@ def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell]], num
 
 def _html(value: Cell) -> str:
     return value if isinstance(value, Markup) else escape(value)
+
+
+def whole_page(title: str, summary: str, body: str) -> str:
+    """Return a page as HTML with nothing from outside; `body` is HTML already."""
+    frame = Template(resources.files(__package__).joinpath("page.html.in").read_text(encoding="utf-8"))
+    return frame.substitute(title=escape(title), summary=escape(summary), body=body)

@@ -1,18 +1,16 @@
-"""report.html: one self-contained page, nothing from outside. Its frame and style stand in page.html.in."""
+"""report.html: one self-contained page, nothing from outside. Its frame is that of `markup.whole_page`."""
 
 import base64
 import math
 from collections.abc import Callable, Mapping
 from html import escape
-from importlib import resources
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from hearsim.errors import HearsimError
 from hearsim.paths import writes
 from hearsim.report.figures import KIND_COLOURS, band_levels, by_kind, fitting, ledger_bar
-from hearsim.report.markup import Cell, Markup, number, table
+from hearsim.report.markup import Cell, Markup, number, table, whole_page
 from hearsim.report.metric_tables import metric_tables
 
 Table = dict[str, Any]
@@ -54,8 +52,7 @@ def page(report: Table, players: Players, note: str) -> str:
         "Input, model and checksums": _files(report),
     }
     body = "".join(f"<section><h2>{head}</h2>\n{text}</section>\n" for head, text in sections.items())
-    frame = Template(resources.files(__package__).joinpath("page.html.in").read_text(encoding="utf-8"))
-    return frame.substitute(title=escape(title), summary=escape(_summary(report)), body=body)
+    return whole_page(title, _summary(report), body)
 
 
 def _summary(report: Table) -> str:

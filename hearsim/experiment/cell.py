@@ -1,0 +1,125 @@
+"""Running one cell, here or in a worker: the song, its stems, what is heard, the figures."""
+
+import random
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from hearsim.audio import Audio
+from hearsim.audio_files import AID_RATE_HZ, write
+from hearsim.demo_song import mixture
+from hearsim.errors import HearsimError, WriteError
+from hearsim.experiment.models import separate
+from hearsim.experiment.plan import Cell
+from hearsim.experiment.scene import Scene
+from hearsim.experiment.scores import METRICS
+from hearsim.experiment.shared import path_of, shared
+from hearsim.listener import Settings
+from hearsim.paths import writes
+from hearsim.units import FloatArray
+
+AUDIO = "audio"
+_ONE_AT_A_TIME = threading.Lock()
+"""A worker with several threads runs cell after cell: models have state, and random numbers belong to the process."""
+
+
+class Value(Settings):
+    """One figure of a cell, or the reason why there is none."""
+
+    metric: str
+    value: float | None
+    error: str = ""
+
+
+class Record(Settings):
+    """What has become of a cell. `error`, where it failed as a whole, is one line; `trace` says where."""
+
+    key: str
+    names: tuple[str, ...]
+    values: tuple[Value, ...] = ()
+    error: str = ""
+    trace: str = ""
+    seconds: float
+
+
+def run_cell(cell: Cell, folder: Path) -> Record:
+    """Compute a cell; whatever goes wrong in it stands in its record, but for outputs that can't be written."""
+    return _recorded(cell, lambda: _values(cell, folder))
+
+
+def share(cell: Cell, folder: Path) -> Record:
+    """Make what a cell shares with others, its song and its separation, where it is not there; no values in the record.
+
+    Where this goes wrong, it does for all of them.
+    """
+
+    def make() -> tuple[Value, ...]:
+        _separated(cell, _song(cell, folder), folder)
+        return ()
+
+    return _recorded(cell, make)
+
+
+def _recorded(cell: Cell, compute: Callable[[], tuple[Value, ...]]) -> Record:
+    """Return the record of a computation; libraries run on one thread, so that sums are added up in the same order."""
+    values: tuple[Value, ...] = ()
+    error, trace = "", ""
+    with _ONE_AT_A_TIME, threadpool_limits(1):
+        started = time.perf_counter()
+        random.seed(cell.seed)
+        np.random.seed(cell.seed)  # noqa: NPY002 (for libraries that know no Generator)
+        try:
+            values = compute()
+        except WriteError:
+            raise
+        except Exception as caught:  # of whatever kind: the other cells go on
+            error, trace = _one_line(caught), traceback.format_exc()
+        seconds = time.perf_counter() - started
+    return Record(key=cell.key, names=cell.names, values=values, error=error, trace=trace, seconds=seconds)
+
+
+def is_shared(cell: Cell, folder: Path) -> bool:
+    """Return whether a cell's song and separation lie in the folder."""
+    return all(path_of(folder, key).exists() for key in (cell.song_key, cell.network_key) if key)
+
+
+def _values(cell: Cell, folder: Path) -> tuple[Value, ...]:
+    truth = _song(cell, folder)
+    found = cell.model.stems(truth, _separated(cell, truth, folder))
+    late = cell.model.latency(cell.profile.aid.block_samples)
+    scene = Scene(cell.profile, cell.worn, truth, found, cell.model.hop, late)
+    values = []
+    for name in cell.metrics:
+        try:
+            values.append(Value(metric=name, value=METRICS[name].of(scene)))
+        except WriteError:
+            raise
+        except HearsimError as error:  # a figure that this sound has not
+            values.append(Value(metric=name, value=None, error=_one_line(error)))
+    for version in cell.outputs:
+        with writes(folder / AUDIO):
+            (folder / AUDIO).mkdir(parents=True, exist_ok=True)
+        write(folder / AUDIO / f"{cell.key[:12]}-{version}.wav", Audio(getattr(scene, version), truth.rate))
+    return tuple(values)
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, HearsimError) else f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
+def _song(cell: Cell, folder: Path) -> Audio:
+    return Audio(shared(folder, cell.song_key, lambda: cell.song.stems(cell.song_seed).samples), AID_RATE_HZ)
+
+
+def _separated(cell: Cell, truth: Audio, folder: Path) -> FloatArray | None:
+    """Return the stems that the cell's model finds; None where it has the true ones."""
+    model = cell.model.model
+    if model is None:
+        return None
+    return shared(folder, cell.network_key, lambda: separate(model, mixture(truth)))

@@ -1,0 +1,186 @@
+"""The pictures of an experiment: a metric along a factor, and a map of listeners by levels; each with its numbers."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from hearsim.experiment.scores import METRICS
+from hearsim.experiment.spec import CONDITION, Study
+from hearsim.experiment.statistics import POOLED, Names, Results, Summary
+from hearsim.experiment.store import write_csv
+from hearsim.paths import write_atomically, writes
+from hearsim.report.figures import drawing, svg
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_COLOURS = (
+    "#1f5fbf",
+    "#c27a1f",
+    "#2f8f4e",
+    "#a83a7b",
+    "#7a6a2f",
+    "#4aa3b5",
+    "#8a5bd1",
+    "#c23b3b",
+    "#5f6b76",
+    "#94b02c",
+)
+_MARKS = "osD^vPX<>*"
+
+
+class Picture(NamedTuple):
+    """A picture: its name, what it shows, the picture as an element of a page, and the rows behind it."""
+
+    name: str
+    caption: str
+    inline: str
+    header: tuple[str, ...]
+    rows: list[list[str]]
+
+
+class _Line(NamedTuple):
+    """One line of a plot: its label, and a summary for each place along the axis that has one."""
+
+    label: str
+    points: dict[str, Summary]
+
+
+def pictures(study: Study, results: Results, summaries: Sequence[Summary], folder: Path) -> list[Picture]:
+    """Draw every picture into a folder, as SVG with its numbers as CSV beside it, and return them for the page.
+
+    Where the axis is a factor that can be chosen there is a line for each listener, and a picture for each
+    combination of the other factors; where it is the listener, there is a line for each condition.
+    """
+    with writes(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    axis = study.report.x or _longest(results)
+    found = []
+    for metric in results.values:
+        of_metric = [one for one in summaries if one.metric == metric]
+        for rest, lines, places in _plots(axis, results, of_metric):
+            caption = f"{metric} along {axis}" + (f", {rest}" if rest else "")
+            name = _file_name(f"{metric} {rest}")
+            found.append(_save(folder, name, caption, _plot(metric, axis, lines, places), lines, places))
+            if len(lines) > 1 and len(places) > 1:
+                found.append(_save(folder, f"{name}-map", f"{caption}: means", _map(lines, places), lines, places))
+    return found
+
+
+def _longest(results: Results) -> str:
+    return max(CONDITION, key=lambda factor: len({names[CONDITION.index(factor)] for names in results.conditions()}))
+
+
+def _plots(axis: str, results: Results, summaries: Sequence[Summary]) -> list[tuple[str, list[_Line], list[str]]]:
+    """Return for each picture what is the same in it, its lines, and the places along its axis."""
+    listeners = [*results.levels["listener"], POOLED]
+    if axis == "listener":
+        lines = [
+            _Line(results.label(condition), {s.listener: s for s in summaries if s.condition == condition})
+            for condition in results.conditions()
+        ]
+        return [("", lines, [name for name in listeners if any(name in line.points for line in lines)])]
+    place = CONDITION.index(axis)
+    groups: dict[Names, list[Names]] = {}
+    for condition in results.conditions():
+        groups.setdefault((*condition[:place], *condition[place + 1 :]), []).append(condition)
+    varying = [index for index in range(len(CONDITION) - 1) if len({rest[index] for rest in groups}) > 1]
+    plots = []
+    for rest, conditions in groups.items():
+        lines = [
+            _Line(
+                listener,
+                {s.condition[place]: s for s in summaries if s.listener == listener and s.condition in conditions},
+            )
+            for listener in listeners
+        ]
+        names = [condition[place] for condition in conditions]
+        plots.append((", ".join(rest[index] for index in varying), [line for line in lines if line.points], names))
+    return plots
+
+
+def _file_name(text: str) -> str:
+    return "-".join("".join(c if c.isalnum() or c in "+_" else " " for c in text).split())
+
+
+def _plot(metric: str, axis: str, lines: Sequence[_Line], places: Sequence[str]) -> Callable[["Axes"], None]:
+    """Return what draws lines with their intervals; the pooled one is black and bold, points are set a little apart."""
+
+    def draw(axes: "Axes") -> None:
+        for index, line in enumerate(lines):
+            known = [place for place in places if place in line.points]
+            estimates = [line.points[place].estimate for place in known]
+            x = np.array([places.index(place) for place in known]) + 0.4 * ((index + 0.5) / len(lines) - 0.5)
+            mean = np.array([one.mean for one in estimates])
+            ends = np.array([(one.mean if one.low is None else one.low, one.mean if one.high is None else one.high)
+                             for one in estimates]).T  # fmt: skip
+            bold = line.label == POOLED
+            colour = "#111" if bold else _COLOURS[index % len(_COLOURS)]
+            style = "none" if axis == "listener" else "-"  # people have no order
+            axes.errorbar(x, mean, np.abs(ends - mean), color=colour, marker=_MARKS[index % len(_MARKS)], markersize=5,
+                          label=line.label, linestyle=style, linewidth=2.4 if bold else 1.2, elinewidth=0.8)  # fmt: skip
+        wide = max(map(len, places)) * len(places) > 50
+        axes.set_xticks(range(len(places)), places, rotation=30 if wide else 0, ha="right" if wide else "center")
+        axes.set(xlabel=axis, ylabel=f"{metric}, {METRICS[metric].unit}")
+        axes.grid(alpha=0.3)
+        figure = axes.get_figure()
+        assert figure is not None
+        figure.legend(loc="outside lower center", ncols=min(6, len(lines)), frameon=False)
+
+    return draw
+
+
+def _map(lines: Sequence[_Line], places: Sequence[str]) -> Callable[["Axes"], None]:
+    """Return what draws a map of means, a row for each line."""
+
+    def draw(axes: "Axes") -> None:
+        means = np.array(
+            [[line.points[p].estimate.mean if p in line.points else np.nan for p in places] for line in lines]
+        )
+        drawn = axes.pcolormesh(means, cmap="viridis", edgecolors="white", linewidth=0.5)
+        middle = (np.nanmin(means) + np.nanmax(means)) / 2
+        for (row, column), mean in np.ndenumerate(means):
+            if not np.isnan(mean):
+                axes.text(column + 0.5, row + 0.5, f"{mean:.3g}", ha="center", va="center", fontsize=8,
+                          color="white" if mean < middle else "black")  # fmt: skip
+        wide = max(map(len, places)) * len(places) > 50
+        axes.set_xticks(
+            np.arange(len(places)) + 0.5, places, rotation=30 if wide else 0, ha="right" if wide else "center"
+        )
+        axes.set_yticks(np.arange(len(lines)) + 0.5, [line.label for line in lines])
+        axes.invert_yaxis()
+        figure = axes.get_figure()
+        assert figure is not None
+        figure.colorbar(drawn)
+
+    return draw
+
+
+def _save(
+    folder: Path,
+    name: str,
+    caption: str,
+    draw: Callable[["Axes"], None],
+    lines: Sequence[_Line],
+    places: Sequence[str],
+) -> Picture:
+    with drawing(7.0, 4.4) as (figure, axes):
+        draw(axes)
+        path = folder / f"{name}.svg"
+        with writes(path), write_atomically(path) as part:
+            figure.savefig(part, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
+        inline = svg(figure, f"{caption}; the numbers are in {name}.csv", name)
+    header = ("line", "place", "mean", "low", "high", "takes")
+    rows = [
+        [line.label, place, *cells(line.points[place])] for line in lines for place in places if place in line.points
+    ]
+    write_csv(folder / f"{name}.csv", header, rows)
+    return Picture(name, caption, inline, header, rows)
+
+
+def cells(summary: Summary) -> list[str]:
+    """Return mean, interval and number of takes as a table's cells."""
+    one = summary.estimate
+    return [*("" if value is None else f"{value:.6g}" for value in (one.mean, one.low, one.high)), str(one.takes)]

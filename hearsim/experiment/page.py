@@ -1,0 +1,122 @@
+"""`hearsim experiment report`: tables as CSV, pictures, and one page that holds them all."""
+
+import base64
+import csv
+import io
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from hearsim.experiment.figures import Picture, cells, pictures
+from hearsim.experiment.scores import METRICS
+from hearsim.experiment.spec import FACTORS, Study
+from hearsim.experiment.statistics import POOLED, RESAMPLES, Results, Summary, differences, read_results, summarise
+from hearsim.experiment.store import RESULTS, check_plan, write_csv
+from hearsim.paths import write_atomically, writes
+from hearsim.report.markup import Cell, number, table, whole_page
+
+PAGE, SUMMARY, DIFFERENCES = "report.html", "summary.csv", "differences.csv"
+_HEAD = ("metric", "mix", "aid", "model", "listener", "mean", "low", "high", "takes")
+
+
+def write_report(study: Study, folder: Path) -> Path:
+    """Write the report of a run beside its results; return the page.
+
+    Raises `HearsimError` where the folder holds no results, or those of another experiment or version.
+    """
+    if folder.is_dir():
+        check_plan(study, folder)
+    results = read_results(study, folder / RESULTS)
+    means = summarise(results)
+    against = differences(results, study.report.baseline) if study.report.baseline else []
+    _write(folder / SUMMARY, means)
+    if study.report.baseline:
+        _write(folder / DIFFERENCES, against)
+    drawn = pictures(study, results, means, folder / "figures")
+    page = folder / PAGE
+    text = whole_page(
+        study.report.title or f"Experiment {study.name}",
+        _summary(results),
+        _body(study, results, means, against, drawn),
+    )
+    with writes(page), write_atomically(page) as part:
+        part.write_text(text, encoding="utf-8")
+    return page
+
+
+def _write(path: Path, rows: Sequence[Summary]) -> None:
+    write_csv(path, _HEAD, ([row.metric, *row.condition, row.listener, *cells(row)] for row in rows))
+
+
+def _summary(results: Results) -> str:
+    sizes = ", ".join(
+        f"{len(levels)} {factor}{'' if len(levels) == 1 else 's' if factor != 'mix' else 'es'}"
+        for factor, levels in results.levels.items()
+    )
+    failed = f"; {len(results.failed)} failed" if results.failed else ""
+    return f"{results.cells} cells ({sizes}){failed}."
+
+
+def _body(
+    study: Study, results: Results, means: list[Summary], against: list[Summary], drawn: Sequence[Picture]
+) -> str:
+    base = ", ".join(f"{factor} {level}" for factor, level in study.report.baseline.items())
+    note = (
+        f"Means over takes (a song and a seed); in brackets the 95 % interval of the percentile bootstrap over takes, "
+        f"{RESAMPLES} times. Listeners are not drawn again: {POOLED!r} is the mean over these listeners."
+    )
+    sections = {"Pictures": "".join(map(_picture, drawn)), "Means": f'<p class="soft">{escape(note)}</p>\n'}
+    for metric in results.values:
+        sections["Means"] += _table(results, metric, means, METRICS[metric].sentence)
+    if against:
+        lead = f"Each condition less the same with {base}, take by take."
+        sections["Differences"] = f'<p class="soft">{escape(lead)}</p>\n'
+        for metric in results.values:
+            sections["Differences"] += _table(results, metric, against, f"difference to {base}", "+")
+    if results.failed or results.without:
+        sections["What is missing"] = _missing(results)
+    return "".join(f"<section><h2>{head}</h2>\n{text}</section>\n" for head, text in sections.items())
+
+
+def _table(results: Results, metric: str, rows: Sequence[Summary], what: str, sign: str = "-") -> str:
+    """Return a metric as a table: a row for each condition, a column for each listener and the pooled."""
+    of_metric = {(row.condition, row.listener): row.estimate for row in rows if row.metric == metric}
+    listeners = [name for name in (*results.levels["listener"], POOLED) if any(key[1] == name for key in of_metric)]
+    lines: list[list[Cell]] = []
+    for condition in results.conditions():
+        found = [of_metric.get((condition, listener)) for listener in listeners]
+        if not any(found):
+            continue
+        line: list[Cell] = [results.label(condition)]
+        for one in found:
+            if one is None or one.low is None:
+                line.append(number(one.mean if one else None, 3, sign))
+            else:
+                line.append(f"{number(one.mean, 3, sign)} [{number(one.low, 3, sign)}, {number(one.high, 3, sign)}]")
+        lines.append(line)
+    unit = METRICS[metric].unit
+    return table(f"{metric}, {unit}: {what}", ("condition", *listeners), lines, len(listeners)) if lines else ""
+
+
+def _picture(picture: Picture) -> str:
+    buffer = io.StringIO()
+    rows = csv.writer(buffer, lineterminator="\n")
+    rows.writerow(picture.header)
+    rows.writerows(picture.rows)
+    data = base64.b64encode(buffer.getvalue().encode()).decode()
+    return (
+        f'<div class="figure"><h3>{escape(picture.caption)}</h3>{picture.inline}'
+        f'<p><a download="{escape(picture.name)}.csv" href="data:text/csv;base64,{data}">the numbers (CSV)</a></p>'
+        "</div>\n"
+    )
+
+
+def _missing(results: Results) -> str:
+    items = [
+        f"{metric}: no figure in {count} cell{'' if count == 1 else 's'}: {why}"
+        for metric, reasons in results.without.items()
+        for why, count in reasons.items()
+    ]
+    shown = ", ".join(FACTORS)
+    items += [f"failed ({shown}: {', '.join(names)}): {error}" for names, error in results.failed.items()]
+    return "<ul>" + "".join(f"<li>{escape(item)}</li>\n" for item in items) + "</ul>\n"

@@ -1,0 +1,155 @@
+"""From an experiment to its cells: every combination of levels, each with a key of all that decides its result."""
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from hearsim import __version__
+from hearsim.errors import HearsimError
+from hearsim.experiment.models import Separation
+from hearsim.experiment.songs import Song
+from hearsim.experiment.spec import FACTORS, Study
+from hearsim.listener import Profile
+from hearsim.profile import load_aid
+
+COUNTING = 1
+"""Counts up when a change of the code changes results: cells of an earlier count are computed anew."""
+MANY_CELLS = 20_000
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination: the names of its levels, what they are, and the key of its result.
+
+    The key is the SHA-256 of everything that decides the result: settings, checksums of song and model, version of
+    hearsim, metrics. Where things lie is no part of it.
+    """
+
+    names: tuple[str, ...]  # in the order of FACTORS
+    key: str
+    profile: Profile
+    worn: bool
+    song: Song
+    song_seed: int
+    song_key: str
+    model: Separation
+    network_key: str  # "" for the true stems
+    metrics: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def seed(self) -> int:
+        """What numpy's global generator starts from in this cell, lest a library draws from it."""
+        return int(self.key[:8], 16)
+
+
+def count(study: Study) -> int:
+    """Return the number of combinations, those that are excluded included."""
+    return math.prod(len(levels) for levels in study.levels().values())
+
+
+def cells_of(study: Study) -> list[Cell]:
+    """Return the cells, song by song, in the order of the spec.
+
+    Raises `HearsimError` where none is left, where a rig can't play an aid, and where remixes meet the unaided.
+    """
+    songs: dict[tuple[str, str], str] = {}
+    for (name, song), (seed_name, seed) in product(study.songs.items(), study.seeds.items()):
+        songs[name, seed_name] = _key({"counting": COUNTING, "song": song.identity(seed)})
+    cells = []
+    for names in product(study.songs, study.seeds, study.models, study.listeners, study.aids, study.mixes):
+        song_name, seed_name, model, listener, aid, mix = names
+        chosen = dict(zip(FACTORS, (listener, song_name, seed_name, mix, aid, model), strict=True))
+        if any(all(chosen[factor] == level for factor, level in one.items()) for one in study.exclude):
+            continue
+        cells.append(_cell(study, chosen, songs[song_name, seed_name]))
+    if not cells:
+        raise HearsimError(f"{study.path}: exclude leaves no cells: take out one of its tables")
+    return cells
+
+
+def _cell(study: Study, chosen: dict[str, str], song_key: str) -> Cell:
+    aid, mix, model = study.aids[chosen["aid"]], study.mixes[chosen["mix"]], study.models[chosen["model"]]
+    if aid is None and mix.gains_db != type(mix.gains_db)():
+        raise HearsimError(
+            f"{study.path}: the aid remixes, so the unaided listener hears no mix {chosen['mix']!r}: add "
+            f'[[exclude]] with aid = "unaided" and mix = "{chosen["mix"]}"'
+        )
+    try:
+        profile = Profile(
+            name="-".join(chosen.values()),
+            listener=study.listeners[chosen["listener"]],
+            mix=mix,
+            aid=aid or load_aid("none"),
+            rig=study.rig,
+        )
+    except ValueError as error:  # pydantic's, with our own sentence in it
+        reason = str(error).split("Value error, ")[-1].split(" [type=")[0]
+        raise HearsimError(f"{study.path}: {reason}") from None
+    network = model.network
+    settings = {
+        "counting": COUNTING,
+        "hearsim": __version__,
+        "song": song_key,
+        "profile": profile.model_dump(mode="json", exclude={"name", "model"}),
+        "worn": aid is not None,
+        "model": model.identity(),
+        "metrics": study.metrics,
+        "outputs": study.outputs,
+    }
+    return Cell(
+        names=tuple(chosen[factor] for factor in FACTORS),
+        key=_key(settings),
+        profile=profile,
+        worn=aid is not None,
+        song=study.songs[chosen["song"]],
+        song_seed=study.seeds[chosen["seed"]],
+        song_key=song_key,
+        model=model,
+        network_key=_key({"song": song_key, "network": network.identity()}) if network else "",
+        metrics=study.metrics,
+        outputs=study.outputs,
+    )
+
+
+def shard_of(cells: list[Cell], shard: tuple[int, int]) -> list[Cell]:
+    """Return part k of n of the cells, k from 1: whole songs stay together, so that a separation is made once."""
+    part, parts = shard
+    places = {
+        key: index for index, key in enumerate(dict.fromkeys((cell.song_key, cell.network_key) for cell in cells))
+    }
+    if len(places) >= parts:
+        return [cell for cell in cells if places[cell.song_key, cell.network_key] % parts == part - 1]
+    return cells[part - 1 :: parts]
+
+
+def _key(settings: dict[str, Any]) -> str:
+    text = json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Return k and n of "k/n"; raises `HearsimError` for anything else."""
+    part, slash, parts = text.partition("/")
+    if not slash or not part.isdigit() or not parts.isdigit() or not 1 <= int(part) <= int(parts):
+        raise HearsimError(f"--shard {text} is no part of a whole: write it as 1/4 .. 4/4")
+    return int(part), int(parts)
+
+
+def plan_file(study: Study) -> dict[str, Any]:
+    """Return what a run's folder says of the experiment it holds."""
+    return {"schema": "hearsim.experiment/1", "hearsim": __version__, "counting": COUNTING, "name": study.name}
+
+
+def named(cell: Cell) -> dict[str, str]:
+    """Return the levels of a cell by factor."""
+    return dict(zip(FACTORS, cell.names, strict=True))
+
+
+def spec_folder(study: Study) -> Path:
+    """Return the folder where results go when none is named."""
+    return Path("out") / f"experiment-{study.name}"

@@ -1,0 +1,167 @@
+"""Running an experiment: on this machine's cores, on a Dask cluster, or a shard of it; interrupted, it goes on."""
+
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from hearsim.errors import HearsimError
+from hearsim.experiment.cell import Record, is_shared, run_cell, share
+from hearsim.experiment.plan import Cell, shard_of
+from hearsim.experiment.spec import Study
+from hearsim.experiment.store import open_store
+
+Progress = Callable[[str, int, int], None]
+"""Takes what is done ("songs" or "cells"), how many of them are finished, and of how many."""
+Result = TypeVar("Result")
+_CONNECT_S = 20
+
+
+class Where(NamedTuple):
+    """Where cells run: in so many processes (None: as there are cores), or on the Dask cluster at an address."""
+
+    workers: int | None = None
+    cluster: str = ""
+
+
+class Outcome(NamedTuple):
+    """What a run has come to."""
+
+    computed: int
+    held: int  # from earlier
+    failed: int
+    missing: int  # of the experiment, left to other shards
+    folder: Path
+
+
+def run(
+    study: Study,
+    cells: Sequence[Cell],
+    folder: Path,
+    where: Where,
+    shard: tuple[int, int] = (1, 1),
+    retry_failed: bool = False,
+    progress: Progress = lambda what, done, total: None,
+) -> Outcome:
+    """Compute the cells that a folder doesn't hold yet, and write its tables when it holds them all.
+
+    With `retry_failed` those that failed are computed once more. Raises `HearsimError` where the folder can't be
+    used, where no cluster answers, and where nothing more can be written: what was computed until then is kept.
+    """
+    part = shard_of(list(cells), shard)
+    folder = folder.resolve()  # workers may stand elsewhere
+    with open_store(study, folder, shard) as store, ExitStack() as stack:
+        held = {cell.key: store.record(cell) for cell in part}
+        waiting = [cell for cell in part if (old := held[cell.key]) is None or (retry_failed and old.error)]
+        if waiting:
+            parallel = stack.enter_context(_Parallel(where))
+            first = _first_of_each(waiting, folder)
+            broken: dict[tuple[str, str], Record] = {}
+            by_key = {cell.key: _shares(cell) for cell in waiting}
+            for done, record in enumerate(parallel(share, first, folder), start=1):
+                if record.error:
+                    broken[by_key[record.key]] = record
+                progress("songs", done, len(first))
+            for cell in waiting:
+                if cause := broken.get(_shares(cell)):
+                    store.save(cause.model_copy(update={"key": cell.key, "names": cell.names}))
+            whole = [cell for cell in waiting if _shares(cell) not in broken]
+            for done, record in enumerate(parallel(run_cell, whole, folder), start=1):
+                store.save(record)
+                progress("cells", done, len(whole))
+        store.write_tables(cells)
+        records = [store.record(cell) for cell in cells]
+        return Outcome(
+            computed=len(waiting),
+            held=len(part) - len(waiting),
+            failed=sum(bool(record.error) for record in records if record),
+            missing=records.count(None),
+            folder=folder,
+        )
+
+
+def _first_of_each(cells: Sequence[Cell], folder: Path) -> list[Cell]:
+    """Return a cell for each song and separation that is not there yet."""
+    firsts = {_shares(cell): cell for cell in reversed(cells) if not is_shared(cell, folder)}
+    return list(reversed(firsts.values()))
+
+
+def _shares(cell: Cell) -> tuple[str, str]:
+    return cell.song_key, cell.network_key
+
+
+class _Parallel:
+    """Maps a function over cells, here or on a cluster; results come as they are finished."""
+
+    def __init__(self, where: Where) -> None:
+        self._where, self._stack = where, ExitStack()
+
+    def __enter__(self) -> "_Parallel":
+        from joblib import parallel_config
+
+        if self._where.cluster:
+            self._stack.enter_context(_client(self._where.cluster))
+            self._stack.enter_context(parallel_config(backend="dask", n_jobs=-1))
+        else:
+            workers = self._where.workers or -1
+            self._stack.enter_context(parallel_config(backend="loky", n_jobs=workers, inner_max_num_threads=1))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def __call__(
+        self, function: Callable[[Cell, Path], Result], cells: Sequence[Cell], folder: Path
+    ) -> Iterator[Result]:
+        from joblib import Parallel, delayed
+
+        calls = (delayed(function)(cell, folder) for cell in cells)
+        found: Iterator[Result] = Parallel(return_as="generator_unordered", batch_size=1)(calls)
+        return found
+
+
+def _client(address: str) -> Any:
+    """Return a client of a Dask cluster; raises `HearsimError` where none answers, or Dask is not installed."""
+    try:
+        from distributed import Client
+    except ImportError:
+        raise HearsimError("--cluster needs Dask: pip install 'hearsim[cluster]'") from None
+    try:
+        return Client(address, timeout=_CONNECT_S, set_as_default=True)
+    except (OSError, ValueError) as error:
+        raise HearsimError(
+            f"--cluster {address}: no Dask scheduler answers there ({error}): check the address"
+        ) from None
+
+
+class Estimate(NamedTuple):
+    """What a dry run has timed, in seconds."""
+
+    shared: int  # songs and separations that are still to be made
+    shared_s: float  # each
+    waiting: int  # cells
+    cell_s: float
+    workers: int
+
+    @property
+    def seconds(self) -> float:
+        """How long the run will take."""
+        return (self.shared * self.shared_s + self.waiting * self.cell_s) / max(1, self.workers)
+
+
+def estimate(cells: Sequence[Cell], folder: Path, workers: int | None, timed: int = 3) -> Estimate:
+    """Time a few cells, spread over those that a run would compute, in a folder that vanishes."""
+    from joblib import cpu_count
+
+    waiting = [cell for cell in cells if not (folder / "cells" / f"{cell.key}.json").exists()]
+    first = _first_of_each(waiting, folder)
+    chosen = [waiting[index * (len(waiting) - 1) // max(1, timed - 1)] for index in range(min(timed, len(waiting)))]
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        shared_s = [share(cell, place).seconds for cell in _first_of_each(chosen, place)]
+        records: list[Record] = [run_cell(cell, place) for cell in chosen]
+    cell_s = statistics.median(record.seconds for record in records) if records else 0.0
+    each = statistics.fmean(shared_s) if shared_s else 0.0
+    return Estimate(len(first), each, len(waiting), cell_s, workers or int(cpu_count()))

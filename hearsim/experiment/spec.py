@@ -1,0 +1,207 @@
+"""What an experiment is: one TOML, checked, unknown keys refused, its factors resolved into named levels.
+
+```toml
+metrics = ["estoi_vocals", "quality"]
+
+[factors]
+listeners = ["N2", "N4"]        # or "bisgaard", "listeners.json", "listeners.json#L0001", { degree = .., slope = .. }
+songs = [{ style = "rock" }]    # or a folder of tracks with stems
+mixes = ["flat", { name = "+6 dB", gains_db = { vocals = 6 } }]
+aids = ["closed"]               # or "unaided"
+models = ["hs-tasnet-lite", "oracle"]
+seeds = [0, 1]
+
+[[exclude]]                     # combinations that are left out
+aid = "unaided"
+mix = "+6 dB"
+
+[report]
+baseline = { mix = "flat" }
+x = "mix"
+```
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field
+
+from hearsim.errors import HearsimError
+from hearsim.experiment.models import Separation
+from hearsim.experiment.panels import Drawn, bisgaard
+from hearsim.experiment.scores import METRICS
+from hearsim.experiment.songs import FolderSongs, MadeSong, Song
+from hearsim.listener import Aid, Listener, Mix, Rig, Settings
+from hearsim.profile import check, load_listeners, load_part, nearest, read_toml
+
+FACTORS = ("listener", "song", "seed", "mix", "aid", "model")
+CONDITION = ("mix", "aid", "model")
+"""The factors that can be chosen for a listener and a song."""
+PLURALS = dict(zip(("listeners", "songs", "seeds", "mixes", "aids", "models"), FACTORS, strict=True))
+UNAIDED, ORACLE = "unaided", "oracle"
+VERSIONS = ("heard", "aided")
+Level = TypeVar("Level")
+Part = TypeVar("Part", bound=Settings)
+Named = str | dict[str, Any]
+
+
+class Factors(Settings):
+    """The factors: a list of levels each, by name or as a table."""
+
+    listeners: tuple[Named, ...]
+    songs: tuple[Named, ...]
+    mixes: tuple[Named, ...] = ("flat",)
+    aids: tuple[Named, ...] = ("closed",)
+    models: tuple[Named, ...] = ("hs-tasnet-lite",)
+    seeds: tuple[Annotated[int, Field(strict=True, ge=0)], ...] = (0,)
+
+
+class Report(Settings):
+    """What the report compares with, and what it draws along: names of factors and of their levels."""
+
+    baseline: dict[str, str] = Field(default={})
+    x: str = ""
+    title: str = ""
+
+
+class SpecFile(Settings):
+    """The TOML as it stands."""
+
+    name: str = ""
+    rig: str = "aid"
+    metrics: tuple[str, ...] = Field(min_length=1)
+    outputs: tuple[str, ...] = ()
+    factors: Factors
+    exclude: tuple[dict[str, str], ...] = ()
+    report: Report = Report()
+
+
+@dataclass(frozen=True)
+class Study:
+    """An experiment, ready to be planned: every factor as levels by name, in the order of the spec."""
+
+    name: str
+    path: Path
+    rig: Rig
+    metrics: tuple[str, ...]
+    outputs: tuple[str, ...]
+    listeners: dict[str, Listener]
+    songs: dict[str, Song]
+    seeds: dict[str, int]
+    mixes: dict[str, Mix]
+    aids: dict[str, Aid | None]  # None: unaided
+    models: dict[str, Separation]
+    exclude: tuple[dict[str, str], ...]
+    report: Report
+
+    def levels(self) -> dict[str, Mapping[str, Any]]:
+        """Return the levels of each factor, in the order of `FACTORS`."""
+        return {factor: getattr(self, plural) for plural, factor in PLURALS.items()}
+
+
+def read_study(path: Path, songs: Path | None = None) -> Study:
+    """Read an experiment; `songs`, a folder, stands in the place of its songs.
+
+    Raises `HearsimError` naming file, key and value for whatever it can't be.
+    """
+    spec = check(path, SpecFile, read_toml(path))
+    factors, base = spec.factors, path.parent
+    for metric in spec.metrics:
+        _known(metric, tuple(METRICS), f"{path}: metrics: no metric is called")
+    for output in spec.outputs:
+        _known(output, VERSIONS, f"{path}: outputs: no output is called")
+    folder: Named = str(songs.resolve()) if songs else ""
+
+    def resolve(key: str, given: Sequence[Named], one: Callable[[Named, str], Mapping[str, Level]]) -> dict[str, Level]:
+        found: dict[str, Level] = {}
+        for index, level in enumerate(given):
+            where = f"{path}: factors.{key}[{index}]"
+            for name, value in one(level, where).items():
+                if name in found:
+                    raise HearsimError(f"{where}: {name!r} is there already: give it another name, or take it out")
+                found[name] = value
+        if not found:
+            raise HearsimError(f"{path}: factors.{key} is empty, so there are no cells: name at least one")
+        return found
+
+    study = Study(
+        name=spec.name or path.resolve().parent.name,
+        path=path,
+        rig=load_part(spec.rig, Rig, base, f"{path}: rig: "),
+        metrics=spec.metrics,
+        outputs=spec.outputs,
+        listeners=resolve("listeners", factors.listeners, lambda level, where: _listeners(level, where, base)),
+        songs=resolve("songs", (folder,) if songs else factors.songs, lambda level, where: _songs(level, where, base)),
+        seeds=resolve(
+            "seeds", [str(seed) for seed in factors.seeds], lambda level, where: {str(level): int(str(level))}
+        ),
+        mixes=resolve("mixes", factors.mixes, lambda level, where: _part(level, where, Mix, base)),
+        aids=resolve("aids", factors.aids, lambda level, where: _aid(level, where, base)),
+        models=resolve("models", factors.models, lambda level, where: _model(level, where, base)),
+        exclude=spec.exclude,
+        report=spec.report,
+    )
+    _check_names(study)
+    return study
+
+
+def _known(name: str, names: Sequence[str], sentence: str) -> None:
+    if name not in names:
+        raise HearsimError(f"{sentence} {name!r}: {nearest(name, list(names)) or 'there are ' + ', '.join(names)}")
+
+
+def _check_names(study: Study) -> None:
+    """Refuse factors and levels that are not there, where they are named."""
+    levels, path = study.levels(), study.path
+    places = [(f"exclude[{index}]", FACTORS, table) for index, table in enumerate(study.exclude)]
+    for place, factors, table in [*places, ("report.baseline", CONDITION, study.report.baseline)]:
+        for factor, level in table.items():
+            _known(factor, factors, f"{path}: {place}: no factor is called")
+            _known(level, tuple(levels[factor]), f"{path}: {place}: {factor}: no level is called")
+    if study.report.x:
+        _known(study.report.x, (*CONDITION, "listener"), f"{path}: report.x: no factor is called")
+
+
+def _table(where: str, kind: type[Part], table: dict[str, Any]) -> Part:
+    """Check a level that is a table of its own; `where`, file and key, comes first in what is said of it."""
+    return check(Path(where), kind, table)
+
+
+def _listeners(level: Named, where: str, base: Path) -> dict[str, Listener]:
+    if isinstance(level, dict):
+        return _table(where, Drawn, level).listeners()
+    if level == "bisgaard":
+        return bisgaard()
+    if level.endswith(".json"):
+        return load_listeners(base / level)
+    listener = load_part(level, Listener, base, f"{where}: ")
+    return {listener.name: listener}
+
+
+def _songs(level: Named, where: str, base: Path) -> Mapping[str, Song]:
+    if isinstance(level, dict) and "folder" not in level:
+        return _table(where, MadeSong, level).named(where)
+    table = level if isinstance(level, dict) else {"folder": level}
+    return _table(where, FolderSongs, table).named(where, base)
+
+
+def _part(level: Named, where: str, kind: type[Mix], base: Path) -> dict[str, Mix]:
+    part = _table(where, kind, level) if isinstance(level, dict) else load_part(level, kind, base, f"{where}: ")
+    return {part.name: part}
+
+
+def _aid(level: Named, where: str, base: Path) -> dict[str, Aid | None]:
+    if level == UNAIDED:
+        return {UNAIDED: None}
+    aid = _table(where, Aid, level) if isinstance(level, dict) else load_part(level, Aid, base, f"{where}: ")
+    return {aid.name: aid}
+
+
+def _model(level: Named, where: str, base: Path) -> dict[str, Separation]:
+    if level == ORACLE:
+        return {ORACLE: Separation(name=ORACLE)}
+    table = level if isinstance(level, dict) else {"name": Path(level).name, "model": level}
+    separation = _table(where, Separation, table).resolved(base, where)
+    return {separation.name: separation}

@@ -1,0 +1,156 @@
+"""From results to means with intervals, per listener and pooled, and to differences against a baseline.
+
+What is drawn again by the bootstrap is the takes, a take being a song and a seed: intervals say how sure a mean is over
+songs like these, for these listeners. Pooled means are over the listeners of each take first.
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from hearsim.errors import HearsimError
+from hearsim.experiment.spec import CONDITION, FACTORS, Study
+
+POOLED = "all"
+RESAMPLES = 2000
+Names = tuple[str, ...]
+
+
+class Estimate(NamedTuple):
+    """A mean with its 95 % interval (None with a single take), and the number of takes."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    takes: int
+
+
+def bootstrap(values: Sequence[float], seed: int = 0) -> Estimate:
+    """Return the mean and its 95 % interval by the percentile bootstrap (Efron & Tibshirani 1993, ch. 13).
+
+    >>> bootstrap([1.0, 1.0, 1.0])
+    Estimate(mean=1.0, low=1.0, high=1.0, takes=3)
+    """
+    sample = np.asarray(values, np.float64)
+    if sample.size < 2:
+        return Estimate(float(sample.mean()), None, None, sample.size)
+    rng = np.random.default_rng(seed)
+    means = sample[rng.integers(sample.size, size=(RESAMPLES, sample.size))].mean(axis=1)
+    low, high = np.percentile(means, (2.5, 97.5))
+    return Estimate(float(sample.mean()), float(low), float(high), sample.size)
+
+
+class Summary(NamedTuple):
+    """One line of a table: a metric under a condition, for one listener or pooled."""
+
+    metric: str
+    condition: Names
+    listener: str
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class Results:
+    """The figures of an experiment, by metric and by the names of a cell's levels."""
+
+    levels: dict[str, list[str]]  # of each factor, in the order of the spec
+    values: dict[str, dict[Names, float]]
+    failed: dict[Names, str]
+    without: dict[str, dict[str, int]]  # per metric: why there is no figure, and how often
+    cells: int
+
+    def conditions(self) -> list[Names]:
+        """Return the levels of `CONDITION` that occur, in the order of the spec."""
+        places = [FACTORS.index(factor) for factor in CONDITION]
+        found = {tuple(names[place] for place in places) for known in self.values.values() for names in known}
+        order = {factor: {level: index for index, level in enumerate(self.levels[factor])} for factor in CONDITION}
+        return sorted(found, key=lambda names: [order[f][n] for f, n in zip(CONDITION, names, strict=True)])
+
+    def label(self, condition: Names) -> str:
+        """Return a condition by the levels of the factors that vary in it."""
+        conditions = self.conditions()
+        varying = [index for index in range(len(CONDITION)) if len({names[index] for names in conditions}) > 1]
+        return ", ".join(condition[index] for index in varying) or condition[0]
+
+    def by_take(self, metric: str, condition: Names) -> dict[str, dict[Names, float]]:
+        """Return for each listener the figure of each take (song, seed) under a condition; the pooled last."""
+        found: dict[str, dict[Names, float]] = {listener: {} for listener in self.levels["listener"]}
+        for (listener, song, seed, *rest), value in self.values[metric].items():
+            if tuple(rest) == condition:
+                found[listener][song, seed] = value
+        return _with_pooled({listener: takes for listener, takes in found.items() if takes})
+
+
+def _with_pooled(by_listener: dict[str, dict[Names, float]]) -> dict[str, dict[Names, float]]:
+    """Add the mean over listeners of each take that all of them have."""
+    if len(by_listener) < 2:
+        return by_listener
+    shared = set.intersection(*(set(takes) for takes in by_listener.values()))
+    first = next(iter(by_listener.values()))
+    pooled = {take: float(np.mean([takes[take] for takes in by_listener.values()])) for take in first if take in shared}
+    return {**by_listener, POOLED: pooled} if pooled else by_listener
+
+
+def read_results(study: Study, path: Path) -> Results:
+    """Read results.csv of an experiment; raises `HearsimError` where it is not there, or not of this experiment."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise HearsimError(
+            f"{path} can't be read ({error.strerror}): run `hearsim experiment run {study.path}` to its end first"
+        ) from None
+    levels = {factor: list(known) for factor, known in study.levels().items()}
+    values: dict[str, dict[Names, float]] = {metric: {} for metric in study.metrics}
+    failed: dict[Names, str] = {}
+    without: dict[str, dict[str, int]] = {}
+    try:
+        for row in rows:
+            names = tuple(row[factor] for factor in FACTORS)
+            for factor, name in zip(FACTORS, names, strict=True):
+                if name not in levels[factor]:
+                    levels[factor].append(name)  # songs of another folder
+            if not row["metric"]:
+                failed[names] = row["error"]
+            elif row["value"]:
+                values[row["metric"]][names] = float(row["value"])
+            else:
+                reasons = without.setdefault(row["metric"], {})
+                reasons[row["error"]] = reasons.get(row["error"], 0) + 1
+    except (KeyError, ValueError, TypeError) as error:
+        raise HearsimError(f"{path} is not the results of {study.path} ({error}): run the experiment again") from None
+    cells = len({tuple(row[factor] for factor in FACTORS) for row in rows})
+    known = {metric: found for metric, found in values.items() if found}
+    return Results(levels, known, failed, without, cells)
+
+
+def summarise(results: Results) -> list[Summary]:
+    """Return every mean with its interval: metric by metric, condition by condition, listeners and then pooled."""
+    return [
+        Summary(metric, condition, listener, bootstrap(list(takes.values())))
+        for metric in results.values
+        for condition in results.conditions()
+        for listener, takes in results.by_take(metric, condition).items()
+    ]
+
+
+def differences(results: Results, baseline: Mapping[str, str]) -> list[Summary]:
+    """Return mean differences, take by take: each condition less itself with the baseline's levels."""
+    found = []
+    for metric in results.values:
+        for condition in results.conditions():
+            levels = dict(zip(CONDITION, condition, strict=True)) | dict(baseline)
+            base = tuple(levels[factor] for factor in CONDITION)
+            if base == condition:
+                continue
+            ours, theirs = (results.by_take(metric, names) for names in (condition, base))
+            for listener, takes in ours.items():
+                against = theirs.get(listener, {})
+                pairs = [value - against[take] for take, value in takes.items() if take in against]
+                if pairs:
+                    found.append(Summary(metric, condition, listener, bootstrap(pairs)))
+    return found

@@ -1,0 +1,153 @@
+"""The folder of a run: a file a cell, written whole or not at all, and the tables made of them.
+
+| file | what |
+|---|---|
+| plan.json | which experiment of which version of hearsim lies here |
+| cells/KEY.json | the record of a cell |
+| shared/ | songs and separations that cells share; may be deleted when all is done |
+| audio/ | the outputs that the spec keeps |
+| results.csv | the figures, in the order of the spec: the same bytes however they were come by |
+| timings.csv | how long each cell took, which is no part of the results |
+"""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from hearsim.errors import HearsimError
+from hearsim.experiment.cell import Record
+from hearsim.experiment.plan import Cell, plan_file
+from hearsim.experiment.spec import FACTORS, Study
+from hearsim.paths import write_atomically, writes
+
+PLAN, RESULTS, TIMINGS = "plan.json", "results.csv", "timings.csv"
+
+
+class Store:
+    """A run's folder, for one process at a time (and one a shard); made by `open_store`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._held: dict[str, Record] = {}
+
+    def record(self, cell: Cell) -> Record | None:
+        """Return what is held of a cell; None where it is still to be computed."""
+        if cell.key not in self._held:
+            path = self._path(cell.key)
+            if not path.exists():
+                return None
+            try:
+                self._held[cell.key] = Record.model_validate_json(path.read_bytes())
+            except ValidationError as error:
+                raise HearsimError(f"{path} is no record of a cell, or damaged: delete it, and run again") from error
+        held = self._held[cell.key]
+        return held.model_copy(update={"names": cell.names})  # levels may have been renamed since
+
+    def save(self, record: Record) -> None:
+        """Keep a record; raises `WriteError`, and then all that was kept before is still there."""
+        path = self._path(record.key)
+        with writes(path), write_atomically(path) as part:
+            part.write_text(record.model_dump_json(), encoding="utf-8")
+        self._held[record.key] = record
+
+    def _path(self, key: str) -> Path:
+        return self.folder / "cells" / f"{key}.json"
+
+    def write_tables(self, cells: Sequence[Cell]) -> bool:
+        """Write results.csv and timings.csv; False, and neither, where cells are missing."""
+        records = [self.record(cell) for cell in cells]
+        if any(record is None for record in records):
+            return False
+        known = [record for record in records if record is not None]
+        write_csv(
+            self.folder / RESULTS,
+            [*FACTORS, "cell", "metric", "value", "error"],
+            (row for record in known for row in _rows(record)),
+        )
+        write_csv(
+            self.folder / TIMINGS,
+            [*FACTORS, "cell", "seconds"],
+            ([*record.names, record.key[:12], f"{record.seconds:.3f}"] for record in known),
+        )
+        return True
+
+
+def _rows(record: Record) -> Iterator[list[str]]:
+    start = [*record.names, record.key[:12]]
+    if record.error:
+        yield [*start, "", "", record.error]
+    for value in record.values:
+        yield [*start, value.metric, "" if value.value is None else f"{value.value:.6g}", value.error]
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write a CSV, whole or not at all; raises `WriteError`."""
+    with writes(path), write_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(header)
+        table.writerows(rows)
+
+
+@contextmanager
+def open_store(study: Study, folder: Path, shard: tuple[int, int] = (1, 1)) -> Iterator[Store]:
+    """Yield the folder of a run, held against other runs.
+
+    Raises `HearsimError` where another run is at work in it, or where it holds another experiment, or results of
+    another version.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise HearsimError(f"{folder} is a file: choose another --out")
+    if folder.exists():
+        check_plan(study, folder)
+    with writes(folder):
+        (folder / "cells").mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        _hold(folder, shard, stack)
+        with writes(folder / PLAN):
+            (folder / PLAN).write_text(json.dumps(plan_file(study), indent=1) + "\n", encoding="utf-8")
+        yield Store(folder)
+
+
+def _hold(folder: Path, shard: tuple[int, int], stack: ExitStack) -> None:
+    """Take the lock of a shard; refuse where another run has it, or has cut the cells into other shards."""
+    mine = f".run-{shard[0]}-of-{shard[1]}.lock"
+    try:
+        stack.enter_context(FileLock(folder / mine, timeout=0))
+        for other in folder.glob(".run-*.lock"):
+            if not other.name.endswith(f"-of-{shard[1]}.lock"):
+                with FileLock(other, timeout=0):
+                    pass
+    except Timeout:
+        raise HearsimError(f"another run is at work in {folder}: wait for its end, or choose another --out") from None
+
+
+def check_plan(study: Study, folder: Path) -> None:
+    """Raise `HearsimError` where a folder holds another experiment, or results of another version."""
+    path = folder / PLAN
+    if not path.exists():
+        strangers = [
+            item.name for item in folder.iterdir() if item.name != "cells" and not item.name.startswith(".run")
+        ]
+        if strangers:
+            raise HearsimError(f"{folder} holds {strangers[0]} and no {PLAN}, so no experiment: choose another --out")
+        return
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        held = {key: found[key] for key in ("schema", "hearsim", "counting", "name")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise HearsimError(f"{path} is no plan of an experiment, or damaged: choose another --out") from error
+    ours = plan_file(study)
+    if held["name"] != ours["name"]:
+        raise HearsimError(
+            f"{folder} holds the experiment {held['name']!r}, not {ours['name']!r}: choose another --out"
+        )
+    if held != ours:
+        raise HearsimError(
+            f"{folder} holds results of hearsim {held['hearsim']} (counting {held['counting']}), this is "
+            f"{ours['hearsim']} (counting {ours['counting']}): choose another --out"
+        )
