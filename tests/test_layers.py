@@ -25,6 +25,8 @@ HEAVY = {
     "matplotlib": {"report"},
     "numba": {"dsp"},
     "sounddevice": {"live"},
+    "starlette": {"live"},
+    "uvicorn": {"live"},
 }
 
 
