@@ -22,7 +22,6 @@ class Remix(Processor):
     def __init__(self, gains: dict[str, float]) -> None:
         self._gains = dict(gains)
         self.metered, self._probed = False, False
-        self.power: Curve = np.zeros(len(gains))
 
     @property
     def latency(self) -> int:  # noqa: D102

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from hearsim.cli.experiment import experiment
+from hearsim.errors import HearsimError
 
 app = typer.Typer(
     help="A hearing-aid simulation toolkit with real-time music separation inside.",
@@ -110,7 +111,6 @@ def models(
     system: Annotated[str, typer.Option(help="The system (see `bench --systems`), for weights that name none.")] = "",
 ) -> None:
     """List the shipped models; with --pack, make a model folder of a training run."""
-    from hearsim.errors import HearsimError
     from hearsim.paths import find_model, model_names
     from hearsim.separation.model import read_info
 
@@ -131,19 +131,41 @@ def models(
 
 @app.command()
 def train(
-    spec: Annotated[Path, typer.Argument(help="A training spec (TOML).")],
+    spec: Annotated[Path, typer.Argument(help="A training spec (TOML); with --variants, a file of variants of one.")],
     run: Annotated[Path, typer.Option(help="Folder of the run: log, checkpoint, averaged weights.")] = Path(
         "runs/train"
     ),
     resume: Annotated[bool, typer.Option(help="Go on where the run's checkpoint stands.")] = False,
     start_from: Annotated[Path | None, typer.Option(help="Averaged weights of an earlier run to start from.")] = None,
     tensorboard: Annotated[bool, typer.Option(help="Also log for TensorBoard, into the run folder.")] = False,
+    variants: Annotated[
+        bool, typer.Option(help="Train and score variants of a spec, side by side. An interrupted comparison goes on.")
+    ] = False,
+    table: Annotated[Path | None, typer.Option(help="With --variants: write this CSV too.")] = None,
 ) -> None:
     """Train a separator; under torchrun, by several processes."""
+    if variants:
+        if resume or start_from or tensorboard:
+            raise HearsimError("--variants starts and resumes its runs itself: give --run and --table alone with it")
+        _compare(spec, run, table)
+        return
     from hearsim.training.loop import train as run_training
     from hearsim.training.spec import read_spec
 
     typer.echo(f"averaged weights: {run_training(read_spec(spec), run, resume, start_from, tensorboard)}")
+
+
+def _compare(spec: Path, run: Path, table: Path | None) -> None:
+    from hearsim.report.variants import lines, write_table
+    from hearsim.training.comparison import run_variants
+    from hearsim.training.variants import Variants
+
+    finished = []
+    for found in run_variants(Variants(spec), run):
+        finished.append(found)
+        if table is not None:
+            write_table(table, finished)
+    typer.echo("\n".join(lines(finished)))
 
 
 @app.command()

@@ -6,15 +6,13 @@ mixes two of them.
 
 import csv
 import statistics
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from hearsim.errors import HearsimError
 from hearsim.listener import STEMS
 from hearsim.metrics.stem_scores import Score
-from hearsim.paths import write_atomically
+from hearsim.paths import write_atomically, writes
 from hearsim.report.figures import drawing
 
 Scores = dict[str, list[Score]]
@@ -113,19 +111,10 @@ def _cells(values: Iterable[float | None]) -> list[str]:
 
 
 def _write(path: Path, header: list[str], rows: Iterable[list[str]]) -> None:
-    with _part_of(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with writes(path), write_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(header)
         table.writerows(rows)
-
-
-@contextmanager
-def _part_of(path: Path) -> Iterator[Path]:
-    try:
-        with write_atomically(path) as part:
-            yield part
-    except OSError as error:
-        raise HearsimError(f"{path} can't be written ({error.strerror}): choose another --out") from error
 
 
 def write_plot(path: Path, scores: Scores) -> None:
@@ -149,7 +138,7 @@ def write_plot(path: Path, scores: Scores) -> None:
         axis.set_title("Dots: tracks (median over 1 s frames); bars: median over tracks", fontsize=10)
         axis.grid(axis="y", alpha=0.3)
         figure.legend(loc="outside lower center", ncols=len(systems), frameon=False)
-        with _part_of(path) as part:
+        with writes(path), write_atomically(path) as part:
             figure.savefig(part, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
 
 

@@ -40,7 +40,7 @@ def read_weights(path: Path, config: "NetConfig | None" = None) -> "SeparatorNet
             said = file.metadata() or {}
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  no mapping
     except (OSError, SafetensorError) as error:
-        raise HearsimError(f"{path} can't be read: {error}") from None
+        raise HearsimError(f"{path} can't be read as weights ({error}): give a file of {AVERAGED}") from None
     if config is None:
         if said.get("architecture") not in ARCHITECTURES or "network" not in said:
             raise HearsimError(f"{path} does not name its network: give --system")
@@ -49,7 +49,7 @@ def read_weights(path: Path, config: "NetConfig | None" = None) -> "SeparatorNet
     try:
         net.load_state_dict(state)
     except RuntimeError as error:
-        raise HearsimError(f"{path} holds weights of another network: {error}") from None
+        raise HearsimError(f"{path} holds weights of another network: {' '.join(str(error).split())[:300]}") from None
     if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
         raise HearsimError(f"{path} holds weights that are not finite: take an earlier checkpoint")
     return net.eval()

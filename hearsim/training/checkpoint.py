@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hearsim.errors import HearsimError
 from hearsim.paths import write_atomically
+from hearsim.separation.net import SeparatorNet
+from hearsim.separation.pack import AVERAGED, read_weights
 from hearsim.training.schedule import Progress
 from hearsim.training.spec import TrainSpec
 
@@ -28,17 +30,17 @@ class State:
     progress: Progress = field(default_factory=Progress)
 
 
-def _settings(spec: TrainSpec) -> dict[str, Any]:
-    """Return a spec as {table.key: value}."""
-    return {
-        f"{table}.{key}": value for table, keys in spec.model_dump(mode="json").items() for key, value in keys.items()
-    }
+def settings(spec: TrainSpec) -> dict[str, Any]:
+    """Return what decides the course of a run: {table.key: value}."""
+    tables = spec.model_dump(mode="json").items()
+    found = {f"{table}.{key}": value for table, keys in tables for key, value in keys.items()}
+    return {key: value for key, value in found.items() if key not in FREE}
 
 
 def save(path: Path, spec: TrainSpec, parts: dict[str, Any], state: State, memories: list[Tensor]) -> None:
     """Write a checkpoint: `parts` have a `state_dict`; `memories` are those of all processes."""
     data = {name: part.state_dict() for name, part in parts.items()}
-    data |= {"spec": _settings(spec), "state": {**asdict(state), "memories": memories}}
+    data |= {"spec": settings(spec), "state": {**asdict(state), "memories": memories}}
     with write_atomically(path) as part:
         torch.save(data, part)
 
@@ -55,8 +57,8 @@ def load(path: Path, spec: TrainSpec, parts: dict[str, Any], lanes: range, devic
         raise HearsimError(
             f"{path} is no checkpoint of this version of hearsim: start a new run in another folder"
         ) from None
-    wanted = _settings(spec)
-    for key in sorted({*found, *wanted} - FREE):
+    wanted = settings(spec)
+    for key in sorted({*found, *wanted} - FREE):  # older checkpoints hold all
         if found.get(key) != wanted.get(key):
             raise HearsimError(
                 f"{path} is of another spec: {key} is {found.get(key)!r} there and {wanted.get(key)!r} here; "
@@ -68,16 +70,8 @@ def load(path: Path, spec: TrainSpec, parts: dict[str, Any], lanes: range, devic
     return State(**{**said, "memories": memories, "progress": Progress(**said["progress"])})
 
 
-def start_from(path: Path, net: nn.Module) -> None:
+def start_from(path: Path, net: SeparatorNet) -> None:
     """Put averaged weights of an earlier run into a network; raises `HearsimError` where they don't fit."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     if not path.is_file():
-        raise HearsimError(f"{path} does not exist: give the averaged.safetensors of an earlier run")
-    try:
-        net.load_state_dict(load_file(path))
-    except (SafetensorError, OSError) as error:
-        raise HearsimError(f"{path} can't be read as weights ({error}): give a file of averaged.safetensors") from None
-    except RuntimeError as error:
-        raise HearsimError(f"{path} holds weights of another network: {' '.join(str(error).split())[:300]}") from None
+        raise HearsimError(f"{path} does not exist: give the {AVERAGED} of an earlier run")
+    net.load_state_dict(read_weights(path, net.config).state_dict())

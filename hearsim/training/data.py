@@ -6,8 +6,9 @@ silent file is a stem that the track lacks.
 
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,10 @@ class Track:
     name: str
     frames: int
     stems: dict[str, Pcm]
+
+    def fits(self, patterns: Iterable[str]) -> bool:
+        """Tell whether its name fits one of the patterns (as of file names: `r0*`)."""
+        return any(fnmatch(self.name, pattern) for pattern in patterns)
 
     def read(self, stem: str, start: int, frames: int) -> FloatArray:
         """Return (channels, frames) of a stem, zeros where the track lacks it or has ended."""

@@ -6,7 +6,6 @@ them.
 
 import json
 from collections.abc import Callable, Iterator
-from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from hearsim import __version__
 from hearsim.errors import HearsimError
 from hearsim.metrics.stem_scores import Score
-from hearsim.paths import write_atomically
+from hearsim.paths import write_atomically, writes
 from hearsim.separation.model import ModelInfo, load_model
 from hearsim.separation.net import STEMS
 from hearsim.training.data import Track, read_tracks
@@ -87,21 +86,19 @@ def evaluate(
 
 def _chosen(tracks: list[Track], patterns: tuple[str, ...], root: Path) -> list[Track]:
     for pattern in patterns:
-        if not any(fnmatch(track.name, pattern) for track in tracks):
+        if not any(track.fits([pattern]) for track in tracks):
             raise HearsimError(f"{root} holds no track that fits {pattern!r}: it has {tracks[0].name} and so on")
-    chosen = [track for track in tracks if any(fnmatch(track.name, pattern) for pattern in patterns)]
+    chosen = [track for track in tracks if track.fits(patterns)]
     if all(len(track.stems) < 2 for track in chosen):
         raise HearsimError(f"{root}: no track that fits {', '.join(patterns)} has two stems, so none can be separated")
     return chosen
 
 
 def _save(evaluation: Evaluation, out: Path) -> None:
-    try:
+    with writes(out):
         out.mkdir(parents=True, exist_ok=True)
         with write_atomically(out / FILE) as part:
             part.write_text(evaluation.model_dump_json(indent=1), encoding="utf-8")
-    except OSError as error:
-        raise HearsimError(f"{out} can't be written ({error.strerror}): choose another --out") from error
 
 
 def _held(out: Path, info: ModelInfo) -> Evaluation:

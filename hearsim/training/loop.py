@@ -7,8 +7,8 @@ averaged.safetensors (to ship: `hearsim models --pack`); with a validation score
 
 import tempfile
 import time
-from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from hearsim.training.distributed import Group
 from hearsim.training.log import RunLog
 from hearsim.training.losses import loss_of
 from hearsim.training.mixer import Mixer, Stretches, batches
+from hearsim.training.optimizers import make_optimizers
 from hearsim.training.schedule import learning_rate
 from hearsim.training.spec import TrainSpec
 from hearsim.training.validation import Validation
@@ -37,23 +38,35 @@ CHECKPOINT = "checkpoint.pt"
 
 
 def train(
-    spec: TrainSpec, run: Path, resume: bool = False, start_from: Path | None = None, tensorboard: bool = False
+    spec: TrainSpec,
+    run: Path,
+    resume: bool = False,
+    start_from: Path | None = None,
+    tensorboard: bool = False,
+    found: list[Track] | None = None,
 ) -> Path:
     """Train one network; return the path of its averaged weights.
 
     `resume` goes on exactly where the run folder's checkpoint stands; `start_from` takes averaged weights of an
-    earlier run as the start of a new one. Raises `HearsimError` for a folder that already holds a run, for one that
-    can't be written, and for whatever of spec and data doesn't fit.
+    earlier run as the start of a new one; `found` are the tracks of `spec.data` where they have been read already.
+    Raises `HearsimError` for a folder that already holds a run, for one that can't be written, and for whatever of
+    spec and data doesn't fit.
     """
     group = Group(spec.optimizer.device)
     try:
-        return _train(spec, run, resume, start_from, tensorboard, group)
+        return _train(spec, run, resume, start_from, tensorboard, found, group)
     finally:
         group.close()
 
 
 def _train(  # noqa: PLR0915  one loop, read from top to bottom
-    spec: TrainSpec, run: Path, resume: bool, start_from: Path | None, tensorboard: bool, group: Group
+    spec: TrainSpec,
+    run: Path,
+    resume: bool,
+    start_from: Path | None,
+    tensorboard: bool,
+    found: list[Track] | None,
+    group: Group,
 ) -> Path:
     optim, lanes = spec.optimizer, group.lanes(spec.optimizer.batch)
     _make_folder(run, resume, group)
@@ -65,16 +78,17 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
     if start_from is not None:
         checkpoint.start_from(start_from, net)
     average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(optim.average)).eval()
-    optimizer = torch.optim.AdamW(net.parameters(), optim.learning_rate, weight_decay=optim.weight_decay, fused=True)
-    parts = {"net": net, "average": average, "optimizer": optimizer}
+    optimizers = make_optimizers(net, optim)
+    parts: dict[str, Any] = {"net": net, "average": average, **optimizers}
     state = State(net.silent_memories(len(lanes)))
     if resume:
         state = checkpoint.load(run / CHECKPOINT, spec, parts, lanes, group.device)
 
-    tracks, validation = _tracks(spec, net, group)
+    found = _found(spec, net.rate, group) if found is None else found
+    tracks, validation = _tracks(spec, net.rate, found)
     piece = max(1, round(optim.seconds * net.rate / net.hop)) * net.hop
     mixer = Mixer(tracks, piece * optim.pieces, spec.augmentation, spec.data.weights, net.rate)
-    stretches = Stretches(mixer, lanes, optim.batch, optim.pieces, net.window - net.hop, optim.seed)
+    stretches = Stretches(mixer, lanes, optim.batch, optim.pieces, net.window - net.hop, optim.seed, optim.reset)
     precision: torch.dtype = getattr(torch, optim.precision)
 
     def save() -> None:
@@ -88,18 +102,19 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
     with RunLog(run, first, optim.steps, tensorboard, writes=group.rank == 0) as log:
         for stems, goes_on in batches(stretches, first, optim.steps):
             rate = learning_rate(state.step, optim, spec.validation, state.progress)
-            for settings in optimizer.param_groups:
+            for settings in (part for each in optimizers.values() for part in each.param_groups):
                 settings["lr"] = rate
-            memories = tuple(m.detach() * goes_on.to(group.device)[:, None] for m in state.memories)
+            memories = tuple(m * goes_on.to(group.device)[:, None] for m in state.memories)
             loss, state.memories = loss_of(net, stems.to(group.device), memories, precision, optim.loss)
-            optimizer.zero_grad()
+            net.zero_grad()
             loss.backward()
             group.average(p.grad for p in net.parameters() if p.grad is not None)
             nn.utils.clip_grad_norm_(net.parameters(), optim.clip)
             mean = group.mean(loss.item())
             if not np.isfinite(mean):
                 raise HearsimError(f"the loss is {mean} at step {state.step}: lower the learning rate")
-            optimizer.step()
+            for optimizer in optimizers.values():
+                optimizer.step()
             average.update_parameters(net)
 
             state.step += 1
@@ -143,24 +158,26 @@ def _make_folder(run: Path, resume: bool, group: Group) -> None:
     group.wait()
 
 
-def _tracks(spec: TrainSpec, net: SeparatorNet, group: Group) -> tuple[list[Track], Validation | None]:
-    """Return the tracks to train on and the validation, if there is one; the first process fills the cache."""
+def _found(spec: TrainSpec, rate: int, group: Group) -> list[Track]:
+    """Return all tracks under the data's root; the first process fills the cache."""
     data = spec.data
     if group.rank > 0:
         group.wait()
-        found = read_tracks(data.root, data.cache, net.rate, say=lambda _: None, load=data.load)
-    else:
-        found = read_tracks(data.root, data.cache, net.rate, load=data.load)
-        group.wait()
-    held_out = [track for track in found if _fits(track, data.validation)]
+        return read_tracks(data.root, data.cache, rate, say=lambda _: None, load=data.load)
+    found = read_tracks(data.root, data.cache, rate, load=data.load)
+    group.wait()
+    return found
+
+
+def _tracks(spec: TrainSpec, rate: int, found: list[Track]) -> tuple[list[Track], Validation | None]:
+    """Return the tracks to train on and the validation, if there is one."""
+    data = spec.data
+    held_out = [track for track in found if track.fits(data.validation)]
     if data.validation and not held_out:
         raise HearsimError(f"{data.root} holds no track that fits data.validation = {list(data.validation)}")
-    tracks = [track for track in found if not _fits(track, (*data.held_out, *data.left_out, *data.validation))]
-    return tracks, Validation(held_out, spec.validation, net.rate) if held_out else None
-
-
-def _fits(track: Track, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatch(track.name, pattern) for pattern in patterns)
+    kept_out = (*data.held_out, *data.left_out, *data.validation)
+    tracks = [track for track in found if not track.fits(kept_out)]
+    return tracks, Validation(held_out, spec.validation, rate) if held_out else None
 
 
 def _save_weights(average: AveragedModel, path: Path) -> None:

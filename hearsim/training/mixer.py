@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from fnmatch import fnmatch
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +24,7 @@ Pool = tuple[list[Track], npt.NDArray[np.float64]]
 def _pool(tracks: list[Track], weights: dict[str, float], what: str) -> Pool:
     """Return tracks with their chances: length times the weight of the last pattern that fits the name."""
     chances = np.array(
-        [t.frames * ([w for pattern, w in weights.items() if fnmatch(t.name, pattern)] or [1.0])[-1] for t in tracks]
+        [t.frames * ([w for pattern, w in weights.items() if t.fits([pattern])] or [1.0])[-1] for t in tracks]
     )
     if chances.sum() <= 0:
         raise HearsimError(f"no track to train on {what}: add some, or look at held_out, left_out and weights")
@@ -94,19 +93,23 @@ class Mixer:
 class Stretches:
     """Batches in which every lane plays a long example piece by piece, so that a network can carry its state.
 
-    Lanes begin their examples at different steps. Everything follows from the seed, the step and the lane, so
-    several processes can share the lanes of a batch.
+    `reset` is the chance that the network is to begin an example in silence; else its state is kept, as in an aid
+    from song to song, so that it learns what hours of streaming make of its cells. Lanes begin their examples at
+    different steps. Everything follows from the seed, the step and the lane, so several processes can share the
+    lanes of a batch.
     """
 
-    def __init__(self, mixer: Mixer, lanes: range, of: int, pieces: int, context: int, seed: int) -> None:
+    def __init__(
+        self, mixer: Mixer, lanes: range, of: int, pieces: int, context: int, seed: int, reset: float = 1.0
+    ) -> None:
         if mixer.frames % pieces:
             raise ValueError(f"{mixer.frames} samples are not {pieces} equal pieces")
         self._mixer, self._lanes, self._of, self._pieces, self._context = mixer, lanes, of, pieces, context
-        self._seed, self._frames = seed, mixer.frames // pieces
+        self._seed, self._frames, self._reset = seed, mixer.frames // pieces, reset
         self._playing: dict[int, tuple[int, FloatArray]] = {}  # lane: number of its example, the example
 
     def batch(self, step: int) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-        """Return (lanes, stems, channels, context + piece), and which lanes begin an example here.
+        """Return (lanes, stems, channels, context + piece), and which lanes begin in silence here.
 
         The first `context` samples are those before the piece; zeros at the beginning of an example.
         """
@@ -117,7 +120,7 @@ class Stretches:
             if self._playing.get(lane, (-1, None))[0] != number:
                 rng = np.random.default_rng((self._seed, number, lane))
                 self._playing[lane] = number, self._mixer.example(rng)
-            fresh[row] = piece == 0
+            fresh[row] = piece == 0 and np.random.default_rng((self._seed, number, lane, 1)).random() < self._reset
             begin = piece * self._frames - self._context
             part = self._playing[lane][1][..., max(0, begin) : (piece + 1) * self._frames]
             out[row, ..., -part.shape[-1] :] = part

@@ -79,27 +79,32 @@ def _stem_files(folder: Path) -> dict[str, tuple[Part, ...]]:
     return stems
 
 
-def _stem_folders(root: Path) -> Found:
-    """Find a folder a track, named as the track; under train/ and test/ as "train/<track>"."""
-    for prefix, parent in (("", root), ("train/", root / "train"), ("test/", root / "test")):
+def _folder_a_track(parents: dict[str, Path]) -> Found:
+    """Find tracks that are folders in one of the `parents`, by the prefix of their names."""
+    for prefix, parent in parents.items():
         for folder in _folders(parent) if parent.is_dir() else []:
             if stems := _stem_files(folder):
                 yield Source(prefix + folder.name, stems)
 
 
+def _parts_of_a_set(root: Path) -> dict[str, Path]:
+    """Return where tracks may lie, by the prefix of their names: "train/<track>" is one under train/."""
+    return {"": root, "train/": root / "train", "test/": root / "test"}
+
+
+def _stem_folders(root: Path) -> Found:
+    return _folder_a_track(_parts_of_a_set(root))
+
+
 def _musdb(root: Path) -> Found:
-    for prefix, parent in (("", root), ("train/", root / "train"), ("test/", root / "test")):
+    for prefix, parent in _parts_of_a_set(root).items():
         for path in sorted(parent.glob("*.stem.mp4")):
             name = path.name.removesuffix(".stem.mp4")
             yield Source(prefix + name, {stem: (Part(path, MUSDB_STREAMS[stem]),) for stem in STEMS})
 
 
 def _dsd(root: Path) -> Found:
-    for part in ("Dev", "Test"):
-        parent = root / "Sources" / part
-        for folder in _folders(parent) if parent.is_dir() else []:
-            if stems := _stem_files(folder):
-                yield Source(f"{part.lower()}/{folder.name}", stems)
+    return _folder_a_track({"dev/": root / "Sources" / "Dev", "test/": root / "Sources" / "Test"})
 
 
 class _Folding:

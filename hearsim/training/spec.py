@@ -47,13 +47,15 @@ class DataSpec(_Table):
 
 
 class OptimizerSpec(_Table):
-    """AdamW with warm-up, gradient clipping and averaged weights; how long, how fast, how often saved."""
+    """Muon or AdamW with warm-up, gradient clipping and averaged weights; how long, how fast, how often saved."""
 
     steps: PositiveInt
     batch: PositiveInt = 8
     seconds: PositiveFloat = 4.0  # of each example at each step: the length of back-propagation
     pieces: PositiveInt = 4  # steps an example lasts; the network's state is carried over them
+    reset: float = Field(default=1.0, ge=0, le=1)  # chance that the state is silent as an example begins, else kept
     loss: Criterion = "l1"
+    method: Literal["adamw", "muon"] = "adamw"  # see hearsim.training.optimizers
     learning_rate: PositiveFloat = 1.5e-3
     warm_up: int = Field(default=50, ge=0)
     schedule: Literal["cosine", "plateau"] = "cosine"

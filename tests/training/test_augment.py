@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from trees import RATE, noise_song, tone
+from trees import RATE, tone
 
 from hearsim.training.augment import OFF, Augmentation, Playing, equalize, low_pass, play, reverberate, stretch
-from hearsim.training.data import Track, read_tracks
+from hearsim.training.data import Track
 from hearsim.training.mixer import Mixer
 
 FRAMES = RATE
@@ -25,14 +25,6 @@ ALONE: dict[str, dict[str, Any]] = {
     "reverberate": {"reverberate": 1.0},
     "low_pass": {"low_pass": 1.0},
 }
-
-
-@pytest.fixture(scope="module")
-def tracks(tmp_path_factory: pytest.TempPathFactory) -> list[Track]:
-    root = tmp_path_factory.mktemp("songs")
-    for number in range(3):
-        noise_song(root / f"song{number}", number)
-    return read_tracks(root, root / "cache", RATE)
 
 
 def mixer(tracks: list[Track], **settings: Any) -> Mixer:

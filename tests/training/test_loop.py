@@ -102,9 +102,11 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     monkeypatch.setattr(loop, "loss_of", loss_of)
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "plateau"])
-def test_resuming_is_exact(spec_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schedule: str) -> None:
-    spec = change(spec_file, "steps = 30", f'steps = 30\nschedule = "{schedule}"')
+@pytest.mark.parametrize(("schedule", "method"), [("cosine", "muon"), ("plateau", "adamw")])
+def test_resuming_is_exact(
+    spec_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schedule: str, method: str
+) -> None:
+    spec = change(spec_file, "steps = 30", f'steps = 30\nreset = 0.5\nschedule = "{schedule}"\nmethod = "{method}"')
     if schedule == "plateau":  # scores that make it cut the rate before the interruption and after it
         spec = change(spec_file, "every = 10", "every = 5\nflat = 1")
         monkeypatch.setattr(Validation, "score_db", lambda *_: 1.0)

@@ -4,20 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trees import RATE, noise_song, write_song
+from trees import RATE, write_song
 
 from hearsim.errors import HearsimError
 from hearsim.training.augment import OFF, Augmentation
 from hearsim.training.data import Track, read_tracks
 from hearsim.training.mixer import Mixer, Stretches, batches
-
-
-@pytest.fixture(scope="module")
-def tracks(tmp_path_factory: pytest.TempPathFactory) -> list[Track]:
-    root = tmp_path_factory.mktemp("songs")
-    for number in range(3):
-        noise_song(root / f"song{number}", number)
-    return read_tracks(root, root / "cache", RATE)
 
 
 def stretches(tracks: list[Track], lanes: range = range(3), seed: int = 7) -> Stretches:
@@ -46,9 +38,22 @@ def test_pieces_follow_each_other_and_overlap_by_the_context(tracks: list[Track]
             elif lanes[lane]:
                 np.testing.assert_array_equal(batch[lane, ..., :100], lanes[lane][-1][..., -100:])
                 lanes[lane].append(batch[lane])
-    assert not np.array_equal(lanes[0][0], lanes[1][0])
     starts = [[bool(made.batch(step)[1][lane]) for step in range(12)] for lane in range(3)]
     assert [sum(row) for row in starts] == [3, 3, 3] and len({tuple(row) for row in starts}) > 1
+
+
+def test_lanes_play_different_examples(tracks: list[Track]) -> None:
+    made = stretches(tracks)
+    begun: dict[int, list[np.ndarray]] = {lane: [] for lane in range(3)}
+    for step in range(12):
+        batch, fresh = made.batch(step)
+        for lane in range(3):
+            if fresh[lane]:
+                begun[lane].append(batch[lane])
+    played = [example for examples in begun.values() for example in examples]
+    assert len(played) == 9
+    for index, example in enumerate(played):
+        assert not any(np.array_equal(example, other) for other in played[:index])
 
 
 def test_a_batch_follows_from_its_step_alone(tracks: list[Track]) -> None:
@@ -89,3 +94,15 @@ def test_tracks_that_lack_stems_are_a_sentence(tmp_path: Path) -> None:
 def test_an_example_may_be_longer_than_its_track(tracks: list[Track]) -> None:
     example = Mixer(tracks, 5 * RATE, OFF, {}, RATE).example(np.random.default_rng(0))
     assert example[..., : 2 * RATE - 64].any() and not example[..., 2 * RATE :].any()
+
+
+def test_a_share_of_the_examples_begins_in_silence(tracks: list[Track]) -> None:
+    mixer = Mixer(tracks, 4 * 5, OFF, {}, RATE)
+    shares = {}
+    for reset in (0.0, 0.3, 1.0):
+        made = Stretches(mixer, range(2), 2, 4, 0, 7, reset)
+        fresh = np.array([made.batch(step)[1] for step in range(800)])
+        shares[reset] = fresh.sum() / 400
+        later = Stretches(mixer, range(1, 2), 2, 4, 0, 7, reset)  # of another process, from a later step on
+        assert [bool(later.batch(step)[1][0]) for step in range(400, 500)] == fresh[400:500, 1].tolist()
+    assert shares == {0.0: 0.0, 0.3: pytest.approx(0.3, abs=0.08), 1.0: pytest.approx(1.0, abs=0.01)}
