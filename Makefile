@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 BROWSER := $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
 
-.PHONY: demo test test-all check browser clean
+.PHONY: demo test test-all check browser jack clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -32,10 +32,18 @@ ifeq ($(BROWSER),)
 	|| echo "no Chromium, and none could be installed: the tests that look at the page in it will be skipped"
 endif
 
-test: check browser
+# Live sound is tested with a real server and a real clock, JACK's dummy driver; likewise.
+jack:
+ifeq ($(shell command -v jackd),)
+	@{ test "$$(id -u)" = 0 && apt-get -qq update && \
+	   DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends libportaudio2 jackd2; } >/dev/null 2>&1 \
+	|| echo "no JACK, and it could not be installed: the tests of live sound through a real device will be skipped"
+endif
+
+test: check browser jack
 	$(BIN)/pytest
 
-test-all: check browser
+test-all: check browser jack
 	$(BIN)/pytest -m "slow or not slow"
 
 clean:

@@ -87,11 +87,16 @@ class Source:
 
 def _chunks(path: Path) -> Iterator[FloatArray]:
     try:
-        with soundfile.SoundFile(path) as file:
-            while len(samples := file.read(CHUNK, dtype="float32", always_2d=True)):
-                yield samples
+        file = soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
         raise _unreadable(path, error) from None
+    with file:
+        try:
+            while len(samples := file.read(CHUNK, dtype="float32", always_2d=True)):
+                yield samples
+        except soundfile.LibsndfileError:  # its words are about its own insides
+            why = f"{path} is damaged or cut off and its end can't be read: copy or export it anew"
+            raise HearsimError(why) from None
 
 
 def _unreadable(path: Path, error: soundfile.LibsndfileError) -> HearsimError:

@@ -47,6 +47,11 @@ def profile_names() -> list[str]:
     return _names(data_folder("profiles"))
 
 
+def mix_names() -> list[str]:
+    """Return the names of the shipped mixes."""
+    return _shipped(Mix)
+
+
 def load_profile(name: str | Path) -> Profile:
     """Load a profile by name or path; raises `HearsimError` with file, key and cure."""
     path = _find(name, Profile, Path.cwd())

@@ -15,7 +15,7 @@ LAYERS = [
     {"latency", "runtime"},
     {"separation", "remix", "compensation", "hearing_loss", "output", "vent"},
     {"hearing_aid", "metrics", "demo_song", "demo_styles"},
-    {"report", "training", "live", "experiment"},
+    {"report", "training", "live", "export", "experiment"},
     {"cli"},
 ]
 STAGES = LAYERS[4]

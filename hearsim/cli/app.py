@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from hearsim.cli import live
 from hearsim.cli.experiment import experiment
+from hearsim.cli.export import export
 from hearsim.errors import HearsimError
 
 app = typer.Typer(
@@ -15,6 +17,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(export, name="export")
 app.add_typer(experiment, name="experiment")
 ProfileName = Annotated[str, typer.Option(help="A profile's name (see `hearsim show`) or a path to its TOML.")]
 Output = Annotated[Path, typer.Option(help="Folder for the outputs.")]
@@ -29,8 +32,12 @@ def render(
     stems: Annotated[Path | None, typer.Option(help="Folder with the true stems, for the metrics.")] = None,
     save_stems: Annotated[bool, typer.Option(help="Keep the separated stems.")] = False,
     force: Annotated[bool, typer.Option(help="Replace an earlier run in the output folder.")] = False,
+    replay: Annotated[Path | None, typer.Option(help="Render what a live session played, from its log.")] = None,
 ) -> None:
     """Run a song through the aid: audio, metrics and the latency ledger."""
+    if replay is not None:
+        live.replayed(song, replay, out, force)
+        return
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from hearsim.cli.tables import ledger, metrics
@@ -255,6 +262,10 @@ def bench(
 
     for line in run_bench(profile, seconds):
         typer.echo(line)
+
+
+app.command()(live.live)
+app.command()(live.devices)
 
 
 def _format(block: int) -> Any:

@@ -1,7 +1,7 @@
 """Tables for the terminal."""
 
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
@@ -9,6 +9,9 @@ from hearsim.dsp.bands import AUDIOMETRIC_HZ
 from hearsim.hearing_aid import compensation
 from hearsim.listener import STEMS, Profile
 from hearsim.report.evaluation import BESIDE, Scores, shown, summarise
+
+if TYPE_CHECKING:
+    from hearsim.export.analyse import Analysis
 
 
 def ledger(latency: dict[str, Any]) -> Table:
@@ -99,3 +102,32 @@ def score(found: dict[str, Any]) -> list[Table]:
         else:
             levels.add_row(name, shown(value), shown(after[name]))
     return [scores, levels]
+
+
+def listening_test(found: "Analysis") -> list[Table]:
+    """Return who was left out of a listening test, its summary, and how the objective metrics go with the ratings."""
+    tables = []
+    if left_out := [one for one in found.listeners if one.why]:
+        screened = Table("left out", "why", title="Post-screening, BS.1534-3", title_justify="left")
+        for one in left_out:
+            screened.add_row(one.participant, one.why)
+        tables.append(screened)
+    title = "Share of correct answers" if found.paired else "Ratings, mean over listeners"
+    means = Table("group", "condition", title=title, title_justify="left")
+    for header in ("listeners", "ratings", "mean", "95 % interval"):
+        means.add_column(header, justify="right")
+    digits = 2 if found.paired else 1
+    for row in found.summary:
+        known = row.low is not None and row.high is not None
+        interval = f"{row.low:.{digits}f} .. {row.high:.{digits}f}" if known else "-"
+        numbers = (str(row.listeners), str(row.ratings), f"{row.mean:.{digits}f}", interval)
+        means.add_row(row.group, row.condition, *numbers)
+    tables.append(means)
+    if found.correlations:
+        metrics = Table("metric", title="Correlation with the mean ratings of the stimuli", title_justify="left")
+        for header in ("stimuli", "Pearson", "Spearman"):
+            metrics.add_column(header, justify="right")
+        for each in found.correlations:
+            metrics.add_row(each.metric, str(each.stimuli), f"{each.pearson:.2f}", f"{each.spearman:.2f}")
+        tables.append(metrics)
+    return tables

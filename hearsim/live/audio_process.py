@@ -1,18 +1,19 @@
 """The audio process: a device, the player it calls, and nothing heavy."""
 
+import os
+import time
 from dataclasses import dataclass
 from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 from typing import Literal
 
 from hearsim.audio_files import open_source
-from hearsim.live.control import ENDED, FAILED, OPENING, RUNNING, Control
-from hearsim.live.devices import Device, DeviceLostError, NullDevice, SoundDevice
+from hearsim.live.control import ENDED, FAILED, OPENING, RUNNING, Control, Playing
+from hearsim.live.devices import Device, DeviceLostError, FileDevice, NullDevice, SoundDevice
 from hearsim.live.events import Kind
 from hearsim.live.player import Player, Rings
 from hearsim.live.portaudio import choose
 from hearsim.live.process import parent_lives, quiet_process, report_failure
-from hearsim.units import FloatArray
 
 
 @dataclass(frozen=True)
@@ -28,32 +29,44 @@ class Stream:
     probe: bool = False
 
 
-def run_audio(stream: Stream, ceiling: FloatArray, control: Control, rings: Rings, wake: Semaphore) -> None:
-    """Open the device and play until the end is asked for; no sample passes `ceiling`. The whole of the process."""
+def run_audio(stream: Stream, control: Control, rings: Rings, wake: Semaphore) -> None:
+    """Open the device and play until the end is asked for: the whole of the audio process."""
     playing, wanted = control.playing, control.wanted
     with report_failure(playing):
         playing.state = OPENING
-        player = Player(control, rings, wake, ceiling, stream.rate, stream.source, stream.probe)
-        device, remarks = _device(stream)
+        player = Player(control, rings, wake, stream.rate, stream.source, stream.probe)
+        device, remarks = _device(stream, playing)
+
+        def going() -> bool:
+            if not parent_lives():
+                wanted.stop, control.working.state = (
+                    1,
+                    0,
+                )  # nobody else can say so any more: fade out, and end
+            return not wanted.quit
+
+        while not wanted.go and not wanted.stop and going():  # the path may still be loading
+            time.sleep(0.005)
         quiet_process()
         playing.message = " ".join(remarks).encode()[:400]
         playing.state = RUNNING
         try:
-            device.run(player, control, rings, lambda: not wanted.quit and parent_lives())
+            device.run(player, control, rings, going)
         except DeviceLostError as error:
             playing.message = str(error).encode()[:400]
             playing.state = FAILED
-            return
+            os._exit(1)  # without PortAudio's own farewell, which waits for a server that is gone
         rings.changes.post(Kind.END, playing.position)
         playing.state = ENDED
 
 
-def _device(stream: Stream) -> tuple[Device, list[str]]:
-    """Return the device, and what is odd about it."""
+def _device(stream: Stream, playing: Playing) -> tuple[Device, list[str]]:
+    """Return the device, and what there is to be said of it."""
     if stream.device == "null":
         return NullDevice(), []
     if stream.device is not None and Path(stream.device).is_file():
-        return NullDevice(open_source(stream.device, stream.rate)), []
-    choice = choose(stream.device, wants_input=stream.source == "device")
-    choice.check(stream.rate)
-    return SoundDevice(choice, stream.rate), [f"{choice.label}: {choice.why}", *choice.remarks]
+        return FileDevice(open_source(stream.device, stream.rate)), []
+    choice = choose(stream.device, stream.source == "device", stream.rate)
+    device = SoundDevice(choice, stream.rate)
+    playing.device = choice.label.encode()[:400]
+    return device, device.remarks

@@ -1,8 +1,8 @@
 """The control block: what is wanted, what is, and what happened, in memory that all processes of a session share.
 
-Three blocks, each written by one process and read by any:
+Three blocks, each read by any process and written by one (`Wanted` by two: see there):
 
-    Wanted   the control process (command line or page): gains, mute, solo, bypass, level, panic, stop
+    Wanted   the control process and the page's: gains, mute, solo, bypass, level, panic, stop
     Working  the worker: its state, load, meters of the stems, limiter
     Playing  the audio process, in its callback: position, late blocks, dry signal, meters of the ears
 """
@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from hearsim.errors import HearsimError
-from hearsim.listener import STEMS, Profile
+from hearsim.listener import STEMS, Mix, Profile
 from hearsim.live.desk import STEPS, Desk, Step
 from hearsim.live.shared import Arrays, Block, real, text, whole
 from hearsim.processor import Part
@@ -23,35 +23,68 @@ from hearsim.units import db_to_gain, gain_to_db
 LOWEST_DB, HIGHEST_DB = -60.0, 12.0  # a fader's travel
 SAFE_LEVEL_DB = -20.0  # under the calibrated level, where a session starts
 QUIETEST_DB = -80.0
+LARGEST_PROFILE = 20000
 
 
 class Wanted(Block):
-    """What the control process wants. All methods that set something: control process only."""
+    """What the control process and the page want, whichever spoke last. Methods that set something: these two only.
 
-    version = whole()  # counts the moves of the desk; written last
+    Each of the two counts its own moves, after what it has set: so whoever follows `version` misses none.
+    """
+
     step = whole()
     loss = whole()
     level_db = real()  # of everything, 0 is the calibrated level
     silent = whole()  # 1: faded out
     panic = whole()  # 1: off at once, until released
     stop = whole()  # 1: fade out and end the stream
+    go = whole()  # 1: the path is there, the stream may begin
     quit = whole()  # 1: the processes end
     can_lose = whole()  # 1: the hearing-loss simulation is part of the path
+    cable = whole()  # the device's delay as a cable measured it, samples; 0: not measured
+    profile_number = whole()  # counts the changes of profile; control process, after the profile itself
     ARRAYS: ClassVar[Arrays] = {
         "gains_db": (np.float64, (len(STEMS),)),
         "muted": (np.int64, (len(STEMS),)),
         "solo": (np.int64, (len(STEMS),)),
+        "moves": (np.int64, (2,)),  # of the desk: by the process that made the block, by the page
+        "profiles": (f"S{LARGEST_PROFILE}", (2,)),  # as JSON, each at its number modulo 2
     }
+
+    @property
+    def version(self) -> int:
+        """Moves of the desk so far. Any process."""
+        return int(self.row["moves"].sum())
 
     def begin(self, profile: Profile, loss: bool) -> None:
         """Take the profile's mix; silent, at the safe level."""
-        for index, stem in enumerate(STEMS):
-            gain = profile.mix.gain(stem)
-            self.row["gains_db"][index] = max(gain_to_db(gain), LOWEST_DB)
-            self.row["muted"][index] = int(gain == 0.0)
         self.step, self.can_lose = STEPS.index("aid"), int(loss)
         self.level_db, self.silent = SAFE_LEVEL_DB, 1
-        self.version += 1
+        self.set_profile(profile, 0)
+
+    def set_profile(self, profile: Profile, number: int) -> None:
+        """Want a profile, which is the session's `number`th, and its mix. Control process only.
+
+        Raises `HearsimError` for one that is too large to hand over.
+        """
+        self.row["profiles"][number % 2] = packed(profile)
+        self.profile_number = number
+        self.take_mix(profile.mix)
+
+    def profile(self) -> tuple[int, Profile]:
+        """Return the number of the profile that is wanted, and the profile. Any process."""
+        number = self.profile_number
+        return number, Profile.model_validate_json(bytes(self.row["profiles"][number % 2]))
+
+    def take_mix(self, mix: Mix) -> None:
+        """Move all faders to a mix; what it mutes keeps its fader; nothing has solo."""
+        for index, stem in enumerate(STEMS):
+            gain = mix.gain(stem)
+            if gain:
+                self.row["gains_db"][index] = max(gain_to_db(gain), LOWEST_DB)
+            self.row["muted"][index] = int(gain == 0.0)
+        self.row["solo"][:] = 0
+        self._moved()
 
     def set_gain(self, stem: str, db: float) -> None:
         """Move a fader, -60 .. +12 dB. Raises `HearsimError` beyond, and for a stem that is not there."""
@@ -72,14 +105,14 @@ class Wanted(Block):
         if step not in STEPS:
             raise HearsimError(f"the bypass has no step {step!r}: it has {', '.join(STEPS)}")
         self.step = STEPS.index(step)
-        self.version += 1
+        self._moved()
 
     def set_loss(self, on: bool) -> None:
         """Switch the hearing-loss simulation. Raises `HearsimError` where the session was started without it."""
         if on and not self.can_lose:
             raise HearsimError("this session runs without the hearing-loss simulation: start it with --loss")
         self.loss = int(on)
-        self.version += 1
+        self._moved()
 
     def set_level(self, db: float) -> None:
         """Set the level of everything: -80 .. 0 dB, 0 being the calibrated level."""
@@ -105,9 +138,20 @@ class Wanted(Block):
         step: Step = STEPS[self.step]
         return Desk(gains, step, bool(self.loss))
 
+    def _moved(self) -> None:
+        self.row["moves"][0 if self.owner else 1] += 1
+
     def _set(self, name: str, stem: str, value: float) -> None:
         self.row[name][_index(stem)] = value
-        self.version += 1
+        self._moved()
+
+
+def packed(profile: Profile) -> bytes:
+    """Return a profile as JSON. Raises `HearsimError` for one that is too large for the control block."""
+    text = profile.model_dump_json().encode()
+    if len(text) > LARGEST_PROFILE:
+        raise HearsimError(f"the profile {profile.name} takes {len(text)} bytes: it may take {LARGEST_PROFILE}")
+    return text
 
 
 def _index(stem: str) -> int:
@@ -116,14 +160,15 @@ def _index(stem: str) -> int:
     return STEMS.index(stem)
 
 
-LOADING, READY = 1, 2
+LOADING, READY, CHANGING = 1, 2, 3
 
 
 class Working(Block):
     """What the worker says. Cells are written by the worker, but for `state`, which whoever started it clears."""
 
-    state = whole()  # 0: there is none; LOADING; READY
+    state = whole()  # 0: there is none; LOADING; READY; CHANGING to another profile
     pid = whole()
+    profile_number = whole()  # of the profile that runs; written after the path's latency and the ceiling
     latency = whole()  # of the path, samples
     parts = text(4000)  # of that latency, as JSON: [name, samples, kind] each
     blocks = whole()  # engine blocks done
@@ -131,13 +176,14 @@ class Working(Block):
     dropped = whole()  # samples that came too late to be played
     starts = whole()  # how often the path began anew
     match = real()  # gain that brings the dry input to the level of what is selected
-    limited = whole()  # samples that the MPO limiter turned down, both ears
     non_finite = whole()  # hops of the network that were no numbers
     priority = text()  # what became of asking for real-time priority
     message = text()  # why it ended, where it knows
     ARRAYS: ClassVar[Arrays] = {
         "seconds": (np.float32, (1024,)),  # compute time of the latest blocks
         "stems": (np.float64, (len(STEMS),)),  # mean square of each, after its gain, full scale
+        "limited": (np.int64, (2,)),  # samples that the MPO limiter turned down, per ear
+        "ceiling": (np.float32, (2,)),  # largest magnitude that the profile allows, full scale, per ear
     }
 
     def path_parts(self) -> list[Part]:
@@ -158,16 +204,20 @@ class Playing(Block):
 
     state = whole()  # 0: there is none; OPENING, RUNNING, ENDED, FAILED
     pid = whole()
+    device = text()  # name and host API of the device, once it has been opened
     message = text()  # why it ended, or what is odd about the device
     position = whole()  # the next sample to be played
     callbacks = whole()
-    period = whole()  # samples in the first callback
+    period = whole()  # samples in a callback, at most
     delay = whole()  # from a sample's coming in to its leaving, without the path's own latency; 0: not known yet
     fallbacks = whole()  # how often the dry signal stepped in
     dry_samples = whole()  # and for how many samples
     dry = whole()  # 1: it plays now
+    silent = whole()  # 1: faded out, nothing is heard
     starved = whole()  # samples that the file was not read in time for
     xruns = whole()  # flags of the device: input or output missed
+    device_rate = whole()  # at which the device was opened, Hz
+    resampling = whole()  # delay of going from that rate to the engine's and back, samples; 0 at the engine's own
     reported_ms = real()  # the device's own latency, in and out, as it reports it; 0: nothing to be believed
     ARRAYS: ClassVar[Arrays] = {"peaks": (np.float64, (2,))}  # of the ears, full scale, falling
 

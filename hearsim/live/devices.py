@@ -4,17 +4,21 @@ A device runs in the audio process. `run` returns when it was asked to end; it r
 device ended by itself.
 """
 
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
 
 from hearsim.audio_files import Source
-from hearsim.live.control import READY, Control
+from hearsim.live.control import CHANGING, READY, Control, Playing
 from hearsim.live.player import Player, Rings
 from hearsim.live.portaudio import Choice, portaudio
+from hearsim.live.process import PRIORITY, ask_for_priority
+from hearsim.live.resampling import Resampled, lateness
 from hearsim.live.timing import BLOCK, check_period
+from hearsim.units import FloatArray
 
 SILENT_DEVICE_S = 2.0  # without a call for so long a device is taken for gone
 LONGEST_LATENCY_S = 10.0  # what reports more tells no truth (PipeWire's JACK has said 97 million seconds)
@@ -32,60 +36,80 @@ class Device(Protocol):
 
 
 class NullDevice:
-    """Nothing comes in, nothing is heard; faster than real time, since it waits for the worker and for nothing else.
+    """Nothing comes in, nothing is heard; faster than real time, since it waits for the worker and for nothing else."""
 
-    With a source it is a file device: the file comes in, as from a microphone, and the stream ends after it.
-    """
-
-    def __init__(self, source: Source | None = None, period: int = BLOCK) -> None:
+    def __init__(self, period: int = BLOCK) -> None:
         check_period(period)
-        self._source, self._period = source, period
+        self._period = period
 
     def run(self, player: Player, control: Control, rings: Rings, wanted: Callable[[], bool]) -> None:
         """Call the player as often as the worker keeps up with; a worker that is not there is not waited for."""
-        given, out = None, np.zeros((self._period, 2), np.float32)
-        blocks = self._source.blocks(self._period) if self._source else None
-        tail = 0
-        while wanted() and not player.finished:
-            if blocks is not None:
-                sound = next(blocks, None)
-                given = np.zeros((self._period, 2), np.float32) if sound is None else sound.T
-                tail += self._period if sound is None else 0
-                if tail > control.playing.delay + control.working.latency + self._period:
-                    return
+        out = np.zeros((self._period, 2), np.float32)
+        for given in self._incoming(control):
+            if player.finished or not wanted():
+                return
             player.callback(given, out)
             self._wait(control, rings, wanted)
+
+    def _incoming(self, control: Control) -> Iterator[FloatArray | None]:
+        """Yield what comes in, (frames, channels) at a time, as long as the stream goes on."""
+        return itertools.repeat(None)
 
     def _wait(self, control: Control, rings: Rings, wanted: Callable[[], bool]) -> None:
         while wanted():
             due = rings.source.head // BLOCK * BLOCK + control.playing.delay
-            worked = rings.wet.head >= due or control.working.state != READY
+            worked = rings.wet.head >= due or control.working.state not in (READY, CHANGING)
             fed = rings.feed.ended or rings.feed.ready(control.playing.position) >= self._period
             if worked and fed:
                 return
             time.sleep(1e-4)
 
 
+class FileDevice(NullDevice):
+    """A file comes in, as from a microphone, faster than real time; the stream ends when all of it has been heard."""
+
+    def __init__(self, source: Source, period: int = BLOCK) -> None:
+        super().__init__(period)
+        self._source = source
+
+    def _incoming(self, control: Control) -> Iterator[FloatArray | None]:
+        for sound in self._source.blocks(self._period):
+            yield sound.T
+        silence = np.zeros((self._period, 2), np.float32)
+        for _ in range(0, control.playing.delay + control.working.latency + self._period, self._period):
+            yield silence
+
+
 class SoundDevice:
-    """A real device. Its callback never raises and never leaves a sample of its buffer unwritten."""
+    """A real device, at the engine's rate or at its own. Its callback never raises and always fills its buffer."""
 
     def __init__(self, choice: Choice, rate: int) -> None:
         self._choice, self._rate = choice, rate
+        self._device_rate = choice.rate_for(rate)
+        self.remarks = [f"{choice.label}: {choice.why}", *choice.remarks]
+        if self._device_rate != rate:
+            self.remarks.append(
+                f"it runs at {self._device_rate} Hz, the model at {rate}: the sound is resampled, which costs "
+                f"{1e3 * sum(lateness(rate, self._device_rate)) / rate:.1f} ms"
+            )
 
     def run(self, player: Player, control: Control, rings: Rings, wanted: Callable[[], bool]) -> None:
         """Open the stream, at its own period, and watch it; see `Device`."""
         broken: list[Exception] = []
+        called = self._caller(player, control.playing)
 
         def guarded(given: Any, out: Any, reported_s: float, flags: Any) -> None:
             try:
                 if 0.0 < reported_s < LONGEST_LATENCY_S:
                     control.playing.reported_ms = 1e3 * reported_s
-                player.callback(given, out, bool(flags))
+                called.callback(given, out, bool(flags))
             except Exception as error:
                 out.fill(0.0)
                 broken.append(error)
 
-        stream = self._choice.open(self._rate, guarded)
+        # for this thread, which may hold the interpreter when the callback wants it; the worker says what comes of it
+        ask_for_priority(PRIORITY)
+        stream = self._choice.open(self._device_rate, guarded)
         try:
             stream.start()
             self._watch(stream, player, control, wanted, broken)
@@ -95,6 +119,15 @@ class SoundDevice:
             raise DeviceLostError(f"{self._choice.label} failed: {error}") from error
         if broken:
             raise broken[0]
+
+    def _caller(self, player: Player, playing: Playing) -> Player | Resampled:
+        """Return what the device calls: the player, or what resamples for it."""
+        playing.device_rate = self._device_rate
+        if self._device_rate == self._rate:
+            playing.resampling = 0
+            return player
+        playing.resampling = sum(lateness(self._rate, self._device_rate))
+        return Resampled(player, player.ceiling, self._rate, self._device_rate, self._choice.channels)
 
     def _watch(
         self, stream: Any, player: Player, control: Control, wanted: Callable[[], bool], broken: list[Exception]

@@ -16,7 +16,7 @@ from hearsim.live.rings import Event
 class Kind(IntEnum):
     """The kinds of events, with their values."""
 
-    START = 1  # worker: the path begins anew, from silence; gains of the stems, step, loss
+    START = 1  # worker: the path begins anew, from silence; gains of the stems, step, loss, number of the profile
     MOVE = 2  # worker: the desk moves there; the same values
     FORMAT = 10  # audio: a stream begins, dry and silent; period, delay
     WET = 11  # audio: a crossfade to the worker's sound begins; ramp
@@ -24,6 +24,7 @@ class Kind(IntEnum):
     LEVEL = 13  # audio: the level of everything moves; gain, ramp
     STARVED = 14  # audio: the file was not read in time; samples that are silence instead
     END = 15  # audio: the stream ends before this sample
+    PROFILE = 16  # audio, in silence: the path is that of a profile; its number, latency, ceilings left and right
 
 
 FIELDS: dict[Kind, tuple[str, ...]] = {
@@ -33,12 +34,14 @@ FIELDS: dict[Kind, tuple[str, ...]] = {
     Kind.LEVEL: ("gain", "ramp"),
     Kind.STARVED: ("samples",),
     Kind.END: (),
+    Kind.PROFILE: ("number", "latency", "left", "right"),
 }
-WHOLE = ("period", "delay", "ramp", "samples")
+PROFILE_AT = len(STEMS) + 2  # where a START has the number of its profile
+WHOLE = ("period", "delay", "ramp", "samples", "number", "latency")
 
 
 def desk_values(desk: Desk) -> tuple[float, ...]:
-    """Return the values of a START or MOVE event."""
+    """Return the values of a MOVE event; those of a START go on with the number of the profile."""
     return (*(desk.gains.get(stem, 1.0) for stem in STEMS), STEPS.index(desk.step), desk.loss)
 
 
@@ -48,13 +51,19 @@ def desk_of(event: Event) -> Desk:
     return Desk(dict(zip(STEMS, gains, strict=True)), STEPS[int(step)], bool(loss))
 
 
+def profile_of(start: Event) -> int:
+    """Return the number of the profile that a START event begins with."""
+    return int(start.values[PROFILE_AT])
+
+
 def to_table(event: Event) -> dict[str, Any]:
     """Return an event as a line of the log: names instead of numbers; floats come back exactly."""
     kind = Kind(event.kind)
     table: dict[str, Any] = {"event": kind.name.lower(), "at": event.at}
     if kind in (Kind.START, Kind.MOVE):
         desk = desk_of(event)
-        return {**table, "gains": desk.gains, "step": desk.step, "loss": desk.loss}
+        table |= {"gains": desk.gains, "step": desk.step, "loss": desk.loss}
+        return table if kind == Kind.MOVE else {**table, "profile": profile_of(event)}
     values = zip(FIELDS[kind], event.values, strict=False)
     return {**table, **{name: int(value) if name in WHOLE else value for name, value in values}}
 
@@ -65,7 +74,8 @@ def from_table(table: dict[str, Any], where: str) -> Event:
         kind, at = Kind[str(table["event"]).upper()], int(table["at"])
         if kind in (Kind.START, Kind.MOVE):
             gains = {stem: float(table["gains"][stem]) for stem in STEMS}
-            return Event(kind, at, desk_values(Desk(gains, table["step"], bool(table["loss"]))))
+            number = () if kind == Kind.MOVE else (int(table["profile"]),)
+            return Event(kind, at, (*desk_values(Desk(gains, table["step"], bool(table["loss"]))), *number))
         return Event(kind, at, tuple(float(table[name]) for name in FIELDS[kind]))
     except (KeyError, TypeError, ValueError) as error:
         raise HearsimError(f"{where} is no event of a session log ({error!r}): was it edited by hand?") from None

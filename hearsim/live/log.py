@@ -1,9 +1,12 @@
 """The session log: JSON lines that say what happened at which sample, enough to render the session again.
 
 {"hearsim": "session log/1", "profile": {...}, "loss": false, "rate": 44100, "block": 128, "source": {...}}
-{"event": "start", "at": 0, "gains": {...}, "step": "aid", "loss": false}
+{"event": "start", "at": 0, "gains": {...}, "step": "aid", "loss": false, "profile": 0}
 {"event": "level", "at": 640, "gain": 0.1, "ramp": 66150}
+{"profile": {...}}
 {"recording": "out.wav", "at": 0, "samples": 441000, "sha256": "..."}
+
+The profile of the header is number 0, others are numbered as they come; a start says which it begins with.
 """
 
 import json
@@ -15,7 +18,7 @@ from pydantic import ValidationError
 
 from hearsim.errors import HearsimError
 from hearsim.listener import Profile
-from hearsim.live.events import Kind, from_table
+from hearsim.live.events import Kind, from_table, profile_of
 from hearsim.live.rings import Event
 from hearsim.live.timing import BLOCK
 
@@ -40,7 +43,7 @@ class Recording:
 class SessionLog:
     """A log as it was read."""
 
-    profile: Profile
+    profiles: list[Profile]  # by number
     loss: bool
     rate: int
     source: dict[str, Any]
@@ -54,10 +57,15 @@ class SessionLog:
         return self.changes[-1].at
 
 
+def profile_line(profile: Profile) -> dict[str, Any]:
+    """Return the line of the log that says what another profile is."""
+    return {"profile": profile.model_dump(mode="json")}
+
+
 def header(profile: Profile, loss: bool, rate: int, source: dict[str, Any]) -> dict[str, Any]:
     """Return the first line of a log; `source` says what was heard (a file's path and checksum, or the device)."""
-    settings = profile.model_dump(mode="json")
-    return {"hearsim": SCHEMA, "profile": settings, "loss": loss, "rate": rate, "block": BLOCK, "source": source}
+    rest = {"loss": loss, "rate": rate, "block": BLOCK, "source": source}
+    return {"hearsim": SCHEMA, **profile_line(profile), **rest}
 
 
 def read_log(path: Path) -> SessionLog:
@@ -72,11 +80,7 @@ def read_log(path: Path) -> SessionLog:
     first = tables[0]
     if first["block"] != BLOCK:
         raise HearsimError(f"{path} was played in blocks of {first['block']} by another version, this one has {BLOCK}")
-    try:
-        profile = Profile.model_validate_json(json.dumps(first["profile"]))
-    except ValidationError as error:
-        raise HearsimError(f"{path}, line 1: its profile is none: {error.errors()[0]['msg']}") from None
-    log = SessionLog(profile, first["loss"], first["rate"], first["source"])
+    log = SessionLog([_profile(first, f"{path}, line 1")], first["loss"], first["rate"], first["source"])
     for number, table in enumerate(tables[1:], 2):
         _add(log, table, f"{path}, line {number}")
     if not log.changes or log.changes[-1].kind != Kind.END:
@@ -84,6 +88,13 @@ def read_log(path: Path) -> SessionLog:
             f"{path} has no end: the session was cut off, and can't be rendered again to its last sample"
         )
     return log
+
+
+def _profile(table: dict[str, Any], where: str) -> Profile:
+    try:
+        return Profile.model_validate_json(json.dumps(table["profile"]))
+    except ValidationError as error:
+        raise HearsimError(f"{where}: its profile is none: {error.errors()[0]['msg']}") from None
 
 
 def _table(line: str, where: str) -> dict[str, Any]:
@@ -101,5 +112,10 @@ def _add(log: SessionLog, table: dict[str, Any], where: str) -> None:
         recording = Recording(Path(table["recording"]), table["at"], table["samples"], table["sha256"])
         log.recordings.append(recording)
         return
+    if "event" not in table and "profile" in table:
+        log.profiles.append(_profile(table, where))
+        return
     event = from_table(table, where)
+    if event.kind == Kind.START and not 0 <= profile_of(event) < len(log.profiles):
+        raise HearsimError(f"{where} begins with profile {profile_of(event)}, which no line before it holds")
     (log.moves if event.kind in (Kind.START, Kind.MOVE) else log.changes).append(event)

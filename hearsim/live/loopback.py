@@ -1,7 +1,7 @@
 """Measuring a live session through a cable from the device's output back to its input.
 
 Chirps go out, come back through the cable, and run through the whole engine, whose own output stays inside. So two
-delays are measured to the sample, chirp by chirp: the device's, and the sum of everything.
+delays are measured to the sample, chirp by chirp: the device's, and the sum of everything. All in the control process.
 """
 
 import time
@@ -22,6 +22,7 @@ CHIRP, EVERY = 4096, 22050  # samples of a chirp, and from one to the next
 AMPLITUDE = 0.05  # -26 dB under full scale: someone may wear the headphones
 REACH = 16384  # the longest delay that is looked for, samples
 LIKE = 0.5  # correlation under which nothing came back
+WHOLE = 0.9  # under which a chirp came back damaged (an xrun cut it, or noise covers it) and tells no delay
 HELLO_S = 60.0
 
 
@@ -32,6 +33,11 @@ class Arrival(NamedTuple):
     device_peak: float
     total: int
     total_peak: float
+
+    @property
+    def whole(self) -> bool:
+        """Whether both delays can be trusted."""
+        return min(self.device_peak, self.total_peak) >= WHOLE
 
 
 def chirp() -> Curve:

@@ -17,11 +17,12 @@ LARGEST_PERIOD = 8192
 class Outlet:
     """Mixes wet and dry, sets the level, limits. One thread uses it.
 
-    `ceiling` (2,) is the largest magnitude per ear in full scale. A stream begins dry and silent.
+    `ceiling` (2,) is the largest magnitude per ear in full scale, which a profile sets. A stream begins dry and silent.
     """
 
     def __init__(self, ceiling: FloatArray) -> None:
         self._ceiling = ceiling.reshape(2, 1)
+        self.path_latency = 0
         self._out = np.zeros((2, LARGEST_PERIOD), np.float32)
         self._part = np.zeros((2, LARGEST_PERIOD), np.float32)
         self.begin(0)
@@ -56,6 +57,9 @@ class Outlet:
         elif event.kind == Kind.DRY:
             self.share.move(np.zeros(1), event.at, int(values[0]))
             self._dry_gain = np.float32(values[1])
+        elif event.kind == Kind.PROFILE:
+            self.path_latency = int(values[1])
+            self._ceiling[:, 0] = values[2:4]
         elif event.kind == Kind.LEVEL:
             self.level.move(np.array(values[:1]), event.at, int(values[1]))
 

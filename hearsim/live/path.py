@@ -11,6 +11,7 @@ heard.wav and the step "dry" unaided.wav. Moves land on samples of the source, w
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -63,6 +64,15 @@ class LivePath(Processor):
     @property
     def latency(self) -> int:  # noqa: D102
         return self._aid.latency + self.loss_latency
+
+    @property
+    def inside(self) -> Sequence[Processor]:  # noqa: D102
+        return (self._aid,)  # the other ways hear the same samples, and would count what is no sound twice
+
+    @property
+    def ceiling(self) -> FloatArray:
+        """The largest magnitude (2,) that leaves, in full scale, per ear; see `ceiling_of`."""
+        return ceiling_of(self._profile)
 
     def parts(self) -> tuple[Part, ...]:  # noqa: D102
         loss = (Part("hearing-loss simulation", self.loss_latency, "algorithm"),) if self._loss else ()

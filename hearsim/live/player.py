@@ -57,23 +57,23 @@ class Player:
         control: Control,
         rings: Rings,
         wake: Semaphore,
-        ceiling: FloatArray,
         rate: int,
         source: Literal["file", "device"],
         probe: bool = False,
     ) -> None:
         self._control, self._rings, self._wake, self._rate = control, rings, wake, rate
         self._from_file, self._probe = source == "file", probe
-        self._outlet = Outlet(ceiling)
+        self.ceiling = np.zeros(2, np.float32)  # none of a profile, nothing is heard
+        self._outlet, self._profile = Outlet(self.ceiling), -1
         self._come, self._wet, self._dry, self._feed = np.zeros((4, 2, LARGEST_PERIOD), np.float32)
-        self._period, self._aim = 0, 0.0
-        self._outlet.begin(rings.source.head)
+        self._period, self._even, self._aim = 0, True, 0.0
+        self._outlet.begin(rings.played.head)
 
     def callback(self, given: FloatArray | None, out: FloatArray, xrun: bool = False) -> None:
         """Take (frames, channels) that came in, if any, and fill `out` (frames, channels)."""
         playing = self._control.playing
-        if self._period == 0:
-            self._begin(len(out))
+        if len(out) > self._period or (self._even and len(out) < self._period):
+            self.begin(max(len(out), self._period), even=self._period == 0)
         for start in range(0, len(out), LARGEST_PERIOD):
             part = slice(start, start + LARGEST_PERIOD)
             self._play(None if given is None else given[part], out[part])
@@ -85,34 +85,48 @@ class Player:
         """Whether the end was asked for and the sound has faded out."""
         return bool(self._control.wanted.stop) and self._outlet.silent and self._period > 0
 
-    def _begin(self, period: int) -> None:
-        """Set the delay by the period; a stream that goes on after a lost device keeps the delay it had if it can."""
+    def begin(self, period: int, even: bool = True) -> None:
+        """Set the delay by the period, the most samples that a call will hand over, not `even` if some hand over less.
+
+        Without it the first call's count is taken, until another call hands over more, or less: then the sound begins
+        anew, with the delay that suits these. A stream that goes on after a lost device keeps the delay it had if it
+        can.
+        """
         playing, at = self._control.playing, self._outlet.position
         self._period = playing.period = period
-        playing.delay = max(playing.delay, waiting(period) + turn(period))
+        self._even, self._aim = even, 0.0
+        playing.delay = max(playing.delay, waiting(period if even else 1) + turn(period))
         self._post(Kind.FORMAT, at, period, playing.delay)
+        self._follow_profile(at)
+        while gap := min(self._rings.source.head - self._outlet.position, LARGEST_PERIOD):
+            self._listen(gap)  # what a stream took in and did not play before it was killed
 
     def _post(self, kind: Kind, at: int, *values: float) -> None:
         self._outlet.take(Event(kind, at, values))
         self._rings.changes.post(kind, at, *values)
 
     def _play(self, given: FloatArray | None, out: FloatArray) -> None:
-        playing, rings, frames = self._control.playing, self._rings, len(out)
+        rings, frames = self._rings, len(out)
         now = self._outlet.position
         rings.source.write(self._incoming(given, now, frames))
         self._wake.release()
-        late = playing.delay + self._control.working.latency
-        ready = rings.wet.ready(now)
-        self._choose(now, frames, ready)
+        self._follow_profile(now)
+        self._choose(now, frames, rings.wet.ready(now))
         self._follow_level(now)
-        wet, dry = self._wet[:, :frames], self._dry[:, :frames]
-        rings.wet.read(now, wet)
-        rings.source.read(now - late, dry)
-        sound = self._outlet.process(wet, dry)
-        rings.played.write(sound)
-        playing.position = now + frames
+        sound = self._listen(frames)
         self._hand_over(self._feed[:, :frames] if self._probe else sound, out)
         self._meter(sound, frames)
+
+    def _listen(self, frames: int) -> FloatArray:
+        """Return the next samples to be played, (2, frames), and note that they are."""
+        playing, rings, now = self._control.playing, self._rings, self._outlet.position
+        wet, dry = self._wet[:, :frames], self._dry[:, :frames]
+        rings.wet.read(now, wet)
+        rings.source.read(now - playing.delay - self._outlet.path_latency, dry)
+        sound = self._outlet.process(wet, dry)
+        rings.played.write(sound)
+        playing.position, playing.silent = now + frames, int(self._outlet.silent)
+        return sound
 
     def _incoming(self, given: FloatArray | None, now: int, frames: int) -> FloatArray:
         """Return what the worker shall hear, (2, frames), without anything that is no number."""
@@ -141,15 +155,22 @@ class Player:
         """Crossfade to the dry signal where the worker's sound is not there in time, and back when it is."""
         enough, playing = ready >= frames + FADE, self._control.playing
         if self._outlet.wet and not enough:
-            playing.fallbacks += 1
+            playing.fallbacks += int(not self._outlet.silent)
             self._post(Kind.DRY, now, max(1, min(FADE, ready)), self._control.working.match)
         elif not self._outlet.wet and enough and self._outlet.share.still:
             self._post(Kind.WET, now, FADE)
         playing.dry = int(not self._outlet.wet)
 
+    def _follow_profile(self, now: int) -> None:
+        """Go over to the profile that the worker runs, once nothing is heard."""
+        working = self._control.working
+        if working.profile_number != self._profile and self._outlet.silent:
+            self._profile = working.profile_number
+            self._post(Kind.PROFILE, now, self._profile, working.latency, *working.array("ceiling").tolist())
+
     def _follow_level(self, now: int) -> None:
         wanted = self._control.wanted
-        off = bool(wanted.silent or wanted.panic or wanted.stop)
+        off = bool(wanted.silent or wanted.panic or wanted.stop) or wanted.profile_number != self._profile
         aim = 0.0 if off else min(1.0, db_to_gain(wanted.level_db))
         if aim == self._aim:
             return
@@ -171,5 +192,5 @@ class Player:
         playing = self._control.playing
         peaks = playing.array("peaks")
         np.maximum(np.abs(sound).max(axis=1), peaks * math.exp(-frames / (METER_FALL_S * self._rate)), out=peaks)
-        if playing.dry and playing.fallbacks:
+        if playing.dry and playing.fallbacks and not playing.silent:
             playing.dry_samples += frames

@@ -1,7 +1,8 @@
 """Which sound device, and how to open it: the only module that knows PortAudio (through sounddevice).
 
 JACK is taken where its server runs: its period is what was asked for, and a stream with `blocksize=0` costs exactly one
-(any other block costs itself on top: PortAudio issue 1007). Otherwise the system's default device.
+(any other block costs itself on top: PortAudio issue 1007). Otherwise the system's default device. Any process, its
+main thread; what a stream calls it calls on PortAudio's own thread.
 """
 
 import os
@@ -40,6 +41,11 @@ class Listed:
     input_ms: float
     output_ms: float
 
+    @property
+    def label(self) -> str:
+        """Name and host API."""
+        return f"{self.name} ({self.api})"
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -51,8 +57,8 @@ class Choice:
 
     @property
     def label(self) -> str:
-        """The device's name and host API."""
-        return f"{self.output.name} ({self.output.api})"
+        """The output's name and host API."""
+        return self.output.label
 
     @property
     def remarks(self) -> list[str]:
@@ -64,27 +70,46 @@ class Choice:
             found.append(f"{self.input.name} has one channel: both ears hear it")
         return found
 
-    def check(self, rate: int) -> None:
-        """Raise `HearsimError` where the device can't be opened at a rate."""
+    def rate_for(self, rate: int) -> int:
+        """Return the rate at which the device opens: this one if it can be, or else its own.
+
+        Raises `HearsimError` where it opens at neither.
+        """
+        refusals = {tried: self.refusal(tried) for tried in (rate, round(self.output.rate_hz))}
+        for tried, refusal in refusals.items():
+            if not refusal:
+                return tried
+        raise self._closed(refusals[rate])
+
+    def refusal(self, rate: int) -> str:
+        """Return why the device doesn't open at a rate, as PortAudio says it; nothing where it does."""
         library = portaudio()
         try:
-            library.check_output_settings(self.output.index, min(self.output.outputs, 2), "float32", samplerate=rate)
+            library.check_output_settings(self.output.index, self.channels[1], "float32", samplerate=rate)
             if self.input is not None:
-                library.check_input_settings(self.input.index, min(self.input.inputs, 2), "float32", samplerate=rate)
+                library.check_input_settings(self.input.index, self.channels[0], "float32", samplerate=rate)
         except library.PortAudioError as error:
-            raise HearsimError(self._refusal(rate, error)) from None
+            return str(error)
+        return ""
 
-    def _refusal(self, rate: int, error: Exception) -> str:
-        if self.output.rate_hz != rate:
-            how = f"start its server at {rate} Hz (jackd -r {rate})" if JACK in self.output.api else f"set it to {rate}"
-            return f"{self.label} runs at {self.output.rate_hz:g} Hz, the model at {rate}: {how}, or choose another"
-        return f"{self.label} can't be opened ({error}): does another program hold it? `hearsim devices` lists others"
+    def _closed(self, why: object) -> HearsimError:
+        return HearsimError(
+            f"{self.label} can't be opened ({why}): does another program hold it? `hearsim devices` lists others"
+        )
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Channels in (0 without an input) and out that are opened: two at most."""
+        return min(self.input.inputs, 2) if self.input else 0, min(self.output.outputs, 2)
 
     def open(self, rate: int, heard: Heard) -> Any:
-        """Return a stream at the device's own period whose callback hands (frames, channels) to `heard`."""
+        """Return a stream at the device's own period whose callback hands (frames, channels) to `heard`.
+
+        Raises `HearsimError` where it can't be opened.
+        """
         library = portaudio()
         common = {"samplerate": rate, "blocksize": 0, "dtype": "float32", "latency": "low"}
-        outputs = min(self.output.outputs, 2)
+        inputs, outputs = self.channels
 
         def both(given: Any, out: Any, frames: int, when: Any, flags: Any) -> None:
             heard(given, out, when.outputBufferDacTime - when.inputBufferAdcTime, flags)
@@ -92,14 +117,13 @@ class Choice:
         def only_out(out: Any, frames: int, when: Any, flags: Any) -> None:
             heard(None, out, when.outputBufferDacTime - when.currentTime, flags)
 
-        self.check(rate)
         try:
             if self.input is None:
                 return library.OutputStream(device=self.output.index, channels=outputs, callback=only_out, **common)
-            pair, channels = (self.input.index, self.output.index), (min(self.input.inputs, 2), outputs)
-            return library.Stream(device=pair, channels=channels, callback=both, **common)
+            pair = (self.input.index, self.output.index)
+            return library.Stream(device=pair, channels=(inputs, outputs), callback=both, **common)
         except library.PortAudioError as error:
-            raise HearsimError(self._refusal(rate, error)) from None
+            raise self._closed(error) from None
 
 
 def listed() -> list[Listed]:
@@ -121,8 +145,8 @@ def listed() -> list[Listed]:
     ]
 
 
-def choose(name: str | None, wants_input: bool) -> Choice:
-    """Return the device of a name (a part of it, or its number), or the one to be preferred.
+def choose(name: str | None, wants_input: bool, rate: int) -> Choice:
+    """Return the device of a name (a part of it, or its number), or the one to be preferred for a rate.
 
     Raises `HearsimError` where there is none, or the name fits none or several.
     """
@@ -135,31 +159,35 @@ def choose(name: str | None, wants_input: bool) -> Choice:
     if name is not None:
         output, why = _named(name, outputs), "it was asked for"
     else:
-        output, why = _preferred(outputs)
-    if not wants_input:
-        return Choice(output, None, why)
-    return Choice(output, _input_of(output, devices), why)
+        output, why = _preferred(outputs, rate)
+    return Choice(output, _input_of(output, devices) if wants_input else None, why)
 
 
 def _named(name: str, outputs: list[Listed]) -> Listed:
     if name.isdigit():
         fits = [device for device in outputs if device.index == int(name)]
     else:
-        fits = [device for device in outputs if name.lower() in f"{device.name} {device.api}".lower()]
+        fits = [device for device in outputs if device.label == name]
+        fits = fits or [device for device in outputs if name.lower() in device.label.lower()]
     if len(fits) == 1:
         return fits[0]
-    names = ", ".join(f"{device.index} {device.name} ({device.api})" for device in fits or outputs)
+    names = ", ".join(f"{device.index} {device.label}" for device in fits or outputs)
     raise HearsimError(f"{len(fits) or 'no'} devices with sound output fit {name!r}: choose one of {names}")
 
 
-def _preferred(outputs: list[Listed]) -> tuple[Listed, str]:
-    for device in outputs:
-        if JACK in device.api:
-            return device, "its JACK server runs, and a stream there costs one period and no more"
-    default = portaudio().default.device[1]
-    for device in outputs:
-        if device.index == default:
-            return device, "it is the system's default output"
+def _preferred(outputs: list[Listed], rate: int) -> tuple[Listed, str]:
+    """Return the device to be preferred, and why.
+
+    A JACK server at another rate gives way to a default device that opens at the engine's, so nothing is resampled.
+    """
+    default = next((device for device in outputs if device.index == portaudio().default.device[1]), None)
+    jack = next((device for device in outputs if JACK in device.api), None)
+    if jack is not None and (
+        jack.rate_hz == rate or default is None or default == jack or Choice(default, None, "").refusal(rate)
+    ):
+        return jack, "its JACK server runs, and a stream there costs one period and no more"
+    if default is not None:
+        return default, "it is the system's default output"
     return outputs[0], "it is the first output; the system names no default"
 
 
@@ -171,6 +199,4 @@ def _input_of(output: Listed, devices: list[Listed]) -> Listed:
     default = portaudio().default.device[0]
     for device in sorted(inputs, key=lambda device: device.index != default):
         return device
-    raise HearsimError(
-        f"{output.name} ({output.api}) has no input beside it: choose another --device, or play a --file"
-    )
+    raise HearsimError(f"{output.label} has no input beside it: choose another --device, or play a --file")

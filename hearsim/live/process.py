@@ -12,6 +12,7 @@ from typing import Protocol
 
 from hearsim.errors import HearsimError
 
+PRIORITY = 8  # of worker and audio process, under JACK's own
 SWITCH_INTERVAL_S = 5e-4  # a thread that keeps the interpreter gives it up this soon
 
 
@@ -24,6 +25,7 @@ class Reports(Protocol):
 
 def quiet_process() -> None:
     """Stop the garbage collector and let threads give way soon; call when all is loaded. Main thread only."""
+    gc.unfreeze()
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -52,8 +54,13 @@ def parent_lives() -> bool:
 
 @contextmanager
 def report_failure(block: Reports) -> Iterator[None]:
-    """Note the process's id, leave Ctrl-C to the control process, and say in the block why the process fails."""
+    """Note the process's id, leave what ends a session to the control process, and say in the block why this fails.
+
+    Ctrl-C and a terminal's end reach all processes of a session; the control process fades out, then ends the others.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     block.pid, block.message = os.getpid(), b""
     try:
         yield

@@ -13,11 +13,12 @@ import numpy as np
 from hearsim.audio import Format
 from hearsim.audio_files import Source
 from hearsim.errors import HearsimError
-from hearsim.live.events import Kind, desk_of
+from hearsim.live.events import Kind, desk_of, profile_of
 from hearsim.live.log import Recording, SessionLog
 from hearsim.live.outlet import Outlet
-from hearsim.live.path import LivePath, ceiling_of
+from hearsim.live.path import LivePath
 from hearsim.live.player import Rings
+from hearsim.live.scribe import endless
 from hearsim.live.timing import BLOCK
 from hearsim.units import FloatArray
 
@@ -39,23 +40,28 @@ class _Replay:
 
     def __init__(self, log: SessionLog, rings: Rings) -> None:
         self._log, self._rings = log, rings
-        self._path = LivePath(log.profile, log.loss)
-        self._path.prepare(Format(log.rate, 2, BLOCK))
-        self._outlet = Outlet(ceiling_of(log.profile))
+        self._take_profile(0)
+        self._outlet = Outlet(np.zeros(2, np.float32))
         self._moves, self._changes = deque(log.moves), deque(log.changes)
         self._wet, self._dry = np.zeros((2, 2, BLOCK), np.float32)
-        self._delay = 0
+        self._formats = [event for event in log.changes if event.kind == Kind.FORMAT]
+
+    def _take_profile(self, number: int) -> None:
+        self._path, self._number = LivePath(self._log.profiles[number], self._log.loss), number
+        self._path.prepare(Format(self._log.rate, 2, BLOCK))
 
     def play(self, song: Source) -> Iterator[FloatArray]:
         silence = np.zeros((2, BLOCK), np.float32)
-        sounds = song.blocks(BLOCK)
+        sounds = endless(song, BLOCK) if self._log.source.get("loop") else song.blocks(BLOCK)
         for here in range(0, self._log.end, BLOCK):
             sound = self._without_gaps(next(sounds, silence), here)
             self._rings.source.write(sound)
-            if self._changes[0].kind == Kind.FORMAT and self._changes[0].at < here + BLOCK:
-                self._delay = int(self._changes[0].values[1])
             self._work(sound, here)
             yield from self._listen(here, min(here + BLOCK, self._log.end))
+
+    def _delay(self, here: int) -> int:
+        """Return the delay of the stream that plays at a sample."""
+        return next((int(event.values[1]) for event in reversed(self._formats) if event.at <= here), 0)
 
     def _without_gaps(self, sound: FloatArray, here: int) -> FloatArray:
         sound = sound.copy()
@@ -67,8 +73,11 @@ class _Replay:
     def _work(self, sound: FloatArray, here: int) -> None:
         """Do what the worker did with the block at `here`."""
         if self._moves and self._moves[0].kind == Kind.START and self._moves[0].at == here:
-            self._path.start(desk_of(self._moves.popleft()))
-            self._rings.wet.skip_to(here + self._delay)
+            start = self._moves.popleft()
+            if (number := profile_of(start)) != self._number:
+                self._take_profile(number)
+            self._path.start(desk_of(start))
+            self._rings.wet.skip_to(here + self._delay(here))
             while self._moves and self._moves[0].kind == Kind.MOVE:
                 move = self._moves.popleft()
                 self._path.configure(desk_of(move), move.at)
@@ -83,7 +92,7 @@ class _Replay:
             edge = min(stop, self._changes[0].at) if self._changes else stop
             wet, dry = self._wet[:, : edge - here], self._dry[:, : edge - here]
             self._rings.wet.read(here, wet)
-            self._rings.source.read(here - self._delay - self._path.latency, dry)
+            self._rings.source.read(here - self._delay(here) - self._outlet.path_latency, dry)
             yield self._outlet.process(wet, dry).copy()
             here = edge
 

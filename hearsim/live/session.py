@@ -1,15 +1,15 @@
 """A live session, seen from the control process: starts the others, watches over them, mends what can be mended.
 
-control   this process: what is wanted; feeds the file, writes log and recording (scribe); messages
+control   this process: what is wanted; feeds the file, writes log and recordings (paperwork); messages
 worker    the path; killed or stuck, the dry signal plays on and a new one is started
-audio     device and callback; a device that is lost is opened again
+audio     device and callback; a device that is lost is opened again, and no other in its place
 """
 
 import multiprocessing
 import signal
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import TracebackType
@@ -19,19 +19,19 @@ from hearsim.audio_files import AID_RATE_HZ, Source
 from hearsim.errors import HearsimError
 from hearsim.listener import Profile
 from hearsim.live.audio_process import Stream, run_audio
-from hearsim.live.control import ENDED, READY, RUNNING, Control
+from hearsim.live.control import ENDED, READY, RUNNING, Control, packed
 from hearsim.live.events import Kind
-from hearsim.live.log import header
-from hearsim.live.path import ceiling_of
+from hearsim.live.log import header, profile_line
+from hearsim.live.paperwork import Paperwork
 from hearsim.live.player import Rings
-from hearsim.live.scribe import PIECE, Feeder, LogWriter, Recorder, check_new
+from hearsim.live.scribe import PIECE, check_new, endless
 from hearsim.live.worker import run_worker
 from hearsim.units import FloatArray
 
 LOADING_S, OPENING_S, CLOSING_S = 180.0, 20.0, 5.0
 REOPEN_EVERY_S = 1.0
 MOST_DEATHS, YOUNG_S = 3, 10.0  # so many workers in a row dead so young: something is broken for good
-HOUSEKEEPING_S = 0.02
+STUCK_S = 5.0  # a worker that has done nothing for so long, with a stream running, is taken for stuck
 
 
 class Session:
@@ -39,8 +39,10 @@ class Session:
 
     `song` is what plays, or None for the device's input; `device` as in `Stream`. With `loss` the hearing-loss
     simulation is part of the path. A session is silent until `control.wanted.silent` is 0, or fades in by itself to a
-    `level_db`. `recording` (of what is played, from the first sample on) and `log` must not be there yet. `probe` is
-    played to the device while its input goes through the engine (for a cable from output to input).
+    `level_db`. `recording` (of what is played, from the first sample on) and `log` must not be there yet; a log of what
+    came in from a device has its recording beside it, `<log>.input.wav`. `heard` is what the log says of the source,
+    without it the song's path and checksum, or the device. `probe` is played to the device while its input goes
+    through the engine (for a cable from output to input). With `loop` the song is played again and again.
     """
 
     rate = AID_RATE_HZ
@@ -54,12 +56,16 @@ class Session:
         level_db: float | None = None,
         recording: Path | None = None,
         log: Path | None = None,
+        heard: dict[str, Any] | None = None,
         probe: Iterator[FloatArray] | None = None,
+        loop: bool = False,
     ) -> None:
-        self.profile, self.song, self.loss = profile, song, loss
+        self.profile, self.song, self.loss, self._loop = profile, song, loss, loop
         self._stream = Stream(device, "file" if song else "device", self.rate, probe is not None)
         self._level_db, self._recording_path, self._log_path = level_db, recording, log
-        self._sound = _blocks(song) if song else probe
+        self._input_path = log.with_name(log.name + ".input.wav") if log is not None and song is None else None
+        self._heard = {**(heard or _source(song, device, self._input_path)), "loop": loop}
+        self._sound = (endless(song, PIECE) if loop else _blocks(song)) if song else probe
         self.messages: list[str] = []
 
     def __enter__(self) -> Self:
@@ -67,14 +73,9 @@ class Session:
         self.control, self.rings = Control.create(), Rings.create()
         self._context = multiprocessing.get_context("spawn")
         self._wake = self._context.Semaphore(0)
-        self._recorder: Recorder | None = None
-        self._logger: LogWriter | None = None
-        self._feeder = Feeder(self._sound, self.rings.feed) if self._sound else None
-        self._house, self._closing = threading.Lock(), threading.Event()
-        self._housekeeper = threading.Thread(target=self._keep_house, daemon=True)
-        self._trouble: Exception | None = None
+        self._papers = Paperwork(self.rings, self._sound, self.rate, self._say)
         self._processes: list[SpawnProcess] = []
-        self._young_deaths, self._died_at, self._lost_at = 0, 0.0, 0.0
+        self._young_deaths, self._died_at, self._lost_at, self._lost_why = 0, 0.0, 0.0, ""
         try:
             self._begin()
         except BaseException:
@@ -87,7 +88,7 @@ class Session:
         self._end()
 
     def _begin(self) -> None:
-        for path in (self._recording_path, self._log_path):
+        for path in (self._recording_path, self._log_path, self._input_path):
             if path is not None:
                 check_new(path)
         wanted = self.control.wanted
@@ -95,50 +96,49 @@ class Session:
         if self._level_db is not None:
             wanted.set_level(self._level_db)
             wanted.silent = 0
-        if self._feeder:
-            self._feeder.turn(0)
-        else:
-            self.rings.feed.ended = 1
-        self._worker = self._start_worker()
-        self._await(self._worker, lambda: self.control.working.state == READY, LOADING_S, "the worker")
-        self.messages.append(f"worker: {self.control.working.priority.decode()}")
+        self._worker, self._audio = self._start_worker(), self._start_audio()
+        self._await(lambda: self.control.working.state == READY, LOADING_S, "the worker")
+        self._say(f"worker: {self.control.working.priority.decode()}")
         if self._log_path is not None:
-            self._logger = LogWriter(self._log_path, self._header(), self.rings)
+            self._papers.log(self._log_path, header(self.profile, self.loss, self.rate, self._heard))
+        if self._input_path is not None:
+            self._papers.record(self._input_path, "source")
         if self._recording_path is not None:
             self.record(self._recording_path)
-        self._housekeeper.start()
-        self._audio = self._start_audio()
-        self._await(self._audio, lambda: self.control.playing.delay > 0, OPENING_S, "the device")
-        self._tell(self.control.playing.message)
-
-    def _header(self) -> dict[str, Any]:
-        song = self.song
-        source = {"path": str(song.path), "sha256": song.sha256} if song else {"device": self._stream.device}
-        return header(self.profile, self.loss, self.rate, source)
+        self._papers.start()
+        wanted.go = 1
+        self._await(lambda: self.control.playing.delay > 0, OPENING_S, "the device")
+        if message := self.control.playing.message:
+            self._say(message.decode())
 
     def _start_worker(self) -> SpawnProcess:
         self.control.working.state = 0
-        self._worker_since = time.monotonic()
-        return self._start(run_worker, self.profile, self.loss, self.rate, self.control, self.rings, self._wake)
+        self._worker_since = self._worked_at = time.monotonic()
+        self._progress, self._worker_fault = (0, 0), ""
+        return self._start(run_worker, self.rate, self.control, self.rings, self._wake)
 
     def _start_audio(self) -> SpawnProcess:
         self.control.playing.state = 0
         self._audio_since = time.monotonic()
-        return self._start(run_audio, self._stream, ceiling_of(self.profile), self.control, self.rings, self._wake)
+        opened = self.control.playing.device.decode()  # once a device is open no other may speak up in its place
+        stream = replace(self._stream, device=opened) if opened else self._stream
+        return self._start(run_audio, stream, self.control, self.rings, self._wake)
 
     def _start(self, target: Any, *args: Any) -> SpawnProcess:
         process = self._context.Process(target=target, args=args, daemon=True)
         process.start()
-        self._processes.append(process)
+        self._processes = [*(other for other in self._processes if other.exitcode is None), process]
         return process
 
-    def _await(self, process: SpawnProcess, there: Any, seconds: float, who: str) -> None:
-        """Wait until a process is there. Raises `HearsimError` with its own words where it ends instead."""
+    def _await(self, there: Callable[[], bool], seconds: float, who: str) -> None:
+        """Wait until something is there. Raises `HearsimError` where a process ends instead, with its own words."""
         until = time.monotonic() + seconds
         while not there():
-            if process.exitcode is not None:
-                block = self.control.working if who == "the worker" else self.control.playing
-                raise HearsimError(block.message.decode() or f"{who} ended ({_how(process)}) before it was there")
+            for process, block in ((self._worker, self.control.working), (self._audio, self.control.playing)):
+                if process.exitcode is not None:
+                    raise HearsimError(
+                        block.message.decode() or f"a process ended ({how(process)}) before it was ready"
+                    )
             if time.monotonic() > until:
                 raise HearsimError(f"{who} was not there after {seconds:g} s: is the machine overloaded?")
             time.sleep(0.005)
@@ -150,8 +150,9 @@ class Session:
 
     @property
     def ended(self) -> bool:
-        """Whether the stream has ended."""
-        return self.control.playing.state == ENDED
+        """Whether the stream has ended, or was to end while its device was lost."""
+        lost = self._audio.exitcode is not None
+        return self.control.playing.state == ENDED or (lost and bool(self.control.wanted.stop))
 
     def poll(self) -> list[str]:
         """Look after the session; return what there is to be said. Call it, or `look_after`, some times a second."""
@@ -161,10 +162,9 @@ class Session:
 
     def look_after(self) -> None:
         """Mend what can be mended. Raises `HearsimError` where the session can't go on."""
-        if self._trouble is not None:
-            raise self._trouble
+        self._papers.check()
         song, playing = self.song, self.control.playing
-        if song is not None and playing.position >= song.frames + self.latency:
+        if song is not None and not self._loop and playing.position >= song.frames + self.latency:
             self.control.wanted.stop = 1
         self._watch_worker()
         self._watch_audio()
@@ -173,70 +173,68 @@ class Session:
         working, age = self.control.working, time.monotonic() - self._worker_since
         if self._worker.exitcode is not None:
             self._young_deaths = self._young_deaths + 1 if age < YOUNG_S else 1
-            why = working.message.decode() or _how(self._worker)
+            why = self._worker_fault or working.message.decode() or how(self._worker)
             if self._young_deaths >= MOST_DEATHS:
                 raise HearsimError(f"the worker has ended {MOST_DEATHS} times in a row: {why}")
-            self.messages.append(f"the worker ended ({why}): the dry signal plays, a new worker is starting")
+            self._say(f"the worker ended ({why}): the dry signal plays, a new worker is starting")
             self._died_at = time.monotonic()
             self._worker = self._start_worker()
-        elif self._died_at and working.state == READY:
-            self.messages.append(f"the worker is back after {time.monotonic() - self._died_at:.1f} s")
+            return
+        if self._died_at and working.state == READY:
+            self._say(f"the worker is back after {time.monotonic() - self._died_at:.1f} s")
             self._died_at = 0.0
+        self._end_stuck_worker()
+
+    def _end_stuck_worker(self) -> None:
+        """Kill a worker that does nothing while there is something to be done."""
+        working, now = self.control.working, time.monotonic()
+        progress = (working.state, working.blocks)
+        if progress != self._progress or self.control.playing.state != RUNNING:
+            self._progress, self._worked_at = progress, now
+        patience = STUCK_S if working.state == READY else LOADING_S
+        if now - self._worked_at > patience and not self._worker_fault:
+            self._worker_fault = f"stuck for {patience:g} s"
+            self._worker.kill()
 
     def _watch_audio(self) -> None:
         playing, now = self.control.playing, time.monotonic()
         if self._audio.exitcode is not None and playing.state != ENDED:
-            if not self._lost_at:
-                why = playing.message.decode() or f"the audio process ended ({_how(self._audio)})"
-                self.messages.append(f"{why} Trying to open it again")
-                self._lost_at = now
+            own_words = playing.message.decode() if self._audio.exitcode > 0 else ""  # else it says what was opened
+            why = own_words or f"the audio process ended ({how(self._audio)})"
+            if why != self._lost_why:
+                self._say(f"{why}{'' if why.endswith('?') else '.'} Trying to open it again")
+            self._lost_at, self._lost_why = self._lost_at or now, why
             if now - self._audio_since > REOPEN_EVERY_S:
                 self._audio = self._start_audio()
         elif self._lost_at and playing.state == RUNNING:
-            self.messages.append(f"the device is back after {now - self._lost_at:.1f} s")
-            self._lost_at = 0.0
+            self._say(f"the device is back after {now - self._lost_at:.1f} s")
+            self._lost_at, self._lost_why = 0.0, ""
 
-    def _tell(self, message: bytes) -> None:
-        if message:
-            self.messages.append(message.decode())
+    def switch(self, profile: Profile) -> None:
+        """Go over to another profile and its mix: fade out, change the path, fade in at the level that is set.
+
+        Raises `HearsimError` for a profile that is too large.
+        """
+        packed(profile)
+        self._papers.note(profile_line(profile))  # before the event that begins with it
+        self.control.wanted.set_profile(profile, self.control.wanted.profile_number + 1)
+        self.profile = profile
+
+    def _say(self, message: str) -> None:
+        self.messages.append(message)
+
+    @property
+    def recording(self) -> bool:
+        """Whether what is played is being recorded."""
+        return self._papers.records("played")
 
     def record(self, path: Path) -> None:
         """Begin to record what is played. Raises `HearsimError` where the file can't be made, or one is recorded."""
-        if self._recorder is not None:
-            raise HearsimError("a recording runs already: stop it first")
-        with self._house:
-            self._recorder = Recorder(path, self.rate, self.rings.played)
+        self._papers.record(path)
 
     def stop_recording(self) -> None:
         """End the recording: the file takes its name."""
-        with self._house:
-            recorder, self._recorder = self._recorder, None
-            if recorder is None:
-                return
-            recording = recorder.close()
-            if self._logger:
-                self._logger.add(recording.to_table())
-            lost = "; then the disk was too slow" if recorder.lost else ""
-            self.messages.append(
-                f"{recording.path} holds {recording.samples / self.rate:.1f} s of what was played{lost}"
-            )
-
-    def _keep_house(self) -> None:
-        """Feed, write the log, record, until the session closes. A thread of its own."""
-        try:
-            while not self._closing.wait(HOUSEKEEPING_S):
-                with self._house:
-                    self._house_turn()
-        except Exception as error:
-            self._trouble = error
-
-    def _house_turn(self) -> None:
-        if self._feeder:
-            self._feeder.turn(self.control.playing.position)
-        if self._logger:
-            self._logger.turn()
-        if self._recorder:
-            self._recorder.turn()
+        self._papers.stop_recording()
 
     def _end(self) -> None:
         wanted, playing = self.control.wanted, self.control.playing
@@ -251,15 +249,17 @@ class Session:
                 process.kill()
                 process.join()
         if playing.state != ENDED:  # nobody else can say so any more
-            self.rings.changes.post(Kind.END, playing.position)
-        self._closing.set()
-        if self._housekeeper.is_alive():
-            self._housekeeper.join()
-        self.stop_recording()
-        if self._logger:
-            self._logger.close()
+            self.rings.changes.post(Kind.END, self.rings.played.head)
+        self._papers.close()
         self.control.close()
         self.rings.close()
+
+
+def _source(song: Source | None, device: str | None, recording: Path | None) -> dict[str, Any]:
+    """Return what the log says of the source."""
+    if song is not None:
+        return {"path": str(song.path.absolute()), "sha256": song.sha256}
+    return {"device": device} if recording is None else {"device": device, "path": str(recording.absolute())}
 
 
 def _blocks(song: Source) -> Iterator[FloatArray]:
@@ -269,7 +269,7 @@ def _blocks(song: Source) -> Iterator[FloatArray]:
         left -= PIECE
 
 
-def _how(process: SpawnProcess) -> str:
+def how(process: SpawnProcess) -> str:
     """Return how a process ended, in words."""
     code = process.exitcode or 0
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

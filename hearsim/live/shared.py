@@ -2,7 +2,8 @@
 
 A block travels to a child process as an argument (it is pickled by name). Every cell and every array has one writer,
 named where it is declared; anyone may read. Reading and writing one aligned number is a single load or store on the
-processors that Python runs on; what consists of several numbers is published by a count that is written last.
+processors that Python runs on; what consists of several numbers is published by a count that is written last. Nothing
+here keeps ARM from making the count visible first: between both lie microseconds of the interpreter, and no more.
 """
 
 from multiprocessing.shared_memory import SharedMemory
@@ -65,7 +66,7 @@ class Block:
             self._memory = SharedMemory(create=True, size=layout.itemsize)
         else:
             self._memory = SharedMemory(name)
-        self._owner = name is None
+        self.owner = name is None  # whether this process made it
         self.row: Any = np.ndarray((), layout, self._memory.buf)
 
     def array(self, name: str) -> Any:
@@ -79,7 +80,7 @@ class Block:
         """Let go of the memory, for good where this process made it; the block can't be used any more."""
         self.row = None
         self._memory.close()
-        if self._owner:
+        if self.owner:
             self._memory.unlink()
 
 

@@ -11,16 +11,15 @@ from multiprocessing.synchronize import Semaphore
 import numpy as np
 
 from hearsim.audio import Format
-from hearsim.listener import STEMS, Profile
-from hearsim.live.control import LOADING, READY, Control
+from hearsim.listener import STEMS
+from hearsim.live.control import CHANGING, LOADING, READY, Control, Wanted
 from hearsim.live.events import Kind, desk_values
 from hearsim.live.path import LivePath
 from hearsim.live.player import Rings
-from hearsim.live.process import ask_for_priority, parent_lives, quiet_process, report_failure
+from hearsim.live.process import PRIORITY, ask_for_priority, parent_lives, quiet_process, report_failure
 from hearsim.live.timing import BLOCK
 from hearsim.units import FloatArray
 
-PRIORITY = 8  # under JACK's own
 WARM_UP_BLOCKS = 16
 
 
@@ -28,14 +27,30 @@ class Worker:
     """Runs a prepared path over what came in. All methods: the worker's one thread."""
 
     def __init__(
-        self, path: LivePath, control: Control, rings: Rings, clock: Callable[[], float] = time.perf_counter
+        self,
+        path: LivePath,
+        control: Control,
+        rings: Rings,
+        number: int = 0,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._path, self._control, self._rings, self._clock = path, control, rings, clock
+        self._control, self._rings, self._clock = control, rings, clock
         self._sound = np.zeros((2, BLOCK), np.float32)
-        self._delay = 0
+        self.take(path, number)
+
+    def take(self, path: LivePath, number: int) -> None:
+        """Go on with the prepared path of the session's `number`th profile, from silence."""
+        working, self._path, self._delay = self._control.working, path, 0
         path.remix.metered = True
-        control.working.latency = path.latency
-        control.working.parts = json.dumps(path.parts()).encode()
+        working.latency, working.match = path.latency, path.match
+        working.parts = json.dumps(path.parts()).encode()
+        working.array("ceiling")[...] = path.ceiling
+        self._number = working.profile_number = number
+
+    @property
+    def outdated(self) -> bool:
+        """Whether another profile is wanted, and has been faded out for."""
+        return self._control.wanted.profile_number != self._number and bool(self._control.playing.silent)
 
     def turn(self) -> bool:
         """Process one block if it has come; return whether it had."""
@@ -68,7 +83,7 @@ class Worker:
         settled = self._position + self._delay + (0 if first else self._path.latency)  # before that it is silence
         self._rings.wet.skip_to(settled)
         working.starts += 1
-        self._rings.moves.post(Kind.START, self._position, *desk_values(desk))
+        self._rings.moves.post(Kind.START, self._position, *desk_values(desk), self._number)
 
     def _follow_desk(self) -> None:
         version = self._control.wanted.version
@@ -94,25 +109,37 @@ class Worker:
         gains = np.array([path.desk.gains[stem] for stem in STEMS])
         working.array("stems")[...] = path.remix.power * gains**2
         working.match = path.match
-        working.limited = sum(path.limiter.limited)
+        working.array("limited")[...] = path.limiter.limited
         working.non_finite = path.separator.non_finite_blocks
         working.blocks += 1
 
 
-def run_worker(profile: Profile, loss: bool, rate: int, control: Control, rings: Rings, wake: Semaphore) -> None:
+def wanted_path(wanted: Wanted, rate: int) -> tuple[LivePath, int]:
+    """Return the path of the profile that is wanted, prepared and warmed up, and the profile's number."""
+    number, profile = wanted.profile()
+    path = LivePath(profile, bool(wanted.can_lose))
+    path.prepare(Format(rate, 2, BLOCK))
+    for _ in range(WARM_UP_BLOCKS):
+        path.process(np.zeros((2, BLOCK), np.float32))
+    return path, number
+
+
+def run_worker(rate: int, control: Control, rings: Rings, wake: Semaphore) -> None:
     """Load the path and work until the session quits. The whole of the worker's process."""
-    working = control.working
+    working, wanted = control.working, control.wanted
     with report_failure(working):
         working.state = LOADING
-        path = LivePath(profile, loss)
-        path.prepare(Format(rate, 2, BLOCK))
-        for _ in range(WARM_UP_BLOCKS):
-            path.process(np.zeros((2, BLOCK), np.float32))
-        worker = Worker(path, control, rings)
+        path, number = wanted_path(wanted, rate)
+        worker = Worker(path, control, rings, number)
         working.priority = ask_for_priority(PRIORITY).encode()
         quiet_process()
         working.state = READY
-        while not control.wanted.quit and parent_lives():
+        while not wanted.quit and parent_lives():
             wake.acquire(timeout=0.1)
-            while worker.turn() and not control.wanted.quit:
+            if worker.outdated:
+                working.state = CHANGING
+                worker.take(*wanted_path(wanted, rate))
+                quiet_process()
+                working.state = READY
+            while worker.turn() and not wanted.quit and not worker.outdated:
                 pass

@@ -14,6 +14,7 @@ from hearsim.hearing_aid import compensation
 from hearsim.latency import load_of, measure, measured_budget, verdicts
 from hearsim.listener import STEMS
 from hearsim.metrics.levels import spectrum_levels_db
+from hearsim.metrics.loudness import LoudnessMeter
 from hearsim.metrics.sii import BANDS_HZ, NORMAL_SPEECH_DB, sii
 from hearsim.processor import walk
 from hearsim.report.job import Result
@@ -23,8 +24,8 @@ EARS = ("left", "right")
 Table = dict[str, Any]
 
 
-def collect(result: Result, outputs: list[Path]) -> Table:
-    """Return the report of a render; `outputs` are the files it wrote."""
+def collect(result: Result, folder: Path, outputs: list[Path]) -> Table:
+    """Return the report of a render; `outputs` are the files that it wrote into `folder`."""
     profile, source = result.profile, result.source
     counts = {  # before measuring the latency, which resets them
         "mpo_events": dict(zip(EARS, result.limiter.events, strict=True)),
@@ -62,16 +63,18 @@ def collect(result: Result, outputs: list[Path]) -> Table:
         "levels": _levels(result, counts),
         "metrics": {**metrics, "unavailable": lost},
         "latency": _latency(result),
-        "outputs": [
-            {
-                "path": path.name,
-                "sha256": sha256_of(path),
-                "lufs": metrics.get("lufs", {}).get(path.stem),
-                "peak_dbfs": metrics["peak_dbfs"].get(path.stem),
-            }
-            for path in outputs
-        ],
+        "outputs": [_output(path, folder, result.loudness | result.stem_loudness) for path in outputs],
     }
+
+
+def _output(path: Path, folder: Path, meters: dict[str, LoudnessMeter]) -> Table:
+    meter = meters[path.stem]
+    try:
+        lufs = meter.integrated()
+    except HearsimError:  # of silence, and of less than 0.4 s
+        lufs = None
+    name, sha256 = path.relative_to(folder).as_posix(), sha256_of(path)
+    return {"path": name, "sha256": sha256, "lufs": lufs, "peak_dbfs": meter.peak_dbfs()}
 
 
 def _gain(factor: float) -> float | None:
@@ -128,11 +131,11 @@ def _metrics(result: Result, lost: Table) -> Table:
 
     def note(name: str, key: str, compute: Callable[[], float]) -> None:
         try:
-            found.setdefault(name, {})[key] = compute()
+            value = compute()
         except HearsimError as error:
-            if not found[name] if name in found else False:
-                del found[name]
             lost[f"{name} {key}"] = str(error)
+        else:
+            found.setdefault(name, {})[key] = value
 
     for version, meter in result.loudness.items():
         note("lufs", version, meter.integrated)

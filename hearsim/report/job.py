@@ -50,6 +50,7 @@ class Result:
     levels: dict[str, BandLevels] = field(default_factory=dict)
     speech: StoiMeter | None = None  # of all versions, where true vocals are given
     stem_levels: dict[str, BandLevels] = field(default_factory=dict)
+    stem_loudness: dict[str, LoudnessMeter] = field(default_factory=dict)  # of the saved estimates
     sdr: dict[str, tuple[SdrMeter, SdrMeter]] = field(default_factory=dict)  # of the estimate, of the mixture
     clips: dict[str, Clip] = field(default_factory=dict)  # what the page plays
 
@@ -262,6 +263,7 @@ def separate(
             with writes(folder):
                 folder.mkdir()
             files = {name: stack.enter_context(open_wave(folder / f"{name}.wav", song.rate)) for name in STEMS}
+            result.stem_loudness = {name: LoudnessMeter(song.rate) for name in STEMS}
         held = {name: np.zeros((2, skip), np.float32) for name in (*truth, "mixture")}
         for sound in _padded(song, hop, total):
             stems = chain.process(sound)
@@ -276,6 +278,7 @@ def separate(
             for index, name in enumerate(STEMS):
                 if name in files:
                     files[name].write(stems[index][:, part])
+                    result.stem_loudness[name].add(stems[index][:, part])
                 if name in truth:
                     result.sdr[name][0].add(references[name][:, part], stems[index][:, part])
                     result.sdr[name][1].add(references[name][:, part], references["mixture"][:, part])

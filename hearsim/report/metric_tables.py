@@ -54,7 +54,8 @@ def _metric_table(caption: str, group: Mapping[str, tuple[str, str, int]], metri
     columns = list(dict.fromkeys(name for *_, values in found for name in values)) or ["value"]
     rows = [[label, unit, *(number(row.get(name), digits) for name in columns)] for label, unit, digits, row in found]
     head = ("metric", "unit", *map(_plain, columns))
-    return table(caption, head, [*rows, *reasons], len(columns)) if rows or reasons else ""
+    numbers = len(columns) if rows else 0  # reasons are words, set to the left
+    return table(caption, head, [*rows, *reasons], numbers) if rows or reasons else ""
 
 
 def _plain(name: str) -> str:

@@ -48,7 +48,7 @@ def render_song(
             separate(source, profile, truth, kept, result, lambda share, s: progress(first + (1 - first) * share, s))
         written = [part / f"{name}.wav" for name in ("aided", "heard", "unaided")]
         written += sorted((part / "stems").glob("*.wav")) if save_stems else []
-        report = collect(result, written)
+        report = collect(result, part, written)
         if part in song.parents:
             report["input"]["path"] = str(out / song.relative_to(part))
         text = json.dumps(report, indent=1, allow_nan=False) + "\n"

@@ -89,6 +89,14 @@ def test_missing_metrics_say_why(report: dict[str, Any], whole: str) -> None:
         assert text.count(f"reason {name}") == 1
 
 
+def test_a_table_of_reasons_alone_is_set_to_the_left(report: dict[str, Any]) -> None:
+    for name in ("si_sdr_db", "sdr_db", "sdr_mixture_db", "csdr_db"):
+        report["metrics"].pop(name, None)
+        report["metrics"]["unavailable"][name] = "there are no true stems"
+    text = page(report, PLAYERS, NOTE)
+    assert "<td>not computed: there are no true stems</td>" in text
+
+
 def test_levels_mix_fitting_and_files(whole: str) -> None:
     reader = Reader(whole)
     for expected in (

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from report_sample import Reader
 
-from hearsim.audio_files import open_source, read, write
+from hearsim.audio_files import open_source, read, sha256_of, write
 from hearsim.demo_song import demo_song, mixture
 from hearsim.errors import HearsimError
 from hearsim.hearing_aid import hearing_aid
@@ -62,6 +62,18 @@ def test_outputs_are_whole_and_as_long_as_the_song(rendered: tuple[Path, dict]) 
     assert all(soundfile.info(path).frames == 3 * 44100 for path in out.rglob("*.wav"))
     assert json.loads((out / "report.json").read_text()) == report
     assert not list(out.parent.glob("*.part"))
+
+
+def test_the_report_names_its_files_as_they_lie(rendered: tuple[Path, dict]) -> None:
+    """Saved stems as well: by their place in the folder, with loudness and peak."""
+    out, report = rendered
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*.wav")}
+    assert {one["path"] for one in report["outputs"]} == names
+    for one in report["outputs"]:
+        assert one["sha256"] == sha256_of(out / one["path"])
+        peak = np.abs(soundfile.read(out / one["path"], dtype="float32")[0]).max()
+        assert one["peak_dbfs"] == pytest.approx(20 * np.log10(peak))
+        assert one["peak_dbfs"] - 40 < one["lufs"] < one["peak_dbfs"]
 
 
 def test_the_file_is_what_the_library_renders(rendered: tuple[Path, dict], songs: Path) -> None:
@@ -144,7 +156,7 @@ def test_resampling_keeps_time(songs: Path) -> None:
     [
         ("missing.wav", "no such file"),
         ("text.wav", "can't be read as audio"),
-        ("cut.flac", "cut"),
+        ("cut.flac", "is damaged or cut off"),
         ("empty.wav", "0 frames"),
         ("nan.wav", "NaN or infinite samples, the first at 1.000 s"),
         ("inf.wav", "NaN or infinite samples, the first at 1.000 s"),

@@ -148,7 +148,7 @@ GUARDS: dict[str | type[Processor], tuple[float, str]] = {
     VentLeak: (0, "all"),
     HearingLoss: (0, "all"),
     Separator: (0, "none"),  # the dry branch's are counted
-    LivePath: (100, "none"),  # counted by the stages inside, which `walk` does not see
+    LivePath: (100, "all"),
     "aid": (100, "all"),  # the stems go on in the silence, and are silenced with it
 }
 

@@ -12,12 +12,12 @@ from hearsim.audio_files import open_source, write
 from hearsim.listener import Profile
 from hearsim.live.control import Control
 from hearsim.live.events import Kind, to_table
-from hearsim.live.log import header, read_log
-from hearsim.live.path import LivePath, ceiling_of
+from hearsim.live.log import header, profile_line, read_log
+from hearsim.live.path import LivePath
 from hearsim.live.player import Player, Rings
 from hearsim.live.replay import replay
 from hearsim.live.timing import BLOCK
-from hearsim.live.worker import Worker
+from hearsim.live.worker import Worker, wanted_path
 
 RATE = 44100
 
@@ -26,23 +26,33 @@ class Inline:
     """A session without processes: `turn` is one period of the device and whatever the worker then does."""
 
     def __init__(self, profile: Profile, song: Audio | None, period: int, loss: bool = False, probe: bool = False):
-        self.profile, self.song, self.period, self.loss = profile, song, period, loss
+        self.profile, self.profiles, self.song, self.loss = profile, [profile], song, loss
         self.control, self.rings = Control.create(), Rings.create()
         self.wake = multiprocessing.get_context("spawn").Semaphore(0)
         self.control.wanted.begin(profile, loss)
         self.path = LivePath(profile, loss)
         self.path.prepare(Format(RATE, 2, BLOCK))
         self.worker = Worker(self.path, self.control, self.rings)
-        source = "file" if song is not None else "device"
-        self.player = Player(self.control, self.rings, self.wake, ceiling_of(profile), RATE, source, probe)
+        self.probe = probe
+        self.open(period)
         self.played: list[np.ndarray] = []
         self.fed = 0
         self.works = True
+
+    def open(self, period: int) -> None:
+        """Open a stream; another than the first goes on where the one before it ended, or was killed."""
+        self.period, source = period, "file" if self.song is not None else "device"
+        self.player = Player(self.control, self.rings, self.wake, RATE, source, self.probe)
 
     def audible(self, level_db: float = 0.0) -> "Inline":
         self.control.wanted.set_level(level_db)
         self.control.wanted.silent = 0
         return self
+
+    def switch(self, profile: Profile) -> None:
+        """Want another profile."""
+        self.control.wanted.set_profile(profile, len(self.profiles))
+        self.profiles.append(profile)
 
     def turn(self, count: int = 1, given: np.ndarray | None = None) -> None:
         for _ in range(count):
@@ -50,6 +60,9 @@ class Inline:
             out = np.full((self.period, 2), np.nan, np.float32)
             self.player.callback(given, out)
             self.played.append(out)
+            if self.works and self.worker.outdated:
+                self.path, number = wanted_path(self.control.wanted, RATE)
+                self.worker.take(self.path, number)
             while self.works and self.worker.turn():
                 pass
 
@@ -79,6 +92,7 @@ class Inline:
         write(folder / "song.wav", self.song)
         source = open_source(folder / "song.wav")
         lines = [header(self.profile, self.loss, RATE, {"path": str(source.path), "sha256": source.sha256})]
+        lines += map(profile_line, self.profiles[1:])
         for ring in (self.rings.moves, self.rings.changes):
             events, lost = ring.since(0)
             assert lost == 0

@@ -6,11 +6,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ctypes.util import find_library
 
 import pytest
 
 NEEDED = ("jackd", "jack_wait", "jack_connect", "jack_disconnect", "jack_lsp")
 MISSING = [name for name in NEEDED if shutil.which(name) is None]
+MISSING += [] if find_library("portaudio") else ["libportaudio"]
 needs_jack = pytest.mark.skipif(
     bool(MISSING), reason=f"no {', '.join(MISSING)} here: apt-get install libportaudio2 jackd2"
 )
@@ -33,18 +35,27 @@ def stop_server(server: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def jack(period: int, rate: int = 44100, channels: int = 2) -> Iterator[str]:
-    """A server of its own name while the block runs; processes started inside talk to it. Yields the name."""
-    name = f"hearsim_{os.getpid()}_{period}_{rate}"
+def talking_to(name: str) -> Iterator[None]:
+    """Have processes that are started meanwhile talk to the server of a name, and start none by themselves."""
     kept = dict(os.environ)
     os.environ |= {"JACK_NO_AUDIO_RESERVATION": "1", "JACK_NO_START_SERVER": "1", "JACK_DEFAULT_SERVER": name}
-    server = start_server(name, period, rate, channels)
     try:
-        yield name
+        yield
     finally:
-        stop_server(server)
         os.environ.clear()
         os.environ.update(kept)
+
+
+@contextmanager
+def jack(period: int, rate: int = 44100, channels: int = 2) -> Iterator[None]:
+    """A server of its own while the block runs; processes started inside talk to it."""
+    name = f"hearsim_{os.getpid()}_{period}_{rate}"
+    with talking_to(name):
+        server = start_server(name, period, rate, channels)
+        try:
+            yield
+        finally:
+            stop_server(server)
 
 
 def plug_cable() -> None:

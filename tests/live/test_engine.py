@@ -10,6 +10,8 @@ from inline import RATE, Inline
 from hearsim.audio import Audio
 from hearsim.demo_song import demo_song, mixture
 from hearsim.hearing_aid import hearing_aid
+from hearsim.listener import STEMS
+from hearsim.live.events import Kind
 from hearsim.live.outlet import FADE
 from hearsim.live.path import LivePath, ceiling_of
 from hearsim.live.timing import turn, waiting
@@ -126,6 +128,8 @@ def test_a_stalled_worker_gives_the_dry_signal_in_time_and_at_level(session: Inl
     delayed = expected[:, stepped_in - late(session) : at + RATE // 4 - late(session)]
     np.testing.assert_array_equal(played[:, stepped_in : at + RATE // 4], delayed)
     assert (session.control.playing.fallbacks, session.control.playing.dry) == (1, 1)
+    fades = [event.values[0] for event in session.rings.changes.since(0)[0] if event.kind == Kind.DRY]
+    assert fades == [FADE]  # enough was in reserve for the whole crossfade
     session.works = True
     session.turn(40)
     assert session.control.playing.dry == 0
@@ -148,6 +152,7 @@ def test_no_sample_passes_the_limit(step: str, song: Audio) -> None:
     assert np.isfinite(played).all()
     assert (np.abs(played).max(axis=1) <= ceiling).all()
     assert np.abs(played).max() > 0.9 * ceiling.min()
+    assert (np.abs(played[:, -2000:]).max(axis=1) > 0.3 * ceiling).all()  # no NaN has stayed inside
     assert session.control.playing.fallbacks > 2
     session.close()
 
@@ -230,3 +235,83 @@ def test_a_worker_that_missed_too_much_begins_anew(session: Inline, tmp_path: Pa
     assert (session.control.playing.dry, session.control.working.starts) == (0, 2)
     played = session.end()
     np.testing.assert_array_equal(session.replayed(tmp_path), played)
+
+
+@pytest.mark.parametrize("period", [64, 200])
+def test_a_stream_killed_within_a_callback_goes_on_silently_and_is_rendered_again(
+    period: int, session: Inline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.audible()
+    session.until(RATE)
+    with monkeypatch.context() as patched:
+        patched.setattr(session.player._outlet, "process", killed)
+        with pytest.raises(KeyboardInterrupt):
+            session.turn()
+    died = session.control.playing.position
+    session.open(period)
+    session.until(died + RATE)
+    assert session.control.playing.delay == max(waiting(each) + turn(each) for each in (64, period))
+    session.end()
+    stop = session.control.playing.position
+    heard = np.zeros((2, stop), np.float32)
+    session.rings.played.read(0, heard)
+    assert np.abs(heard[:, died - 64 : died]).max() > 0.001
+    assert not heard[:, died : died + 64].any()  # taken in, never played
+    assert np.abs(heard[:, died + 64 : died + 128]).max() < 0.001  # it fades in anew
+    assert np.abs(heard[:, died + RATE // 2 : died + RATE]).max() > 0.01
+    np.testing.assert_array_equal(session.replayed(tmp_path), heard)
+
+
+@pytest.mark.parametrize("periods", [(100, 64), (48, 64)])
+def test_a_device_whose_calls_vary_begins_anew_once_with_a_delay_that_suits(
+    periods: tuple[int, int], session: Inline, tmp_path: Path
+) -> None:
+    session.audible()
+    session.until(RATE)
+    for count in range(RATE // 64):
+        session.period = periods[count % 2]
+        session.turn()
+    assert session.control.playing.delay == waiting(1) + turn(max(64, *periods))
+    assert len([event for event in session.rings.changes.since(0)[0] if event.kind == Kind.FORMAT]) == 2
+    assert (session.control.playing.dry, session.control.working.late_blocks) == (0, 0)
+    assert np.abs(np.concatenate(session.played[-20:])).max() > 0.01  # it has faded in again
+    played = session.end()
+    np.testing.assert_array_equal(session.replayed(tmp_path), played)
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("name", "loss"), [("severe-vocals-up", False), ("mild-open", True)])
+def test_another_profile_comes_through_silence(name: str, loss: bool, song: Audio, tmp_path: Path) -> None:
+    """Another limit, another mix, with loss and vent another latency; and still what a replay renders."""
+    other = load_profile(name)
+    session = Inline(PROFILE, song, 64, loss).audible(-10.0)
+    session.until(RATE)
+    session.switch(other)
+    asked, before = session.control.playing.position, late(session)
+    session.turn(40)
+    assert session.control.working.profile_number == 1
+    assert session.control.wanted.desk().gains == pytest.approx({stem: other.mix.gain(stem) for stem in STEMS})
+    session.until(int(1.8 * RATE))
+    session.control.wanted.set_gain("vocals", 6.0)
+    session.until(int(2.5 * RATE))
+    assert (late(session) != before) == loss
+    played = session.end()
+    changes, _ = session.rings.changes.since(0)
+    change = next(event for event in changes if event.kind == Kind.PROFILE and event.at > 0)
+    assert not played[:, change.at - 10 : change.at].any()  # nothing is heard when the limit changes
+    assert change.at - asked < 0.05 * RATE
+    assert change.values[2:4] == tuple(ceiling_of(other).tolist())
+    assert session.control.playing.fallbacks == 0
+    alone = Inline(other, song, 64, loss).audible(-10.0)
+    alone.until(int(1.8 * RATE))
+    alone.control.wanted.set_gain("vocals", 6.0)
+    alone.until(int(2.5 * RATE))
+    here = slice(int(2.0 * RATE), int(2.49 * RATE))
+    after, of_itself = played[:, here], np.concatenate(alone.played).T[:, here]
+    assert np.corrcoef(after[0], of_itself[0])[0, 1] > 0.98
+    np.testing.assert_array_equal(session.replayed(tmp_path), played)
+    session.close()
+    alone.close()

@@ -2,23 +2,27 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+from waiting import PATIENCE_S, resident_kb, wait
 
+from hearsim.audio import Audio
 from hearsim.audio_files import open_source, read, write
 from hearsim.demo_song import demo_song, mixture
 from hearsim.errors import HearsimError
+from hearsim.live import session as live_session
 from hearsim.live.log import read_log
 from hearsim.live.replay import Checksums, replay
 from hearsim.live.session import Session
 from hearsim.profile import load_profile
 
 PROFILE = load_profile("moderate-vocals-up")
-PATIENCE_S = 300.0
 
 
 @pytest.fixture(scope="module")
@@ -26,16 +30,6 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("songs") / "song.wav"
     write(path, mixture(demo_song(8.0)))
     return path
-
-
-def wait(session: Session, there: Callable[[], bool]) -> list[str]:
-    """Poll until something is so; return what the session said meanwhile."""
-    said, until = [], time.monotonic() + PATIENCE_S
-    while not there():
-        assert time.monotonic() < until, said
-        said += session.poll()
-        time.sleep(0.005)
-    return said + session.poll()
 
 
 def test_a_song_through_the_null_device_is_recorded_logged_and_rendered_again(song: Path, tmp_path: Path) -> None:
@@ -64,32 +58,72 @@ def test_a_song_through_the_null_device_is_recorded_logged_and_rendered_again(so
     assert [(found.samples, equal) for found, equal in checks.results()] == [(played.shape[1], True)]
 
 
-def test_a_file_that_stands_for_a_device(song: Path, tmp_path: Path) -> None:
+def test_what_comes_in_from_a_device_is_kept_beside_the_log_and_renders_to_what_was_played(
+    song: Path, tmp_path: Path
+) -> None:
     recording, log = tmp_path / "played.wav", tmp_path / "log.jsonl"
     with Session(PROFILE, None, str(song), level_db=0.0, recording=recording, log=log) as session:
         wait(session, lambda: session.ended)
         assert session.control.playing.fallbacks == 0
-    again = np.concatenate(list(replay(read_log(log), open_source(song))), axis=1)
-    played = read(recording).samples
-    np.testing.assert_array_equal(played, again)
+    kept, came = read_log(log), open_source(tmp_path / "log.jsonl.input.wav")
+    assert kept.source == {"device": str(song), "path": str(came.path)}
+    sound, played = read(song).samples, read(recording).samples
+    np.testing.assert_array_equal(came.read().samples[:, : sound.shape[1]], sound)
+    np.testing.assert_array_equal(played, np.concatenate(list(replay(kept, came)), axis=1))
     assert np.abs(played).max() > 0.01
 
 
-def test_a_killed_worker_gives_the_dry_signal_a_sentence_and_a_new_worker(song: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("how", "said_how"), [(signal.SIGKILL, "SIGKILL"), (signal.SIGSTOP, "stuck for 2 s")])
+def test_a_killed_or_stuck_worker_gives_the_dry_signal_a_sentence_and_a_new_worker(
+    how: signal.Signals, said_how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_session, "STUCK_S", 2.0)
     log = tmp_path / "log.jsonl"
     with Session(PROFILE, None, "null", level_db=0.0, log=log) as session:
         working, playing = session.control.working, session.control.playing
         wait(session, lambda: playing.position > session.rate)
-        killed = working.pid
-        os.kill(killed, signal.SIGKILL)
+        lost = working.pid
+        os.kill(lost, how)
         said = wait(session, lambda: bool(playing.dry))
-        said += wait(session, lambda: working.pid != killed and working.state == 2)
+        said += wait(session, lambda: working.pid != lost and working.state == 2)
         said += wait(session, lambda: not playing.dry)
         assert playing.fallbacks == 1
-        assert any("SIGKILL" in line and "dry signal" in line for line in said)
+        assert any(said_how in line and "dry signal" in line for line in said), said
         assert any("back" in line for line in said)
     starts = [event.at for event in read_log(log).moves]
     assert starts[0] == 0 and starts[1] > session.rate
+
+
+def test_where_the_control_process_is_killed_the_others_end_and_leave_nothing() -> None:
+    with subprocess.Popen([sys.executable, "-c", LONELY], stdout=subprocess.PIPE, text=True) as control:
+        assert control.stdout is not None
+        worker, audio, memory = control.stdout.readline().split()
+        assert runs(int(worker)) and runs(int(audio)) and Path("/dev/shm", memory).exists()
+        control.kill()
+        until = time.monotonic() + PATIENCE_S
+        while runs(int(worker)) or runs(int(audio)) or Path("/dev/shm", memory).exists():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+LONELY = """
+import time
+from hearsim.live.session import Session
+from hearsim.profile import load_profile
+with Session(load_profile("moderate-vocals-up"), None, "null", level_db=-20.0) as session:
+    print(session.control.working.pid, session.control.playing.pid, session.control.wanted._memory.name, flush=True)
+    while True:
+        session.poll()
+        time.sleep(0.05)
+"""
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_a_worker_that_can_not_load_is_one_sentence(tmp_path: Path) -> None:
@@ -107,3 +141,35 @@ def test_a_log_or_recording_is_never_replaced(song: Path, tmp_path: Path) -> Non
         ):
             pass
     assert (tmp_path / "there").read_text() == "mine"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_ten_minutes_memory_is_flat_and_the_delay_is_what_it_was(song: Path, tmp_path: Path) -> None:
+    """The mix alone at 0 dB: what leaves is what came in, so the delay can be read off the recording, to the sample."""
+    piece = read(song).samples
+    times = 10 * 60 * 44100 // piece.shape[1] + 1
+    write(tmp_path / "long.wav", Audio(np.tile(piece, times), 44100))
+    flat, recording = load_profile("flat"), tmp_path / "played.wav"
+    with Session(flat, open_source(tmp_path / "long.wav"), "null", level_db=0.0, recording=recording) as session:
+        session.control.wanted.set_step("remix")
+        playing = session.control.playing
+        wait(session, lambda: playing.position > 60 * session.rate)
+        early, delay = resident_kb(session), session.latency
+        wait(session, lambda: playing.position > (10 * 60 - 20) * session.rate)
+        late = resident_kb(session)
+        wait(session, lambda: session.ended)
+        print(f"\nresident after one minute {early}, after ten {late} kB")
+        assert (session.latency, playing.fallbacks) == (delay, 0)
+    for name, before in early.items():
+        assert late[name] < before + 4096, name
+    for minute in (1, 5, 9):
+        begin = minute * 60 * 44100
+        played = read_part(recording, begin, 44100)
+        came = read_part(tmp_path / "long.wav", begin - delay, 44100)
+        np.testing.assert_allclose(played, came, rtol=1e-4, atol=1e-6)
+
+
+def read_part(path: Path, begin: int, frames: int) -> np.ndarray:
+    samples, _ = soundfile.read(path, frames, begin, dtype="float32")
+    return samples

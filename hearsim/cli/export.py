@@ -1,0 +1,81 @@
+"""`hearsim export`: SPEC writes a listening test; `collect` and `analyse` go on with it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+
+class _SpecOrCommand(TyperGroup):
+    """A group whose first word may be a spec: then the command is `write`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put `write` before anything that is neither a command nor a plea for help."""
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = ["write", *args]
+        return super().parse_args(ctx, args)
+
+
+export = typer.Typer(
+    cls=_SpecOrCommand,
+    no_args_is_help=True,
+    help="Write a listening test: `hearsim export SPEC`, as `write` below; then collect its ratings and analyse them.",
+)
+
+
+@export.command()
+def write(
+    spec: Annotated[Path, typer.Argument(help="A listening test's spec (TOML).")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the test, out/export-NAME without it.")] = None,
+    force: Annotated[bool, typer.Option(help="Replace an earlier export that holds no results.")] = False,
+    yes: Annotated[bool, typer.Option(help="Agree to more than 1000 stimuli.")] = False,
+) -> None:
+    """Render the stimuli and write a test that is ready to run."""
+    from rich.progress import Progress
+
+    from hearsim.export.build import build
+
+    with Progress(transient=True, disable=not sys.stdout.isatty()) as bar:
+        task = bar.add_task("rendering", total=None)
+        folder = build(spec, out, force, yes, lambda done, total: bar.update(task, completed=done, total=total))
+    typer.echo(f"{folder}: manifest.json says what every file is; keep it from the participants")
+
+
+@export.command()
+def collect(
+    folder: Annotated[Path, typer.Argument(help="The folder of an export.")],
+    webmushra: Annotated[Path, typer.Option(help="A checkout of github.com/audiolabs/webMUSHRA.")],
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8000,
+) -> None:
+    """Serve a webMUSHRA test on this machine and keep its results, until Ctrl-C."""
+    from hearsim.export.collect import serve
+
+    with serve(folder, webmushra, port, typer.echo) as server:
+        for who, address in server.addresses().items():
+            typer.echo(f"{who}: {address}")
+        typer.echo(f"results go to {folder / 'results'}; Ctrl-C ends this")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            typer.echo("ended; all that was told to be saved is saved")
+
+
+@export.command()
+def analyse(
+    results: Annotated[Path, typer.Argument(help="A table of ratings, or the folder that holds it.")],
+    manifest: Annotated[Path | None, typer.Option(help="The export's manifest.json, where it is elsewhere.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for tables and plot, `analysis` beside RESULTS.")] = None,
+) -> None:
+    """Post-screen the listeners (BS.1534-3), average the others' ratings, set them beside the objective metrics."""
+    from rich.console import Console
+
+    from hearsim.cli.tables import listening_test
+    from hearsim.export.analyse import analyse as run_analysis
+
+    found = run_analysis(results, manifest, out)
+    console = Console()
+    for table in listening_test(found):
+        console.print(table)
+    typer.echo(f"in {found.out}: screening.csv, summary.csv, joined.csv, metrics.csv, ratings.svg")

@@ -1,0 +1,1 @@
+"""Listening tests: stimuli and pages for them, a collector of ratings, and their analysis."""

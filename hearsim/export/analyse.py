@@ -1,0 +1,150 @@
+"""From ratings to tables and a plot: `hearsim export analyse`.
+
+screening.csv (who is left out, and why), summary.csv (means and intervals), joined.csv (every rating beside the
+objective metrics of its stimulus), metrics.csv (how well each of these goes with the ratings), ratings.svg.
+"""
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from scipy import stats
+
+from hearsim.errors import HearsimError, WriteError
+from hearsim.export.names import REFERENCE, RESULTS
+from hearsim.export.plot import write_plot
+from hearsim.export.ratings import Rating, read_ratings
+from hearsim.export.screening import Listener, Summary, screen, summarise
+from hearsim.export.sessions import read_manifest
+from hearsim.paths import write_atomically
+
+FEWEST = 3  # stimuli, for a correlation
+Table = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """How a metric goes with the mean ratings of the stimuli (the reference apart): Pearson's and Spearman's r."""
+
+    metric: str
+    stimuli: int
+    pearson: float
+    spearman: float
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What an analysis has found, and the folder that holds it."""
+
+    out: Path
+    paired: bool
+    listeners: list[Listener]  # empty for pairs, which BS.1534 does not screen
+    summary: list[Summary]
+    correlations: list[Correlation]
+
+
+def analyse(results: Path, manifest: Path | None = None, out: Path | None = None) -> Analysis:
+    """Analyse a table of ratings (or the folder that holds one) and write what was found into a folder.
+
+    Without `manifest` it is looked for beside the table and in the folder above; without `out` the folder is
+    `analysis` beside the table. Raises `HearsimError` for bad input, and where post-screening leaves nobody.
+    """
+    path = _table_of(results)
+    about = read_manifest(manifest or _manifest_of(path))
+    paired = about["method"] == "paired"
+    ratings = read_ratings(path, about)
+    listeners = [] if paired else screen(ratings)
+    left_out = {one.participant for one in listeners if one.why}
+    kept = [one for one in ratings if one.participant not in left_out]
+    if not kept:
+        raise HearsimError(
+            f"{path}: post-screening leaves nobody: {listeners[0].participant}, for one, has the "
+            f"{listeners[0].why}: check playback and instructions"
+        )
+    summary = summarise(kept, list(about["conditions"]), paired)
+    correlations = _correlations(kept)
+    out = out or path.parent / "analysis"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        _write(out / "screening.csv", Listener, listeners)
+        _write(out / "summary.csv", Summary, summary)
+        _write(out / "metrics.csv", Correlation, correlations)
+        _write_joined(out / "joined.csv", ratings, left_out)
+        write_plot(out / "ratings.svg", summary, kept, paired)
+    except OSError as error:
+        raise HearsimError(f"{out} can't be written ({error.strerror}): choose another --out") from error
+    except WriteError as error:
+        raise HearsimError(f"{out} can't be written ({error.why}): choose another --out") from error
+    return Analysis(out, paired, listeners, summary, correlations)
+
+
+def _table_of(results: Path) -> Path:
+    if not results.is_dir():
+        return results
+    for path in (results / "ratings.csv", results / RESULTS / "ratings.csv"):
+        if path.is_file():
+            return path
+    raise HearsimError(f"{results} holds no ratings.csv: give a table of ratings")
+
+
+def _manifest_of(path: Path) -> Path:
+    for folder in (path.absolute().parent, path.absolute().parent.parent):
+        if (folder / "manifest.json").is_file():
+            return folder / "manifest.json"
+    raise HearsimError(f"there is no manifest.json beside {path} or in the folder above: give --manifest")
+
+
+def _measures(stimulus: Table) -> dict[str, float]:
+    """Return all numbers of a stimulus that may explain its ratings."""
+    found = dict(stimulus["metrics"])
+    for ear, levels in stimulus["ears"].items():
+        found |= {f"{name}_{ear}": levels[name] for name in ("lufs", "rms_db_spl") if levels[name] is not None}
+    return found
+
+
+def _correlations(ratings: list[Rating]) -> list[Correlation]:
+    scores: dict[str, list[float]] = defaultdict(list)
+    measures = {}
+    for one in ratings:
+        if one.condition != REFERENCE:  # its SDR is that of rounding
+            scores[one.stimulus["code"]].append(one.score)
+            measures[one.stimulus["code"]] = _measures(one.stimulus)
+    found = []
+    for name in dict.fromkeys(name for each in measures.values() for name in each):
+        codes = [code for code in scores if name in measures[code]]
+        x, y = [measures[code][name] for code in codes], [fmean(scores[code]) for code in codes]
+        if len(codes) >= FEWEST and len(set(x)) > 1 and len(set(y)) > 1:
+            r, rho = (float(test(x, y).statistic) for test in (stats.pearsonr, stats.spearmanr))
+            found.append(Correlation(name, len(codes), r, rho))
+    return found
+
+
+def _write(path: Path, kind: type, rows: Iterable[Any]) -> None:
+    _write_rows(path, [field.name for field in fields(kind)], map(asdict, rows))
+
+
+def _write_joined(path: Path, ratings: list[Rating], left_out: set[str]) -> None:
+    names = list(dict.fromkeys(name for one in ratings for name in _measures(one.stimulus)))
+    columns = ["participant", "group", "session", "song", "condition", "score", "kept"]
+    rows = (
+        {name: getattr(one, name) for name in columns[:-1]}
+        | {"kept": int(one.participant not in left_out)}
+        | _measures(one.stimulus)
+        for one in ratings
+    )
+    _write_rows(path, columns + names, rows)
+
+
+def _write_rows(path: Path, columns: list[str], rows: Iterable[Table]) -> None:
+    with write_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, columns, restval="")
+        table.writeheader()
+        table.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+
+
+def _cell(value: Any) -> Any:
+    return f"{value:.4f}" if isinstance(value, float) else value

@@ -1,0 +1,77 @@
+"""A session's controls as typed words: what the command line reads, a line at a time."""
+
+from pathlib import Path
+
+from hearsim.errors import HearsimError
+from hearsim.listener import STEMS
+from hearsim.live.desk import STEPS
+from hearsim.live.session import Session
+
+HELP = """\
+Enter             panic: silence at once; Enter again fades in
+vocals 6          a fader, -60 .. 12 dB (vocals, drums, bass, other)
+vocals mute       take a stem out; unmute, solo, unsolo
+dry, remix, aid   the bypass: nothing, the mix alone, mix and aid
+loss on           the hearing loss of the listener; off
+level -10         of everything, 0 dB is the calibrated level
+record FILE       record what is played; `record` alone ends it
+stop              fade out and end"""
+
+
+def obey(line: str, session: Session) -> str:
+    """Do what a typed line says; return what became of it, in words. Raises `HearsimError` for what is no command."""
+    wanted = session.control.wanted
+    match line.split():
+        case []:
+            said = _panic(session)
+        case [stem, what] if stem in STEMS:
+            said = _stem(stem, what, session)
+        case [step] if step in STEPS:
+            wanted.set_step(step)
+            said = f"bypass: {step}"
+        case ["loss", "on" | "off" as what]:
+            wanted.set_loss(what == "on")
+            said = f"hearing loss {what}"
+        case ["level", db]:
+            wanted.set_level(_number(db))
+            said = f"{_number(db):g} dB of the calibrated level"
+        case ["record"]:
+            session.stop_recording()
+            said = "recording ended"
+        case ["record", *name]:
+            session.record(Path(" ".join(name)))
+            said = f"recording to {' '.join(name)}"
+        case ["stop"]:
+            wanted.stop = 1
+            said = "fading out"
+        case ["help"]:
+            said = HELP
+        case _:
+            raise HearsimError(f"{line.strip()!r} is no command: `help` lists them")
+    return said
+
+
+def _panic(session: Session) -> str:
+    wanted = session.control.wanted
+    wanted.panic = int(not wanted.panic)
+    return "silence; Enter fades in again" if wanted.panic else "fading in"
+
+
+def _stem(stem: str, what: str, session: Session) -> str:
+    wanted = session.control.wanted
+    match what:
+        case "mute" | "unmute":
+            wanted.set_muted(stem, what == "mute")
+        case "solo" | "unsolo":
+            wanted.set_solo(stem, what == "solo")
+        case _:
+            wanted.set_gain(stem, _number(what))
+            return f"{stem} {_number(what):+g} dB"
+    return f"{stem}: {what}"
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise HearsimError(f"{text!r} is no number of dB: `help` lists the commands") from None

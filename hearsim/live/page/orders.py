@@ -1,0 +1,56 @@
+"""What a page may ask for: moves of the desk, done at once in shared memory, and orders for the session.
+
+An order is one small JSON object, `{"do": "gain", "stem": "vocals", "db": -3}`. It names things (stems, profiles,
+presets) and never files.
+"""
+
+import json
+from typing import Any
+
+from hearsim.errors import HearsimError
+from hearsim.live.control import Wanted
+
+Order = dict[str, Any]
+
+
+def read(text: str) -> Order:
+    """Return the order that a page sent. Raises `HearsimError` for what is none."""
+    try:
+        order = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise HearsimError(f"the page sent no JSON: {error}") from None
+    if not isinstance(order, dict):
+        raise HearsimError(f"the page sent a {type(order).__name__}: an order is an object")
+    return order
+
+
+def move(order: Order, wanted: Wanted) -> bool:
+    """Do an order that moves the desk; return False for one that the session has to answer. Page process.
+
+    Raises `HearsimError` for values that the desk has no room for, and for what is no order at all.
+    """
+    match order:
+        case {"do": "gain", "stem": str(stem), "db": int() | float() as db}:
+            wanted.set_gain(stem, db)
+        case {"do": "mute", "stem": str(stem), "on": bool(on)}:
+            wanted.set_muted(stem, on)
+        case {"do": "solo", "stem": str(stem), "on": bool(on)}:
+            wanted.set_solo(stem, on)
+        case {"do": "step", "step": str(step)}:
+            wanted.set_step(step)
+        case {"do": "loss", "on": bool(on)}:
+            wanted.set_loss(on)
+        case {"do": "level", "db": int() | float() as db}:
+            wanted.set_level(db)
+            wanted.silent = 0
+        case {"do": "panic", "on": bool(on)}:
+            wanted.panic = int(on)
+        case (
+            {"do": "profile" | "preset", "name": str()}
+            | {"do": "save", "name": str(), "replace": bool()}
+            | {"do": "record", "on": bool()}
+        ):
+            return False
+        case _:
+            raise HearsimError(f"{str(order)[:100]} is no order: is the page of another version? Load it again")
+    return True

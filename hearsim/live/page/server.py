@@ -1,0 +1,140 @@
+"""The page's process: an HTTP server on the loopback, moves of the desk into shared memory, everything else by pipe.
+
+    browser --- websocket --- this process --- shared memory --- worker, audio
+                                   +---------- pipe ------------ control process
+
+Killed, it takes nothing with it: the control process starts it again, on the same socket, and pages come back.
+"""
+
+import asyncio
+import queue
+import signal
+import socket
+import threading
+from contextlib import suppress
+from importlib.resources import files
+from multiprocessing.connection import Connection
+from typing import Any
+
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, Router, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from hearsim.errors import HearsimError
+from hearsim.live.control import Control
+from hearsim.live.page import orders, view
+from hearsim.live.page.gate import Gate
+from hearsim.live.player import Rings
+
+SCRIPTS = ("mixer.js", "strips.js", "figures.js", "ledger.js")
+FILES = {
+    "": ("mixer.html", "text/html"),
+    "mixer.css": ("mixer.css", "text/css"),
+    **{name: (name, "text/javascript") for name in SCRIPTS},
+}
+METERS_EVERY_S, HEALTH_EVERY, DELAY_EVERY = 0.04, 12, 50  # seconds; counts of it
+LONGEST_ORDER = 4096
+HANG_UP_S = 0.5
+
+
+class Relay:
+    """Between the pages that are open, the control block and the control process. Methods: the server's thread."""
+
+    def __init__(self, control: Control, rings: Rings, pipe: Connection) -> None:
+        self._control, self._rings, self._pipe = control, rings, pipe
+        self._open: dict[int, WebSocket] = {}
+        self._scene: dict[str, Any] | None = None
+        self._opened = 0
+
+    async def talk(self, page: WebSocket) -> None:
+        """Serve one page until it goes."""
+        await page.accept()
+        self._opened += 1
+        number = self._opened
+        self._open[number] = page
+        showing = asyncio.create_task(self._show(page))
+        try:
+            if self._scene:
+                await page.send_json({"scene": self._scene})
+            async for text in page.iter_text():
+                await self._obey(number, page, text)
+        finally:
+            showing.cancel()
+            self._open.pop(number)
+
+    async def _obey(self, number: int, page: WebSocket, text: str) -> None:
+        try:
+            order = orders.read(text)
+            if not orders.move(order, self._control.wanted):
+                self._pipe.send((number, order))
+        except HearsimError as error:
+            await page.send_json({"refused": str(error)})
+
+    async def _show(self, page: WebSocket) -> None:
+        """Send what moves, and now and then the rest, as fast as the page takes it."""
+        turn = 0
+        with suppress(WebSocketDisconnect, RuntimeError):  # it went while something was being sent
+            while True:
+                told: dict[str, Any] = {"now": view.now(self._control)}
+                if turn % HEALTH_EVERY == 0:
+                    told["health"] = view.health(self._control, self._rings)
+                if turn % DELAY_EVERY == 0:
+                    told["delay"] = await asyncio.to_thread(view.delay, self._control, self._rings)
+                await page.send_json(told)
+                turn += 1
+                await asyncio.sleep(METERS_EVERY_S)
+
+    async def pass_on(self, number: int | None, told: dict[str, Any]) -> None:
+        """Give what the control process said to the page that asked, or to all."""
+        self._scene = told.get("scene", self._scene)
+        for page in [page for key, page in self._open.items() if number in (None, key)]:
+            with suppress(WebSocketDisconnect, RuntimeError):
+                await page.send_json(told)
+
+
+def application(relay: Relay, token: str, port: int) -> Gate:
+    """Return the server's application: the page's files, its websocket, and the gate before them."""
+
+    async def file(request: Request) -> Response:
+        found = FILES.get(request.path_params.get("name", ""))
+        if found is None:
+            return PlainTextResponse("there is no such file", 404)
+        name, kind = found
+        return Response(files(__package__).joinpath(name).read_bytes(), media_type=kind)
+
+    routes = [WebSocketRoute("/{token}/live", relay.talk), Route("/{token}/{name}", file), Route("/{token}/", file)]
+    return Gate(Router(routes, redirect_slashes=False), token, port)
+
+
+def run_page(listening: socket.socket, token: str, control: Control, rings: Rings, pipe: Connection) -> None:
+    """Serve until the control process hangs up. The whole of the page's process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the control process's
+    relay = Relay(control, rings, pipe)
+    config = uvicorn.Config(
+        application(relay, token, listening.getsockname()[1]),
+        ws="websockets-sansio",
+        ws_max_size=LONGEST_ORDER,
+        lifespan="off",
+        log_level="warning",
+        access_log=False,  # it would hold the token
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=1,
+    )
+    server, loops = uvicorn.Server(config), queue.SimpleQueue[asyncio.AbstractEventLoop]()
+
+    async def serve() -> None:
+        loops.put(asyncio.get_running_loop())
+        await server.serve(sockets=[listening])
+
+    serving = threading.Thread(target=asyncio.run, args=(serve(),))  # uvicorn takes signals in main threads only
+    serving.start()
+    loop = loops.get()
+    with suppress(EOFError):
+        while serving.is_alive():
+            if pipe.poll(HANG_UP_S):
+                asyncio.run_coroutine_threadsafe(relay.pass_on(*pipe.recv()), loop)
+    server.should_exit = True
+    serving.join()

@@ -1,0 +1,146 @@
+"""`hearsim live` and `hearsim render --replay` as a user runs them, and what can be typed meanwhile."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from hearsim.audio import Audio
+from hearsim.audio_files import read, write
+from hearsim.cli.app import app
+from hearsim.demo_song import demo_song, mixture
+from hearsim.errors import HearsimError
+from hearsim.live.commands import obey
+from hearsim.live.control import Control, Wanted
+from hearsim.live.session import Session
+from hearsim.profile import load_profile
+
+PROFILE = load_profile("moderate-vocals-up")
+COMMAND = [sys.executable, "-c", "from hearsim.cli import main; main()"]
+
+
+def run(*words: object, typed: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *map(str, words)], input=typed, text=True, capture_output=True, check=False)
+
+
+def test_live_then_replay(tmp_path: Path) -> None:
+    song, played, log = tmp_path / "song.wav", tmp_path / "played.wav", tmp_path / "log.jsonl"
+    write(song, mixture(demo_song(6.0)))
+    typed = "bass solo\nnonsense\nlevel -6\n"
+    live = run("live", "--file", song, "--device", "null", "--record", played, "--log", log, typed=typed)
+    assert live.returncode == 0, live.stderr
+    for said in ("bass: solo", "'nonsense' is no command", "late blocks of", "device, out and in"):
+        assert said in live.stdout
+    again = run("render", "--replay", log, "--out", tmp_path / "out")
+    assert again.returncode == 0, again.stderr
+    assert f"equal to {played}, sample for sample" in again.stdout
+    np.testing.assert_array_equal(read(tmp_path / "out/played.wav").samples, read(played).samples)
+    # a log that says something else happened is found out
+    log.write_text(log.read_text().replace('"step": "aid"', '"step": "dry"'))
+    wrong = run("render", "--replay", log, "--out", tmp_path / "out2")
+    assert wrong.returncode == 2 and f"is not what {played} recorded" in wrong.stderr
+
+
+def test_ended_from_outside_it_fades_out_and_the_recording_takes_its_name(tmp_path: Path) -> None:
+    song, played = tmp_path / "song.wav", tmp_path / "played.wav"
+    write(song, Audio(np.tile(mixture(demo_song(6.0)).samples[:1, ::4], 20), 11025))
+    words = ["live", "--file", song, "--device", "null", "--record", played, "--level", "0"]
+    with subprocess.Popen([*COMMAND, *map(str, words)], stdout=subprocess.PIPE, text=True) as live:
+        assert live.stdout is not None
+        said = [next(live.stdout)]
+        while not said[-1].startswith("fading in"):
+            said.append(next(live.stdout))
+        time.sleep(1.0)
+        live.send_signal(signal.SIGTERM)
+        said += live.stdout
+        assert live.wait() == 0, said
+    assert "fading out\n" in said
+    assert any(f"{played} holds" in line for line in said)
+    sound = read(played).samples
+    assert np.abs(sound).max() > 0.01
+    assert not sound[:, -1:].any()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--input", "--file", "x.wav"], "exclude each other"),
+        (["--loopback", "--record", "x.wav"], "chirps of its own"),
+        (["--file", "nowhere.wav"], "there is no such file"),
+        (["--device", "null", "--level", "3"], "give -80 to 0"),
+    ],
+)
+def test_bad_options_are_one_sentence(options: list[str], said: str) -> None:
+    with pytest.raises(HearsimError, match=said):
+        CliRunner().invoke(app, ["live", *options], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("not json\n", "line 1 is not JSON"),
+        ("[1]\n", "line 1 holds a list"),
+        ('{"a": 1}\n', "is no session log"),
+        ("", "is no session log"),
+    ],
+)
+def test_a_broken_log_is_one_sentence(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text(text)
+    with pytest.raises(HearsimError, match=said):
+        CliRunner().invoke(app, ["render", "--replay", str(tmp_path / "log.jsonl")], catch_exceptions=False)
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    made = Session(PROFILE)
+    made.control = Control.create()
+    made.control.wanted.begin(PROFILE, loss=False)
+    yield made
+    made.control.close()
+
+
+def test_typed_words_move_the_desk(session: Session) -> None:
+    wanted: Wanted = session.control.wanted
+    assert wanted.desk().gains == {stem: pytest.approx(PROFILE.mix.gain(stem)) for stem in wanted.desk().gains}
+    for line in ("vocals -60", "drums mute", "bass 12", "remix", "level -3.5"):
+        obey(line, session)
+    desk = wanted.desk()
+    assert desk.gains == {"vocals": 0.001, "drums": 0.0, "bass": pytest.approx(3.981, abs=1e-3), "other": 1.0}
+    assert (desk.step, wanted.level_db) == ("remix", -3.5)
+    obey("drums unmute", session)
+    obey("other solo", session)
+    assert [stem for stem, gain in wanted.desk().gains.items() if gain] == ["other"]
+    obey("other unsolo", session)
+    obey("", session)
+    assert wanted.panic == 1
+    obey("", session)
+    assert wanted.panic == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("vocals 13", "from -60 to 12"),
+        ("vocals up", "'up' is no number"),
+        ("level 1", "give -80 to 0"),
+        ("loss on", "start it with --loss"),
+        ("kazoo 3", "is no command"),
+    ],
+)
+def test_a_wrong_word_is_one_sentence_and_moves_nothing(line: str, said: str, session: Session) -> None:
+    version = session.control.wanted.version
+    with pytest.raises(HearsimError, match=said):
+        obey(line, session)
+    assert session.control.wanted.version == version
+
+
+def test_the_audio_process_is_light() -> None:
+    code = "import sys, hearsim.live.audio_process; print(sorted({'torch', 'numba', 'scipy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,182 @@
+"""The mixer page in Chromium: its controls move the desk, it shows what moves elsewhere, and it comes back."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from browser import chromium, needs_browser, opened
+from stage import Stage
+
+from hearsim.profile import load_mix, load_profile
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = needs_browser
+PATIENCE_S = 120.0
+CLIPPED = """() => [...document.querySelectorAll("main *, header *")].filter(one =>
+    !one.children.length && one.textContent.trim() && one.closest("[hidden]") === null
+    && !["OPTION", "INPUT"].includes(one.tagName) && one.scrollWidth > one.clientWidth + 1
+    && getComputedStyle(one).display !== "inline").map(one => one.textContent)"""
+OUTSIDE = """() => [...document.querySelectorAll("main *, header *")].filter(one => {
+    const box = one.getBoundingClientRect();
+    return box.width && (box.left < -1 || box.right > innerWidth + 1);
+}).map(one => one.outerHTML.slice(0, 80))"""
+SMALL = """() => [...document.querySelectorAll("button, select, input")].filter(one => one.offsetParent).map(one => {
+    const box = (one.closest("label") || one).getBoundingClientRect();
+    return [one.outerHTML.slice(0, 60), Math.min(box.width, box.height)];
+}).filter(([, size]) => size < 24)"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with Stage(load_profile("moderate-vocals-up"), tmp_path_factory.mktemp("page")).open() as stage:
+        yield stage
+
+
+@pytest.fixture
+def page(browser: "Browser", stage: Stage) -> Iterator["Page"]:
+    stage.control.wanted.begin(load_profile("moderate-vocals-up"), loss=True)
+    stage.control.wanted.silent = stage.control.wanted.panic = 0
+    with opened(browser, stage.page.link) as page:
+        yield page
+
+
+def until(there: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_everything_can_be_moved_with_the_keyboard(stage: Stage, page: "Page") -> None:
+    wanted = stage.control.wanted
+    fader = page.get_by_role("slider", name="vocals fader")
+    fader.press("ArrowDown")
+    until(lambda: wanted.gain_db("vocals") == 5.5)
+    fader.press("Home")
+    until(lambda: wanted.gain_db("vocals") == -60.0)
+    page.get_by_role("slider", name="level of everything").press("End")
+    until(lambda: wanted.level_db == 0.0)
+    page.get_by_role("button", name="mute drums").press("Enter")
+    until(lambda: wanted.desk().gains["drums"] == 0.0)
+    page.get_by_role("button", name="solo bass").press("Space")
+    until(lambda: [stem for stem, gain in wanted.desk().gains.items() if gain] == ["bass"])
+    page.get_by_role("radio", name="Remix + aid").press("ArrowLeft")
+    until(lambda: wanted.desk().step == "remix")
+    page.get_by_role("switch", name="Hearing loss").press("Space")
+    until(lambda: wanted.desk().loss)
+    page.keyboard.press("Escape")
+    until(lambda: wanted.panic == 1)
+    page.get_by_role("button", name="Fade in").press("Enter")
+    until(lambda: wanted.panic == 0)
+
+
+def test_and_by_touch_and_mouse(stage: Stage, page: "Page") -> None:
+    wanted = stage.control.wanted
+    box = page.get_by_role("slider", name="bass fader").bounding_box()
+    assert box is not None
+    middle, top, height = box["x"] + box["width"] / 2, box["y"], box["height"]
+    page.touchscreen.tap(middle, top + height / 2)
+    until(lambda: abs(wanted.gain_db("bass") + 24) < 2)  # half of -60 .. 12
+    page.mouse.move(middle, top + height / 2)
+    page.mouse.down()
+    page.mouse.move(middle, top + height - 12, steps=5)
+    page.mouse.up()
+    until(lambda: wanted.gain_db("bass") < -55)
+    page.get_by_role("slider", name="bass fader").dblclick()
+    until(lambda: wanted.gain_db("bass") == 0.0)
+    page.get_by_role("radio", name="Dry").tap()
+    until(lambda: wanted.desk().step == "dry")
+    page.get_by_role("button", name="Panic").tap()
+    until(lambda: wanted.panic == 1)
+
+
+def test_it_shows_what_is_moved_elsewhere(stage: Stage, page: "Page") -> None:
+    wanted, control = stage.control.wanted, stage.control
+    wanted.set_gain("other", -7.5)
+    wanted.set_muted("drums", True)
+    wanted.set_step("dry")
+    until(lambda: page.get_by_role("slider", name="other fader").input_value() == "-7.5")
+    page.wait_for_selector("[aria-label='mute drums'][aria-pressed=true]")
+    until(lambda: page.get_by_role("radio", name="Dry").is_checked())
+    control.working.array("limited")[1] += 10
+    page.wait_for_selector("[aria-label='right limiter'].on")
+    assert page.locator("[aria-label='left limiter'].on").count() == 0
+    page.wait_for_selector("[aria-label='right limiter']:not(.on)")
+    stage.tell("the device is back after 2.0 s")
+    page.get_by_role("log").get_by_text("the device is back after 2.0 s").first.wait_for()
+    control.working.state = 1
+    until(lambda: page.get_by_role("status").inner_text() == "dry signal: a new worker is starting")
+    control.working.state = 2
+    ledger = page.locator("#parts").inner_text()
+    assert "MPO limiter look-ahead" in ledger and "reported" in ledger
+    assert page.locator("#total").inner_text() == "57.3 ms from input to ear (2526 samples)"
+    assert page.locator("dd").first.inner_text() == "3.3 / 4.5 of 11.6 ms"
+
+
+def test_presets_are_saved_refused_replaced_and_loaded(stage: Stage, page: "Page") -> None:
+    wanted, path = stage.control.wanted, stage.folder / "mixes/evening.toml"
+    page.get_by_label("Name").fill("evening")
+    page.get_by_role("button", name="Save mix").click()
+    page.get_by_role("log").get_by_text("saved as").first.wait_for()
+    assert load_mix(path).gains_db.vocals == 6.0
+    page.get_by_role("slider", name="vocals fader").press("Home")
+    page.get_by_role("button", name="Save mix").click()
+    page.get_by_role("log").get_by_text("already there").first.wait_for()
+    assert load_mix(path).gains_db.vocals == 6.0
+    page.get_by_role("button", name="Replace").click()
+    until(lambda: load_mix(path).gains_db.vocals == -60.0)
+    page.locator("#preset").select_option("instrumental")
+    page.get_by_role("button", name="Load").click()
+    until(lambda: wanted.desk().gains["vocals"] == 0.0)
+    page.locator("#preset").select_option("evening")
+    page.get_by_role("button", name="Load").click()
+    until(lambda: wanted.desk().gains["vocals"] == pytest.approx(1e-3))
+
+
+def test_another_profile_brings_its_mix_its_limit_and_its_figures(stage: Stage, page: "Page") -> None:
+    other = load_profile("severe-vocals-up")
+    page.get_by_label("Profile").select_option("severe-vocals-up")
+    page.get_by_text("listener N5").wait_for()
+    assert f"of {other.mpo_db_spl[0]:g}" in page.locator(".ears").inner_text()
+    assert "1000 Hz" in str(page.locator("#audiogram svg").get_attribute("aria-label"))
+    number, wanted = stage.control.wanted.profile()
+    assert (wanted, number) == (other, stage.control.wanted.profile_number) and number > 0
+    until(lambda: page.get_by_role("status").inner_text() == "silent: the profile is changing")
+
+
+def test_it_comes_back_after_its_server_was_killed(stage: Stage, page: "Page") -> None:
+    os.kill(stage.page.process.pid or 0, signal.SIGKILL)
+    page.get_by_role("alert").get_by_text("the sound goes on").wait_for()
+    page.get_by_role("alert").wait_for(state="hidden")
+    until(lambda: any("SIGKILL" in line and "started again" in line for line in stage.said))
+    page.get_by_role("button", name="solo vocals").click()
+    until(lambda: bool(stage.control.wanted.array("solo")[0]))
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(380, "light"), (800, "dark"), (1600, "light")])
+def test_it_fits_every_screen(browser: "Browser", stage: Stage, width: int, scheme: str, tmp_path: Path) -> None:
+    with opened(browser, stage.page.link, width, scheme) as page:
+        assert page.evaluate("[document.documentElement.scrollWidth, innerWidth]") == [width, width]
+        assert page.evaluate(OUTSIDE) == []
+        assert page.evaluate(CLIPPED) == []
+        assert page.evaluate(SMALL) == []  # WCAG 2.5.8: targets of at least 24 pixels
+        shade = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)[0]")
+        assert (shade < 60) == (scheme == "dark")
+
+
+def test_every_control_has_a_name_of_its_own(page: "Page") -> None:
+    names = page.evaluate("""() => [...document.querySelectorAll("button, select, input, [role=meter], [role=img]")]
+        .map(one => one.getAttribute("aria-label") || one.labels?.[0]?.textContent.trim() || one.textContent.trim())""")
+    assert all(names) and len(set(names)) == len(names)
