@@ -46,7 +46,7 @@ def __getattr__(name: str) -> Any:
 
 
 class _Package(ModuleType):
-    """This package; its public names stay what they are when a module of the same name is imported (hearing_aid)."""
+    """A package whose public names stay what they are when a module of the same name is imported (hearing_aid)."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not (isinstance(value, ModuleType) and name in _HOMES):

@@ -22,7 +22,7 @@ STAGES = LAYERS[4]
 HEAVY = {
     "torch": {"separation", "runtime", "training"},
     "pystoi": {"metrics"},
-    "matplotlib": {"report"},
+    "matplotlib": {"report", "experiment"},
     "numba": {"dsp"},
     "sounddevice": {"live"},
     "starlette": {"live"},

@@ -120,7 +120,7 @@ def _plot(metric: str, axis: str, lines: Sequence[_Line], places: Sequence[str])
             colour = "#111" if bold else _COLOURS[index % len(_COLOURS)]
             style = "none" if axis == "listener" else "-"  # people have no order
             axes.errorbar(x, mean, np.abs(ends - mean), color=colour, marker=_MARKS[index % len(_MARKS)], markersize=5,
-                          label=line.label, linestyle=style, linewidth=2.4 if bold else 1.2, elinewidth=0.8)  # fmt: skip
+                          label=line.label, linestyle=style, linewidth=2.4 if bold else 1.2)  # fmt: skip
         wide = max(map(len, places)) * len(places) > 50
         axes.set_xticks(range(len(places)), places, rotation=30 if wide else 0, ha="right" if wide else "center")
         axes.set(xlabel=axis, ylabel=f"{metric}, {METRICS[metric].unit}")

@@ -1,6 +1,5 @@
 """Songs of an experiment: made by the project's own generator, or excerpts of a folder of tracks with stems."""
 
-from fnmatch import fnmatch
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,15 +55,14 @@ class FolderSongs(Settings):
         """Return the songs by name; raises `HearsimError` where the folder or a pattern gives none."""
         root = (base / self.folder).resolve()
         try:
-            names = list(_tracks(root))
+            tracks = _tracks(root)
         except HearsimError as error:
             raise HearsimError(f"{where}: {error}") from None
         for pattern in self.tracks:
-            if not any(fnmatch(name, pattern) for name in names):
-                raise HearsimError(
-                    f"{where}: {root} holds no song that fits {pattern!r}: it has {', '.join(names[:4])}"
-                )
-        chosen = [name for name in names if any(fnmatch(name, pattern) for pattern in self.tracks)]
+            if not any(track.fits((pattern,)) for track in tracks.values()):
+                some = ", ".join(list(tracks)[:4])
+                raise HearsimError(f"{where}: {root} holds no song that fits {pattern!r}: it has {some}")
+        chosen = [name for name, track in tracks.items() if track.fits(self.tracks)]
         return {name: TrackSong(root=str(root), track=name, seconds=self.seconds) for name in chosen}
 
 
