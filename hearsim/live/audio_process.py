@@ -13,7 +13,7 @@ from hearsim.live.devices import Device, DeviceLostError, FileDevice, NullDevice
 from hearsim.live.events import Kind
 from hearsim.live.player import Player, Rings
 from hearsim.live.portaudio import choose
-from hearsim.live.process import parent_lives, quiet_process, report_failure
+from hearsim.live.process import PRIORITY, ask_for_priority, parent_lives, quiet_process, report_failure
 
 
 @dataclass(frozen=True)
@@ -68,5 +68,7 @@ def _device(stream: Stream, playing: Playing) -> tuple[Device, list[str]]:
         return FileDevice(open_source(stream.device, stream.rate)), []
     choice = choose(stream.device, stream.source == "device", stream.rate)
     device = SoundDevice(choice, stream.rate)
+    # for this thread, which may hold the interpreter when the callback wants it; the worker says what comes of it
+    ask_for_priority(PRIORITY)
     playing.device = choice.label.encode()[:400]
     return device, device.remarks

@@ -15,7 +15,6 @@ from hearsim.audio_files import Source
 from hearsim.live.control import CHANGING, READY, Control, Playing
 from hearsim.live.player import Player, Rings
 from hearsim.live.portaudio import Choice, portaudio
-from hearsim.live.process import PRIORITY, ask_for_priority
 from hearsim.live.resampling import Resampled, lateness
 from hearsim.live.timing import BLOCK, check_period
 from hearsim.units import FloatArray
@@ -107,8 +106,6 @@ class SoundDevice:
                 out.fill(0.0)
                 broken.append(error)
 
-        # for this thread, which may hold the interpreter when the callback wants it; the worker says what comes of it
-        ask_for_priority(PRIORITY)
         stream = self._choice.open(self._device_rate, guarded)
         try:
             stream.start()

@@ -1,5 +1,6 @@
 """Which device is chosen, at which rate it is opened, and what is said where it can't be: with a made-up PortAudio."""
 
+import os
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,6 @@ from hearsim.live.player import Rings
 from hearsim.live.portaudio import choose
 
 RATE = 44100
-CEILING = np.ones(2, np.float32)
 
 
 class PortAudioError(Exception):
@@ -84,7 +84,7 @@ def test_a_jack_server_at_another_rate_gives_way_to_a_default_that_opens(machine
     there.rates[0] = (48000,)  # neither opens: the shorter way it is, and resampled
     choice = choose(None, False, RATE)
     assert (choice.output.api, choice.rate_for(RATE)) == ("JACK Audio Connection Kit", 48000)
-    device = SoundDevice(choice, RATE, CEILING)
+    device = SoundDevice(choice, RATE)
     assert any("runs at 48000 Hz, the model at 44100: the sound is resampled, which" in line for line in device.remarks)
 
 
@@ -118,7 +118,7 @@ def test_a_device_that_another_program_holds_is_one_sentence(machine: Callable[.
     there.rates[0] = ()
     held = r"HDA \(ALSA\) can't be opened \(Device unavailable\): does another program hold it\?"
     with pytest.raises(HearsimError, match=held):
-        SoundDevice(choose(None, False, RATE), RATE, CEILING)
+        SoundDevice(choose(None, False, RATE), RATE)
     there.rates[0] = (44100,)  # or it is taken between the question and the opening
     with pytest.raises(HearsimError, match=held):
         choose(None, False, RATE).open(RATE, lambda *_: None)
@@ -143,7 +143,8 @@ def test_a_device_that_goes_in_mid_stream_is_lost(
     player = SimpleNamespace(finished=False, callback=lambda given, out, xrun: out.fill(0.0))
     said = "USB .ALSA. failed: Unanticipated" if how == "failing" else "USB .ALSA. has gone: .* is it plugged in?"
     with pytest.raises(DeviceLostError, match=said):
-        SoundDevice(choose(None, False, RATE), RATE, CEILING).run(player, control, rings, lambda: True)  # type: ignore[arg-type]
+        SoundDevice(choose(None, False, RATE), RATE).run(player, control, rings, lambda: True)  # type: ignore[arg-type]
     assert control.playing.reported_ms == 0.0  # a billion seconds is no latency
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER  # real-time priority is the audio process's own affair
     control.close()
     rings.close()
