@@ -39,10 +39,8 @@ def run_audio(stream: Stream, control: Control, rings: Rings, wake: Semaphore) -
 
         def going() -> bool:
             if not parent_lives():
-                wanted.stop, control.working.state = (
-                    1,
-                    0,
-                )  # nobody else can say so any more: fade out, and end
+                wanted.stop = 1  # nobody else can say so any more: fade out, and end
+                control.working.state = 0  # nor that the worker, which does the same, is gone
             return not wanted.quit
 
         while not wanted.go and not wanted.stop and going():  # the path may still be loading

@@ -66,7 +66,7 @@ def test_what_comes_in_from_a_device_is_kept_beside_the_log_and_renders_to_what_
         wait(session, lambda: session.ended)
         assert session.control.playing.fallbacks == 0
     kept, came = read_log(log), open_source(tmp_path / "log.jsonl.input.wav")
-    assert kept.source == {"device": str(song), "path": str(came.path)}
+    assert (kept.source["device"], kept.source["path"]) == (str(song), str(came.path))
     sound, played = read(song).samples, read(recording).samples
     np.testing.assert_array_equal(came.read().samples[:, : sound.shape[1]], sound)
     np.testing.assert_array_equal(played, np.concatenate(list(replay(kept, came)), axis=1))
