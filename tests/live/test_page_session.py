@@ -1,8 +1,10 @@
 """The page and the whole engine: what is clicked is heard, and without the page's process the sound goes on."""
 
+import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import chromium, needs_browser, opened
+from jack import jack, needs_jack
 from stage import until
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from hearsim.audio import Audio
 from hearsim.demo_song import demo_song, mixture
@@ -120,3 +125,33 @@ def test_what_is_clicked_is_heard_and_without_the_page_the_sound_goes_on(tmp_pat
         assert wanted.desk().step == "dry"
     (recording,) = tmp_path.glob("hearsim-*.wav")
     assert recording.stat().st_size > 8 * session.rate * 8
+
+
+@needs_jack
+@pytest.mark.slow
+def test_how_soon_a_fader_is_heard(tmp_path: Path) -> None:
+    """From a move that the page sends to its being heard, by a real clock; printed, since machines vary."""
+    song = Endless(mixture(demo_song(4.0)))
+    with (
+        jack(128),
+        Session(load_profile("moderate-vocals-up"), song, level_db=-20.0) as session,  # type: ignore[arg-type]
+        Page(session, tmp_path / "mixes", tmp_path) as host,
+        looked_after(session, host),
+        connect(f"ws{host.link[4:]}live", origin=Origin(host.link.rsplit("/", 2)[0]), proxy=None) as page,
+    ):
+        threading.Thread(target=lambda: [None for _ in page], daemon=True).start()  # what it shows is not looked at
+        moves, playing, late, heard = session.rings.moves, session.control.playing, session.latency, []
+        until(lambda: playing.position > session.rate)
+        for count in range(1, 101):
+            seen, sent_at = moves.count, playing.position
+            page.send(json.dumps({"do": "gain", "stem": "drums", "db": -6.0 if count % 2 else 3.0}))
+            until(lambda seen=seen: moves.count > seen)
+            heard.append(moves.since(seen)[0][0].at + late - sent_at)
+            time.sleep(0.07 + 0.013 * (count % 7))
+        p50, p90, most = np.percentile(heard, (50, 90, 100)) / session.rate * 1e3
+        allowed = 512 + 0.01 * session.rate
+        inside = np.mean(np.array(heard) <= allowed)
+        print(
+            f"\nheard after p50 {p50:.1f}, p90 {p90:.1f}, at most {most:.1f} ms; within one hop and 10 ms: {inside:.0%}"
+        )
+        assert session.latency == late and min(heard) > 0
