@@ -137,6 +137,15 @@ def test_samples_somewhat_over_full_scale_are_music(tmp_path: Path) -> None:
     assert read(tmp_path / "hot.wav").samples.max() == 100.0
 
 
+def test_rates_from_8_to_384_khz(tmp_path: Path) -> None:
+    for rate in (8000, 384000):
+        soundfile.write(tmp_path / "a.wav", music().T, rate)
+        assert open_source(tmp_path / "a.wav").file_rate == rate
+    for rate in (7999, 384001):
+        soundfile.write(tmp_path / "a.wav", music().T, rate)
+        assert sentence(tmp_path / "a.wav").endswith(f"is sampled at {rate} Hz: hearsim takes 8000 to 384000")
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

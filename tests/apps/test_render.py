@@ -171,6 +171,16 @@ def test_bad_songs_get_one_sentence(songs: Path, tmp_path: Path, name: str, word
     assert list(tmp_path.iterdir()) == []
 
 
+def test_more_than_three_hours_are_refused(tmp_path: Path) -> None:
+    """Their outputs would be more than a WAV file holds."""
+    with soundfile.SoundFile(tmp_path / "long.flac", "w", 8000, 1) as file:
+        for _ in range(3 * 3600 + 1):
+            file.write(np.zeros(8000, np.int16))
+    with pytest.raises(HearsimError, match="longer than 3 hours, more than a WAV file holds: cut it in two"):
+        render_song(tmp_path / "long.flac", load_profile("flat"), tmp_path / "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["long.flac"]
+
+
 def test_an_earlier_run_is_kept(rendered: tuple[Path, dict], songs: Path) -> None:
     out, _ = rendered
     before = (out / "report.json").read_bytes()
