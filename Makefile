@@ -24,7 +24,7 @@ check: $(VENV)/.tools
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The report page is tested in Chromium. Where there is none and apt-get can't bring it, these tests are skipped and say so.
+# The report page and the mixer page are tested in Chromium. Where there is none and apt-get can't bring it, these tests are skipped and say so.
 browser:
 ifeq ($(BROWSER),)
 	@{ test "$$(id -u)" = 0 && apt-get -qq update && \

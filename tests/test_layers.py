@@ -25,6 +25,8 @@ HEAVY = {
     "matplotlib": {"report", "experiment"},
     "numba": {"dsp"},
     "sounddevice": {"live"},
+    "starlette": {"live"},
+    "uvicorn": {"live"},
 }
 
 

@@ -38,27 +38,15 @@ def render(
     if replay is not None:
         live.replayed(song, replay, out, force)
         return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.console import Console
 
+    from hearsim.cli.progress import render_bar
     from hearsim.cli.tables import ledger, metrics
     from hearsim.profile import load_profile
     from hearsim.report.run import render_song
 
     loaded = load_profile(profile)
-    columns = (
-        TextColumn("rendering"),
-        BarColumn(),
-        TextColumn("{task.fields[speed]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as bar:
-        task = bar.add_task("render", total=1.0, speed="")
-
-        def show(share: float, seconds: float) -> None:
-            elapsed = bar.tasks[0].elapsed or 0.0
-            speed = f"{share * seconds / elapsed:.1f} x real time" if elapsed > 0 else ""
-            bar.update(task, completed=share, speed=speed)
-
+    with render_bar(Console()) as show:
         report = render_song(song, loaded, out, stems, save_stems, force, show)
     _print(ledger(report["latency"]), metrics(report["metrics"]))
     typer.echo(f"report: {out / 'report.html'}")

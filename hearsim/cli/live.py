@@ -79,10 +79,12 @@ def live(
         again = (file is None and page if loop is None else loop) and song is not None
         with Session(loaded, song, device, with_loss, level, record, log, heard, loop=again) as session:
             session.control.wanted.cable = cable
-            typer.echo(f"fading in to {level:g} dB of the calibrated level; Enter is panic, `help` lists the controls")
             with Page(session, presets, recordings) if page else nullcontext() as mixer:
                 if mixer is not None:
                     typer.echo(f"the mixer, in a browser on this machine: {mixer.link}")
+                typer.echo(
+                    f"fading in to {level:g} dB of the calibrated level; Enter is panic, `help` lists the controls"
+                )
                 _converse(session, mixer, seconds)
             _print_ledger(ledger(session.control, session.rate))
             counts = _counts(session)

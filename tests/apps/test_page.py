@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from report_sample import NOTE, PLAYERS, Reader
 
+import hearsim
 from hearsim.errors import HearsimError
 from hearsim.report.page import page, write_page
 
@@ -191,7 +192,8 @@ def test_same_report_same_bytes(report: dict[str, Any], whole: str, tmp_path: Pa
         "report = json.loads(pathlib.Path('report.json').read_text())\n"
         f"write_page(report, {PLAYERS!r}, {NOTE!r}, pathlib.Path('other.html'))"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONHASHSEED": "7"}, check=True)
+    here = {"PYTHONHASHSEED": "7", "PYTHONPATH": str(Path(hearsim.__file__).parents[1])}  # not another copy's page
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, **here}, check=True)
     assert (tmp_path / "other.html").read_text(encoding="utf-8") == whole
 
 

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -102,3 +102,11 @@ def hear(socket: ClientConnection, *keys: str) -> dict[str, Any]:
         if any(key in told for key in keys):
             return told
     raise AssertionError(f"nothing with {' or '.join(keys)} was said in {PATIENCE_S:g} s")
+
+
+def until(there: Callable[[], bool], what: str = "it does not come to that") -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + 5 * PATIENCE_S
+    while not there():
+        assert time.monotonic() < end, what
+        time.sleep(0.02)

@@ -1,5 +1,6 @@
 """`hearsim live` and `hearsim render --replay` as a user runs them, and what can be typed meanwhile."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -35,6 +36,7 @@ def test_live_then_replay(tmp_path: Path) -> None:
     typed = "bass solo\nnonsense\nlevel -6\n"
     live = run("live", "--file", song, "--device", "null", "--record", played, "--log", log, typed=typed)
     assert live.returncode == 0, live.stderr
+    assert re.search(r"the mixer, in a browser on this machine: http://127\.0\.0\.1:\d+/[\w-]{32}/\n", live.stdout)
     for said in ("bass: solo", "'nonsense' is no command", "late blocks of", "device, out and in"):
         assert said in live.stdout
     again = run("render", "--replay", log, "--out", tmp_path / "out")
@@ -50,7 +52,7 @@ def test_live_then_replay(tmp_path: Path) -> None:
 def test_ended_from_outside_it_fades_out_and_the_recording_takes_its_name(tmp_path: Path) -> None:
     song, played = tmp_path / "song.wav", tmp_path / "played.wav"
     write(song, Audio(np.tile(mixture(demo_song(6.0)).samples[:1, ::4], 20), 11025))
-    words = ["live", "--file", song, "--device", "null", "--record", played, "--level", "0"]
+    words = ["live", "--file", song, "--device", "null", "--record", played, "--level", "0", "--no-page"]
     with subprocess.Popen([*COMMAND, *map(str, words)], stdout=subprocess.PIPE, text=True) as live:
         assert live.stdout is not None
         said = [next(live.stdout)]
@@ -61,6 +63,7 @@ def test_ended_from_outside_it_fades_out_and_the_recording_takes_its_name(tmp_pa
         said += live.stdout
         assert live.wait() == 0, said
     assert "fading out\n" in said
+    assert not any("http" in line for line in said)
     assert any(f"{played} holds" in line for line in said)
     sound = read(played).samples
     assert np.abs(sound).max() > 0.01
@@ -140,7 +143,9 @@ def test_a_wrong_word_is_one_sentence_and_moves_nothing(line: str, said: str, se
     assert session.control.wanted.version == version
 
 
-def test_the_audio_process_is_light() -> None:
-    code = "import sys, hearsim.live.audio_process; print(sorted({'torch', 'numba', 'scipy'} & set(sys.modules)))"
+@pytest.mark.parametrize(("module", "heavy"), [("audio_process", {"starlette", "uvicorn"}), ("page.server", set())])
+def test_the_processes_of_audio_and_page_are_light(module: str, heavy: set[str]) -> None:
+    heavy |= {"torch", "numba", "scipy", "matplotlib"}
+    code = f"import sys, hearsim.live.{module}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -2,14 +2,13 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from browser import chromium, needs_browser, opened
-from stage import Stage
+from stage import Stage, until
 
 from hearsim.profile import load_mix, load_profile
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = needs_browser
-PATIENCE_S = 120.0
 CLIPPED = """() => [...document.querySelectorAll("main *, header *")].filter(one =>
     !one.children.length && one.textContent.trim() && one.closest("[hidden]") === null
     && !["OPTION", "INPUT"].includes(one.tagName) && one.scrollWidth > one.clientWidth + 1
@@ -26,6 +24,15 @@ OUTSIDE = """() => [...document.querySelectorAll("main *, header *")].filter(one
     const box = one.getBoundingClientRect();
     return box.width && (box.left < -1 || box.right > innerWidth + 1);
 }).map(one => one.outerHTML.slice(0, 80))"""
+OVERLAPPING = """() => {
+    const boxes = [...document.querySelectorAll(".travel *, .strip > p, .keys, .ears, #bypass, section > h2, figure")];
+    const [all, nested] = [boxes.map(one => one.getBoundingClientRect()), (a, b) => a.contains(b) || b.contains(a)];
+    return boxes.flatMap((one, k) => boxes.slice(k + 1).filter((other, l) => {
+        const a = all[k], b = all[k + 1 + l];
+        return !nested(one, other) && Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+            && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2;
+    }).map(other => [one.outerHTML.slice(0, 60), other.outerHTML.slice(0, 60)]));
+}"""
 SMALL = """() => [...document.querySelectorAll("button, select, input")].filter(one => one.offsetParent).map(one => {
     const box = (one.closest("label") || one).getBoundingClientRect();
     return [one.outerHTML.slice(0, 60), Math.min(box.width, box.height)];
@@ -50,13 +57,6 @@ def page(browser: "Browser", stage: Stage) -> Iterator["Page"]:
     stage.control.wanted.silent = stage.control.wanted.panic = 0
     with opened(browser, stage.page.link) as page:
         yield page
-
-
-def until(there: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not there():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_everything_can_be_moved_with_the_keyboard(stage: Stage, page: "Page") -> None:
@@ -171,6 +171,7 @@ def test_it_fits_every_screen(browser: "Browser", stage: Stage, width: int, sche
         assert page.evaluate("[document.documentElement.scrollWidth, innerWidth]") == [width, width]
         assert page.evaluate(OUTSIDE) == []
         assert page.evaluate(CLIPPED) == []
+        assert page.evaluate(OVERLAPPING) == []
         assert page.evaluate(SMALL) == []  # WCAG 2.5.8: targets of at least 24 pixels
         shade = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)[0]")
         assert (shade < 60) == (scheme == "dark")

@@ -5,11 +5,13 @@ import re
 import socket
 from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
-from stage import Stage, ask, hear
+from stage import Stage, ask, hear, until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from hearsim.live.page.host import MOST_DEATHS
 from hearsim.profile import load_profile
 
 PROFILE = load_profile("moderate-vocals-up")
@@ -158,6 +160,14 @@ def test_an_order_that_is_too_long_ends_the_connection(stage: Stage) -> None:
     assert closed.value.rcvd is not None and closed.value.rcvd.code == 1009
 
 
+def test_a_folder_that_can_not_be_made_is_one_sentence(stage: Stage) -> None:
+    (stage.folder / "mixes").rmdir() if (stage.folder / "mixes").exists() else None
+    (stage.folder / "mixes").write_text("a file")
+    with stage.socket() as page:
+        assert "mixes" in ask(page, {"do": "save", "name": "mine", "replace": False})["refused"]
+    (stage.folder / "mixes").unlink()
+
+
 def test_a_preset_is_a_mix_and_is_never_replaced_silently(stage: Stage) -> None:
     from hearsim.profile import load_mix
 
@@ -179,3 +189,12 @@ def test_a_preset_is_a_mix_and_is_never_replaced_silently(stage: Stage) -> None:
         assert "mine" in hear(page, "scene")["scene"]["presets"]
         ask(page, {"do": "preset", "name": "vocals-up"})
     assert (wanted.gain_db("vocals"), wanted.array("muted").any()) == (pytest.approx(6.0), False)
+
+
+def test_a_server_that_ends_again_and_again_is_left_alone(tmp_path: Path) -> None:
+    with Stage(PROFILE, tmp_path).open() as broken:
+        for count in range(1, MOST_DEATHS + 2):
+            broken.page.process.kill()
+            until(lambda count=count: len(broken.said) == count)
+        assert ["started again" in line for line in broken.said] == [True, True, True, False]
+        assert "4 times in a row" in broken.said[-1]

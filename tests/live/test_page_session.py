@@ -3,14 +3,14 @@
 import os
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from browser import chromium, needs_browser, opened
+from stage import until
 
 from hearsim.audio import Audio
 from hearsim.demo_song import demo_song, mixture
@@ -20,8 +20,6 @@ from hearsim.live.page.host import Page
 from hearsim.live.session import Session
 from hearsim.profile import load_profile
 from hearsim.units import FloatArray
-
-PATIENCE_S = 300.0
 
 
 class Endless:
@@ -57,13 +55,6 @@ def looked_after(session: Session, page: Page) -> Iterator[list[str]]:
     finally:
         over.set()
         looking.join()
-
-
-def until(there: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not there():
-        assert time.monotonic() < end, what
-        time.sleep(0.02)
 
 
 def brightness(sound: FloatArray) -> float:

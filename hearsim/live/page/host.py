@@ -20,6 +20,7 @@ from hearsim.profile import load_profile, profile_names
 
 LOOPBACK = "127.0.0.1"
 AGAIN_S, CLOSING_S = 0.5, 3.0
+MOST_DEATHS, YOUNG_S = 3, 10.0  # more in a row that die so young: something is broken for good
 
 
 class Page:
@@ -33,6 +34,7 @@ class Page:
         self._session, self._presets, self._recordings = session, Presets(presets), recordings
         self._given = session.profile
         self._token = secrets.token_urlsafe(24)
+        self._young_deaths = 0
 
     def __enter__(self) -> Self:
         """Take a free port and start the server."""
@@ -68,12 +70,16 @@ class Page:
         for line in said:
             self._send(None, {"said": line})
         self._answer()
-        if self.process.exitcode is None or time.monotonic() - self._since < AGAIN_S:
+        age = time.monotonic() - self._since
+        if self.process.exitcode is None or age < AGAIN_S or self._young_deaths > MOST_DEATHS:
             return []
-        why = how(self.process)
+        self._young_deaths = self._young_deaths + 1 if age < YOUNG_S else 1
+        why = f"the page's server ended ({how(self.process)}): the sound goes on"
+        if self._young_deaths > MOST_DEATHS:
+            return [f"{why}, without the page, since it has ended {self._young_deaths} times in a row"]
         self._pipe.close()
         self._start()
-        return [f"the page's server ended ({why}): the sound goes on, and the server is started again"]
+        return [f"{why}, and the server is started again"]
 
     def _answer(self) -> None:
         try:

@@ -61,7 +61,7 @@ function showScene(scene) {
   choices(at("profile"), scene.profiles, profile.name);
   choices(at("preset"), scene.presets, at("preset").value);
   at("loss").disabled = !scene.can_lose;
-  at("loss-why").textContent = scene.can_lose ? "" : "The hearing loss is not part of this session: start it with --loss.";
+  at("loss-why").textContent = scene.can_lose ? "" : "The hearing loss is not part of this session: start it with -\u2060-\u2060loss.";
   at("record").setAttribute("aria-pressed", String(scene.recording));
   at("record").textContent = scene.recording ? "Stop recording" : "Record";
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 from hearsim.errors import HearsimError
 from hearsim.listener import STEMS, Mix
 from hearsim.live.control import Wanted
-from hearsim.paths import write_atomically
+from hearsim.paths import write_atomically, writes
 from hearsim.profile import load_mix, mix_names
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
@@ -49,7 +49,8 @@ class Presets:
         path = self._path(name)
         if path.exists() and not replace:
             raise TakenError(f"{path} is already there: choose another name, or replace it")
-        self._folder.mkdir(exist_ok=True)
+        with writes(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
         with write_atomically(path) as part:
             part.write_text(to_toml(wanted), encoding="utf-8")
         return path
