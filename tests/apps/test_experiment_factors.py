@@ -115,6 +115,13 @@ def test_bad_specs_get_one_sentence_with_file_key_and_value(
     assert words in str(caught.value) and str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_the_spec_of_the_readme_is_one(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (block,) = [part for part in text.split("```toml\n")[1:] if "[factors]" in part]
+    (tmp_path / "experiment.toml").write_text(block.split("```")[0], encoding="utf-8")
+    assert len(cells_of(read_study(tmp_path / "experiment.toml"))) == 15 * 2 * 2 * 3
+
+
 def test_a_listener_file_with_one_bad_row_is_refused_by_name(tmp_path: Path) -> None:
     row = '{"name": "%s", "audiogram_cfs": [250, 1000], "audiogram_levels_l": [20, 30], "audiogram_levels_r": [%s, 30]}'
     good, bad = row % ("L1", 20), row % ("L2", 200)
