@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hearsim.listener import STEMS
-from hearsim.paths import write_atomically
+from hearsim.paths import write_atomically, writes
 from hearsim.training.comparison import Run
 
 COLUMNS = (
@@ -85,7 +85,7 @@ def _mean(values: list[float | None]) -> float | None:
 
 def write_table(path: Path, runs: list[Run]) -> None:
     """Write a CSV, a row for each group and run."""
-    with write_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with writes(path), write_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(COLUMNS)
         for group, run, stems, overall in rows(runs):

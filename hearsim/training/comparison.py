@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hearsim.errors import HearsimError
 from hearsim.metrics.separation import SdrMeter
-from hearsim.paths import write_atomically
+from hearsim.paths import write_atomically, writes
 from hearsim.separation.net import STEMS, SeparatorNet
 from hearsim.separation.pack import read_weights
 from hearsim.separation.pieces import separate
@@ -107,7 +107,8 @@ def _train_and_score(
     started = time.process_time()
     resume = (folder / CHECKPOINT).exists()
     if not resume:  # broken off before its first checkpoint, a run has left nothing but the beginning of its log
-        (folder / "log.csv").unlink(missing_ok=True)
+        with writes(folder):
+            (folder / "log.csv").unlink(missing_ok=True)
     net = read_weights(train(spec, folder, resume, found=found))
     return Run(
         variant=name,

@@ -207,6 +207,9 @@ def test_bad_files_of_variants_are_sentences(file: Path, tmp_path: Path) -> None
     assert not (tmp_path / "runs").exists()
     file.write_text(VARIANTS)
     assert "give --run and --table alone" in sentence(file, "--resume")
+    assert "/proc/x/table.csv can't be written" in sentence(file, "--table", "/proc/x/table.csv")
+    (tmp_path / "runs").write_text("a file")
+    assert "runs/plain-1 can't be written" in sentence(file)
 
 
 def test_a_stem_that_is_missing_has_no_score_and_the_meter_is_that_of_the_cards(file: Path, tmp_path: Path) -> None:
