@@ -1,5 +1,6 @@
 """The mixer page in Chromium: its controls move the desk, it shows what moves elsewhere, and it comes back."""
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from stage import Stage, until
 from hearsim.profile import load_mix, load_profile
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, WebSocketRoute
 
 pytestmark = needs_browser
 CLIPPED = """() => [...document.querySelectorAll("main *, header *")].filter(one =>
@@ -57,6 +58,26 @@ def page(browser: "Browser", stage: Stage) -> Iterator["Page"]:
     stage.control.wanted.silent = stage.control.wanted.panic = 0
     with opened(browser, stage.page.link) as page:
         yield page
+
+
+def test_no_control_is_there_before_it_stands_where_the_session_does(browser: "Browser", stage: Stage) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    late: list[tuple[WebSocketRoute, str]] = []
+
+    def hold(socket: "WebSocketRoute") -> None:
+        server = socket.connect_to_server()
+        server.on_message(lambda text: late.append((socket, text)) if "now" in json.loads(text) else socket.send(text))
+
+    page.route_web_socket("**/live", hold)
+    page.goto(stage.page.link)
+    until(lambda: page.evaluate("1") and len(late) > 10)
+    assert page.get_by_role("slider").count() == 0
+    socket, text = late[0]
+    socket.send(text)
+    stands = float(page.get_by_role("slider", name="vocals fader").input_value())
+    assert stands == pytest.approx(stage.control.wanted.gain_db("vocals"))
+    context.close()
 
 
 def test_everything_can_be_moved_with_the_keyboard(stage: Stage, page: "Page") -> None:

@@ -7,13 +7,15 @@ import {put, strips} from "./strips.js";
 const KEPT_MESSAGES = 50, FIRST_WAIT_MS = 250, LONGEST_WAIT_MS = 2000;
 const at = id => document.getElementById(id);
 const pressed = button => button.getAttribute("aria-pressed") === "true";
-let socket, showStrips, shown = "", ended = false, wait = FIRST_WAIT_MS;
+let socket, showStrips, scene, latest, drawn, shown = "", ended = false, wait = FIRST_WAIT_MS;
 
 function order(what) {
   if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(what));
 }
 
 function connect() {
+  scene = latest = undefined;
+  drawn = false;
   socket = new WebSocket(new URL("live", location.href.replace(/^http/, "ws")));
   socket.onopen = () => { wait = FIRST_WAIT_MS; lost(""); };
   socket.onmessage = message => show(JSON.parse(message.data));
@@ -33,8 +35,13 @@ function lost(why) {
 }
 
 function show(told) {
-  if (told.scene) showScene(told.scene);
-  if (told.now && showStrips) showNow(told.now);
+  scene = told.scene ?? scene;
+  latest = told.now ?? latest;
+  if (scene && latest && (told.scene || told.now)) {  // no control is there before it stands where the session does
+    if (told.scene || !drawn) showScene(scene);
+    showNow(latest);
+    drawn = true;
+  }
   if (told.health) { showHealth(told.health); showLatency(told.health.latency); }
   if ("delay" in told) showMeasured(told.delay);
   if (told.said) say(told.said, "said");

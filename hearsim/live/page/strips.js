@@ -24,7 +24,7 @@ export function decibels(db, unit = "dB") {
 function fader(parent, label, [low, high], send) {
   const input = make(parent, "input", {type: "range", min: low, max: high, step: 0.5, "aria-label": label,
     "aria-orientation": "vertical"});
-  let held = 0;
+  let held = -Infinity;
   const spoken = () => input.setAttribute("aria-valuetext", decibels(Number(input.value)));
   const move = () => { held = performance.now(); spoken(); send(Number(input.value)); };
   input.addEventListener("input", move);
