@@ -1,6 +1,7 @@
 """Where the project's data lies, and how its outputs are written: whole or not at all."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,3 +71,21 @@ def write_atomically(path: Path) -> Iterator[Path]:
     finally:
         if part.exists():
             part.unlink()
+
+
+@contextmanager
+def temporary_folder(part: Path) -> Iterator[None]:
+    """Make a folder for the body to fill and move away; what is left of it, and of the folders above it, vanishes.
+
+    Folders above it that hold something by then stay. Raises `WriteError` where it can't be made.
+    """
+    made = [folder for folder in part.parents if not folder.exists()]
+    try:
+        with writes(part):
+            part.mkdir(parents=True)
+        yield
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        for folder in made:
+            if folder.exists() and not any(folder.iterdir()):
+                folder.rmdir()

@@ -26,7 +26,7 @@ from hearsim.export.songs import Excerpt, read_excerpt
 from hearsim.export.spec import Plan, read_plan
 from hearsim.export.stimuli import Fitter, Fronts, Stimulus, remixes
 from hearsim.export.waves import TONE_HZ, encode, tone
-from hearsim.paths import writes
+from hearsim.paths import temporary_folder, writes
 
 MANY = 1000
 TONE_DB_SPL, TONE_HEADROOM_DB = 80.0, 10.0
@@ -52,21 +52,14 @@ def build(
     _check_size(plan, out, yes)
     place = out.resolve()  # "." has no name
     part = place.with_name(f"{place.name}.{os.getpid()}.part")
-    made = [folder for folder in part.parents if not folder.exists()]
     try:
-        with writes(out):
-            part.mkdir(parents=True)
-        _write(plan, part, progress)
-        _check_folder(out, force)  # somebody else may have come first
-        with writes(out):
-            _move(part, place)
+        with temporary_folder(part):
+            _write(plan, part, progress)
+            _check_folder(out, force)  # somebody else may have come first
+            with writes(out):
+                _move(part, place)
     except WriteError as error:
         raise HearsimError(f"{out} can't be written ({error.why}): choose another --out, or make room") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        for folder in made:
-            if folder.exists() and not any(folder.iterdir()):
-                folder.rmdir()
     return out
 
 

@@ -26,7 +26,7 @@ from hearsim.metrics.levels import BandLevels
 from hearsim.metrics.loudness import LoudnessMeter
 from hearsim.metrics.separation import SdrMeter
 from hearsim.output import MpoLimiter
-from hearsim.paths import writes
+from hearsim.paths import temporary_folder, writes
 from hearsim.processor import Chain, Processor, Reblock, walk
 from hearsim.report.players import Clip
 from hearsim.separation.stage import Separator
@@ -82,22 +82,16 @@ def output_folder(out: Path, force: bool, inputs: Sequence[Path] = ()) -> Iterat
     if out.exists() and not out.is_dir():
         raise HearsimError(f"{out} is a file: choose another --out")
     part = out.with_name(f"{out.name}.{os.getpid()}.part") if out.name else Path(f"{os.getpid()}.part")
-    made = [folder for folder in part.parents if not folder.exists()]
     try:
-        with writes(out):
-            part.mkdir(parents=True)
-            if not os.access(out if out.is_dir() else part, os.W_OK):
-                raise PermissionError(13, "Permission denied", str(out))
-        yield part
-        with writes(out):
-            _move(part, out, [name for name in ("stems", "demo") if "report.json" in held and name in held])
+        with temporary_folder(part):
+            with writes(out):
+                if not os.access(out if out.is_dir() else part, os.W_OK):
+                    raise PermissionError(13, "Permission denied", str(out))
+            yield part
+            with writes(out):
+                _move(part, out, [name for name in ("stems", "demo") if "report.json" in held and name in held])
     except WriteError as error:
         raise HearsimError(f"{out} can't be written ({error.why}): choose another --out") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        for folder in made:
-            if folder.exists() and not any(folder.iterdir()):
-                folder.rmdir()
 
 
 def _move(part: Path, out: Path, stale: list[str]) -> None:
