@@ -13,7 +13,7 @@ import abc
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from hearsim.errors import FormatError
 from hearsim.units import FloatArray, samples_to_ms
 
 Kind = Literal["algorithm", "buffering", "device", "acoustics"]
+Stage = TypeVar("Stage", bound="Processor")
 
 
 class Part(NamedTuple):
@@ -354,3 +355,8 @@ def describe(chain: Processor, fmt: Format | None = None) -> str:
 def walk(stage: Processor) -> Sequence[Processor]:
     """Return a stage and all stages inside it, in path order."""
     return [stage, *(found for child in stage.inside for found in walk(child))]
+
+
+def find(stage: Processor, kind: type[Stage]) -> Stage:
+    """Return the first stage of a kind in a chain that has one, in path order."""
+    return next(found for found in walk(stage) if isinstance(found, kind))

@@ -20,7 +20,7 @@ from hearsim.listener import STEMS, Profile
 from hearsim.metrics.audibility import threshold_noise
 from hearsim.metrics.intelligibility import StoiMeter
 from hearsim.output import MpoLimiter
-from hearsim.processor import Delay, render, walk
+from hearsim.processor import Delay, find, render
 from hearsim.remix import Remix
 from hearsim.units import FloatArray
 
@@ -139,6 +139,5 @@ class Scene:
             part = slice(start, start + block)
             aided[:, part] = aid.process(remixed[:, part])
             heard[:, part] = ear.process(aided[:, part], incoming[:, part])
-        limiter = next(stage for stage in walk(aid) if isinstance(stage, MpoLimiter))
         played = aided[:, late : late + frames]
-        return heard[:, ears : ears + frames], played, sum(limiter.events), aid.latency
+        return heard[:, ears : ears + frames], played, sum(find(aid, MpoLimiter).events), aid.latency

@@ -1,8 +1,8 @@
 """From an excerpt to its stimuli: remix, low-pass, match loudness, fit, cut, one gain.
 
 The front half of the aid (separation, remix) does not depend on the listener, so each remix is made once; the other
-half is `hearing_aid` from ToPascal on. Loudness is matched between the two and never again: after the amplification
-it would take away what is tested.
+half is `hearing_aid` on sound that is remixed already. Loudness is matched between the two and never again: after the
+amplification it would take away what is tested.
 """
 
 import math
@@ -16,11 +16,11 @@ from hearsim.audio import Audio
 from hearsim.errors import HearsimError
 from hearsim.export.songs import Excerpt
 from hearsim.export.spec import ORACLE, Plan, Version
-from hearsim.hearing_aid import hearing_aid
+from hearsim.hearing_aid import hearing_aid, separate_and_remix
 from hearsim.listener import Aid, Mix
 from hearsim.metrics.loudness import LoudnessMeter
 from hearsim.output import MpoLimiter
-from hearsim.processor import Chain, render, walk
+from hearsim.processor import Chain, Delay, find, render
 from hearsim.separation.model import ModelInfo
 from hearsim.separation.stage import Separator
 from hearsim.units import Curve, FloatArray, db_to_gain, gain_to_db, ms_to_samples
@@ -77,10 +77,10 @@ class Fronts:
             return _true_remix(excerpt, mix)
         if (model, mix) not in self._chains:
             profile = self._plan.profile(next(iter(self._plan.fittings)), version)
-            self._chains[model, mix] = Chain(hearing_aid(profile).stages[0])
+            self._chains[model, mix] = Chain(separate_and_remix(profile))
         chain = self._chains[model, mix]
         remixed = render(chain, excerpt.mixture)
-        self.models[model] = next(stage.info for stage in walk(chain) if isinstance(stage, Separator))
+        self.models[model] = find(chain, Separator).info
         return remixed
 
 
@@ -128,7 +128,7 @@ def _lufs(sound: Audio, excerpt: Excerpt, version: Version) -> float:
 
 
 class Fitter:
-    """The aid from ToPascal on, fitted to one listener; one chain for each aid."""
+    """The aid on sound that is remixed already, fitted to one listener; one chain for each aid."""
 
     def __init__(self, plan: Plan, fitting: str) -> None:
         self._plan, self._fitting = plan, fitting
@@ -139,7 +139,7 @@ class Fitter:
         version, spec = remixed.version, self._plan.spec
         profile = self._plan.profile(self._fitting, version)
         if version.aid not in self._chains:
-            self._chains[version.aid] = Chain(*hearing_aid(profile).stages[1:])
+            self._chains[version.aid] = hearing_aid(profile, separation=Delay(0))
         chain = self._chains[version.aid]
         aided = render(chain, remixed.sound).samples[:, excerpt.part]
         samples = aided * _fade(aided.shape[1], remixed.sound.rate) * np.float32(db_to_gain(spec.gain_db))
@@ -151,8 +151,7 @@ class Fitter:
                 f"its peak is {over:.1f} dB over full scale with gain_db = {spec.gain_db:g}, one gain for all files: "
                 f"this one needs {math.floor(10 * (spec.gain_db - over)) / 10:g} or less"
             )
-        limiter = next(stage for stage in chain.stages if isinstance(stage, MpoLimiter))
-        return Stimulus(remixed, self._fitting, samples, limiter.events)
+        return Stimulus(remixed, self._fitting, samples, find(chain, MpoLimiter).events)
 
 
 def _fade(frames: int, rate_hz: int) -> FloatArray:

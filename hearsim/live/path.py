@@ -22,7 +22,7 @@ from hearsim.hearing_aid import Ear, hearing_aid, unaided
 from hearsim.listener import STEMS, Profile
 from hearsim.live.desk import STEPS, Desk
 from hearsim.output import MpoLimiter, ToPascal, ceiling_pa
-from hearsim.processor import Delay, Part, Processor, walk
+from hearsim.processor import Delay, Part, Processor, find
 from hearsim.remix import RAMP_MS, Remix
 from hearsim.separation.stage import Separator
 from hearsim.units import Curve, FloatArray, ms_to_samples
@@ -41,10 +41,8 @@ class LivePath(Processor):
     def __init__(self, profile: Profile, loss: bool = False) -> None:
         self._profile, self._aid = profile, hearing_aid(profile)
         self._separation, self._to_pascal, self._compensation, self._limit, self._to_full_scale = self._aid.stages
-        stages = walk(self._aid)
-        self.remix = next(stage for stage in stages if isinstance(stage, Remix))
-        self.limiter = next(stage for stage in stages if isinstance(stage, MpoLimiter))
-        self.separator = next(stage for stage in stages if isinstance(stage, Separator))
+        self.remix, self.limiter = find(self._aid, Remix), find(self._aid, MpoLimiter)
+        self.separator = find(self._aid, Separator)
         self._dry_to_pascal = ToPascal(profile.rig.microphone)
         self._loss = (Ear(profile), unaided(profile)) if loss else None
         self.desk = Desk({stem: profile.mix.gain(stem) for stem in STEMS})

@@ -27,7 +27,7 @@ from hearsim.metrics.loudness import LoudnessMeter
 from hearsim.metrics.separation import SdrMeter
 from hearsim.output import MpoLimiter
 from hearsim.paths import temporary_folder, writes
-from hearsim.processor import Chain, Processor, Reblock, walk
+from hearsim.processor import Chain, Processor, Reblock, find
 from hearsim.report.players import Clip
 from hearsim.separation.stage import Separator
 from hearsim.units import FloatArray
@@ -57,12 +57,12 @@ class Result:
     @property
     def limiter(self) -> MpoLimiter:
         """The aid's limiter, with its counters."""
-        return next(stage for stage in walk(self.aid) if isinstance(stage, MpoLimiter))
+        return find(self.aid, MpoLimiter)
 
     @property
     def separator(self) -> Separator:
         """The aid's separator."""
-        return next(stage for stage in walk(self.aid) if isinstance(stage, Separator))
+        return find(self.aid, Separator)
 
 
 @contextmanager

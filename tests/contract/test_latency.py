@@ -12,7 +12,7 @@ from hearsim.hearing_aid import hearing_aid
 from hearsim.hearing_loss import HOP, HearingLoss
 from hearsim.latency import budget, measure, measured_budget, vent_comb, verdicts
 from hearsim.output import ToPascal
-from hearsim.processor import Chain, Delay, Parallel, Reblock, walk
+from hearsim.processor import Chain, Delay, Parallel, Reblock, find
 from hearsim.profile import load_listener, load_profile, profile_names
 from hearsim.separation.hs_tasnet import HSTasNet
 from hearsim.separation.net import NetState
@@ -132,7 +132,7 @@ def test_a_probe_leaves_nothing_behind() -> None:
     aid.prepare(fmt)
     sound = noise(fmt, 64 * 50)
     before = run(aid, sound, 64)
-    separator = next(stage for stage in walk(aid) if isinstance(stage, Separator))
+    separator = find(aid, Separator)
     step = separator._step
     measure(aid, fmt)
     assert separator._step is step

@@ -9,7 +9,7 @@ from test_contract import make, noise, run
 
 from hearsim.audio import Format
 from hearsim.hearing_aid import Ear, hearing_aid
-from hearsim.processor import Chain, Reblock, walk
+from hearsim.processor import Chain, Reblock, find, walk
 from hearsim.remix import Remix
 from hearsim.separation.stage import Separator
 
@@ -78,7 +78,7 @@ def test_a_network_that_breaks_starts_anew_behind_reblock_and_remix() -> None:
     path.prepare(fmt), fresh.prepare(fmt)
     sound = noise(fmt, 64 * 60)
     run(path, sound[:, : 64 * 20], 64)
-    separator = next(stage for stage in walk(path) if isinstance(stage, Separator))
+    separator = find(path, Separator)
     separator._step._state = tuple(tensor.clone().fill_(float("nan")) for tensor in separator._step._state)
     np.testing.assert_array_equal(path.process(sound[:, 64 * 20 : 64 * 21]), 0.0)
     assert separator.non_finite_blocks == 1
