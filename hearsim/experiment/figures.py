@@ -9,9 +9,8 @@ import numpy as np
 from hearsim.experiment.scores import METRICS
 from hearsim.experiment.spec import CONDITION, Study
 from hearsim.experiment.statistics import POOLED, Names, Results, Summary
-from hearsim.experiment.store import write_csv
-from hearsim.paths import write_atomically, writes
-from hearsim.report.figures import drawing, svg
+from hearsim.paths import write_csv, writes
+from hearsim.report.figures import drawing, save_svg, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -168,9 +167,7 @@ def _save(
 ) -> Picture:
     with drawing(7.0, 4.4) as (figure, axes):
         draw(axes)
-        path = folder / f"{name}.svg"
-        with writes(path), write_atomically(path) as part:
-            figure.savefig(part, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
+        save_svg(figure, folder / f"{name}.svg")
         inline = svg(figure, f"{caption}; the numbers are in {name}.csv", name)
     header = ("line", "place", "mean", "low", "high", "takes")
     rows = [

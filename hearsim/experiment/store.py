@@ -10,9 +10,8 @@
 | timings.csv | how long each cell took, which is no part of the results |
 """
 
-import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from hearsim.errors import HearsimError
 from hearsim.experiment.cell import Record
 from hearsim.experiment.plan import Cell, plan_file
 from hearsim.experiment.spec import FACTORS, Study
-from hearsim.paths import write_atomically, writes
+from hearsim.paths import write_atomically, write_csv, writes
 
 PLAN, RESULTS, TIMINGS = "plan.json", "results.csv", "timings.csv"
 
@@ -83,14 +82,6 @@ def _rows(record: Record) -> Iterator[list[str]]:
         yield [*start, "", "", record.error]
     for value in record.values:
         yield [*start, value.metric, "" if value.value is None else f"{value.value:.6g}", value.error]
-
-
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write a CSV, whole or not at all; raises `WriteError`."""
-    with writes(path), write_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(header)
-        table.writerows(rows)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ The networks have random weights, which cost what trained ones cost, and run in 
 thread counts take turns, so that a slow moment of the machine meets all of them.
 """
 
-import csv
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 from hearsim.audio import Format
 from hearsim.errors import HearsimError
 from hearsim.latency import Load, load_of
-from hearsim.paths import write_atomically
+from hearsim.paths import write_csv
 from hearsim.runtime.torch_step import use_threads
 from hearsim.separation.cost import StepCost, step_cost
 from hearsim.separation.net import NetConfig
@@ -103,12 +102,13 @@ def lines(benches: list[SystemBench]) -> Iterator[str]:
 
 def write_table(path: Path, benches: list[SystemBench]) -> None:
     """Write the benches to a CSV, a row for each system and number of threads."""
-    with write_atomically(path) as part, part.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(COLUMNS)
-        for one in benches:
-            counts = one.cost.multiply_adds, round(one.multiply_adds_per_second), one.cost.weight_bytes
-            for threads, load in one.loads.items():
-                timed = (f"{value:.4f}" for value in (load.p50_ms, load.p99_ms, load.max_ms))
-                start = one.name, one.parameters, f"{one.config.live_ms:.3f}"
-                rows.writerow((*start, *counts, f"{load.deadline_ms:.4f}", threads, *timed))
+    write_csv(path, COLUMNS, _rows(benches))
+
+
+def _rows(benches: list[SystemBench]) -> Iterator[tuple[object, ...]]:
+    for one in benches:
+        counts = one.cost.multiply_adds, round(one.multiply_adds_per_second), one.cost.weight_bytes
+        for threads, load in one.loads.items():
+            timed = (f"{value:.4f}" for value in (load.p50_ms, load.p99_ms, load.max_ms))
+            start = one.name, one.parameters, f"{one.config.live_ms:.3f}"
+            yield (*start, *counts, f"{load.deadline_ms:.4f}", threads, *timed)

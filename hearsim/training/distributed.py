@@ -4,6 +4,7 @@ Gradients are averaged by hand, in one piece: `DistributedDataParallel` wraps `f
 that. Every process makes the same step from the same gradients, so their weights stay equal.
 """
 
+import importlib
 import os
 from collections.abc import Iterable
 
@@ -24,6 +25,9 @@ class Group:
             raise HearsimError("optimizer.device = 'cuda', but torch finds no GPU: set it to 'auto' or 'cpu'")
         self.device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if kind == "cuda" else "cpu")
         if self.size > 1 and not distributed.is_initialized():
+            # Imported later (an optimizer does), this module takes the group for the default of its functions: the
+            # group then outlives `close`, and its threads may abort the process as the interpreter goes.
+            importlib.import_module("torch.distributed.nn.functional")
             distributed.init_process_group("nccl" if kind == "cuda" else "gloo")
 
     def lanes(self, batch: int) -> range:
