@@ -4,15 +4,17 @@ All chances and sizes come from a generator and are drawn whether they are used 
 switched off (chance 0) without the others becoming different ones.
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import soxr
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 from scipy import signal
 
 from hearsim.errors import HearsimError
 from hearsim.units import FloatArray, db_to_gain
+
+Chance = Annotated[float, Field(ge=0, le=1)]
 
 
 class Augmentation(BaseModel):
@@ -20,21 +22,21 @@ class Augmentation(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    whole_songs: float = 0.5  # share of examples whose stems belong together; else each comes from any track
+    whole_songs: Chance = 0.5  # share of examples whose stems belong together; else each comes from any track
     gain_db: tuple[float, float] = (-8.0, 4.0)  # of each stem
     level_db: tuple[float, float] = (-10.0, 4.0)  # of the whole mixture
-    polarity: float = 0.5  # chance of a stem being turned upside down
-    mute: float = 0.1  # chance of a stem being left out
-    swap: float = 0.5  # chance of left and right changing places
-    speed: float = 0.3  # chance of a stem (or a whole song) being played faster or slower, and so higher or lower
-    speed_range: tuple[float, float] = (0.85, 1.18)
-    stretch: float = 0.0  # chance of its pitch and its tempo being changed each for itself
+    polarity: Chance = 0.5  # chance of a stem being turned upside down
+    mute: Chance = 0.1  # chance of a stem being left out
+    swap: Chance = 0.5  # chance of left and right changing places
+    speed: Chance = 0.3  # chance of a stem (or a whole song) being played faster or slower, and so higher or lower
+    speed_range: tuple[PositiveFloat, PositiveFloat] = (0.85, 1.18)
+    stretch: Chance = 0.0  # chance of its pitch and its tempo being changed each for itself
     stretch_semitones: float = 2.0  # the most up or down
-    stretch_range: tuple[float, float] = (0.88, 1.14)  # of the tempo
-    equalize: float = 0.3  # chance of a stem to pass a random curve of up to four slopes
+    stretch_range: tuple[PositiveFloat, PositiveFloat] = (0.88, 1.14)  # of the tempo
+    equalize: Chance = 0.3  # chance of a stem to pass a random curve of up to four slopes
     equalize_db: float = 6.0  # the most it raises or lowers
-    reverberate: float = 0.15  # chance of a stem to get a tail of decaying noise, -20 .. -8 dB under it
-    low_pass: float = 0.1  # chance of the whole example being cut off at 6 .. 16 kHz
+    reverberate: Chance = 0.15  # chance of a stem to get a tail of decaying noise, -20 .. -8 dB under it
+    low_pass: Chance = 0.1  # chance of the whole example being cut off at 6 .. 16 kHz
 
 
 OFF = Augmentation(

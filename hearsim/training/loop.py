@@ -97,6 +97,8 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
             checkpoint.save(run / CHECKPOINT, spec, parts, state, memories)
             _save_weights(average, run / AVERAGED)
 
+    if not resume:
+        save()  # whatever breaks it off from here on, the run can be resumed
     first, before = state.step, state.hours
     started = saved_at = time.monotonic()
     with RunLog(run, first, optim.steps, tensorboard, writes=group.rank == 0) as log:
@@ -172,12 +174,13 @@ def _found(spec: TrainSpec, rate: int, group: Group) -> list[Track]:
 def _tracks(spec: TrainSpec, rate: int, found: list[Track]) -> tuple[list[Track], Validation | None]:
     """Return the tracks to train on and the validation, if there is one."""
     data = spec.data
-    held_out = [track for track in found if track.fits(data.validation)]
-    if data.validation and not held_out:
-        raise HearsimError(f"{data.root} holds no track that fits data.validation = {list(data.validation)}")
-    kept_out = (*data.held_out, *data.left_out, *data.validation)
-    tracks = [track for track in found if not track.fits(kept_out)]
-    return tracks, Validation(held_out, spec.validation, rate) if held_out else None
+    for key in ("held_out", "left_out", "validation"):
+        for pattern in getattr(data, key):
+            if not any(track.fits([pattern]) for track in found):  # a slip of the pen, and it would be trained on
+                raise HearsimError(f"{data.root} holds no track that fits {pattern!r} of data.{key}: correct it")
+    tracks = [track for track in found if not track.fits(data.kept_out)]
+    validation = [track for track in found if track.fits(data.validation)]
+    return tracks, Validation(validation, spec.validation, rate) if validation else None
 
 
 def _save_weights(average: AveragedModel, path: Path) -> None:
