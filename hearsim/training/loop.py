@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -103,6 +104,8 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
     started = saved_at = time.monotonic()
     with RunLog(run, first, optim.steps, tensorboard, writes=group.rank == 0) as log:
         for stems, goes_on in batches(stretches, first, optim.steps):
+            if state.progress.is_over(spec.validation):
+                break
             rate = learning_rate(state.step, optim, spec.validation, state.progress)
             for settings in (part for each in optimizers.values() for part in each.param_groups):
                 settings["lr"] = rate
@@ -135,8 +138,6 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
                 log.row(state.step, float(np.mean(state.recent)), state.hours, speed, rate, score_db)
                 state.recent.clear()
             log.step(state.step)
-            if state.progress.is_over(spec.validation):
-                break
             if group.agree(now - saved_at) > 60 * optim.save_minutes:
                 save()
                 saved_at = now
@@ -185,7 +186,10 @@ def _tracks(spec: TrainSpec, rate: int, found: list[Track]) -> tuple[list[Track]
 
 def _save_weights(average: AveragedModel, path: Path) -> None:
     with write_atomically(path) as part:
-        save_weights(_net_of(average), part)
+        try:
+            save_weights(_net_of(average), part)
+        except SafetensorError as error:
+            raise HearsimError(f"{path} can't be written ({error}): make room, and go on with --resume") from error
 
 
 def _net_of(average: AveragedModel) -> SeparatorNet:

@@ -15,7 +15,7 @@ from hearsim.training.losses import Criterion
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelSpec(_Table):
@@ -120,6 +120,5 @@ def read_spec(path: Path) -> TrainSpec:
     spec.model.config(str(path))
     if (spec.optimizer.schedule == "plateau" or spec.validation.stop) and not spec.data.validation:
         raise HearsimError(f"{path}: a plateau and an early stop need a score: name tracks in data.validation")
-    root = spec.data.root if spec.data.root.is_absolute() else path.parent / spec.data.root
-    cache = spec.data.cache.expanduser()
+    root, cache = path.parent / spec.data.root.expanduser(), spec.data.cache.expanduser()
     return spec.model_copy(update={"data": spec.data.model_copy(update={"root": root, "cache": cache})})

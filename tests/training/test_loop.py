@@ -2,6 +2,7 @@
 
 import csv
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from hearsim.cli.app import app
 from hearsim.errors import HearsimError
 from hearsim.separation.pack import read_weights
 from hearsim.separation.systems import build
+from hearsim.training import checkpoint
 from hearsim.training.augment import Augmentation
 from hearsim.training.data import read_tracks
 from hearsim.training.distributed import Group
@@ -155,7 +157,30 @@ def test_training_stops_early(spec_file: Path, tmp_path: Path) -> None:
     spec = change(spec_file, "learning_rate = 0.01", 'learning_rate = 1e-12\nschedule = "plateau"')
     spec = change(spec_file, "every = 10", "every = 2\nstop = 3")
     train(spec, tmp_path / "run")
-    assert int(curve(tmp_path / "run")[-1][0]) < 30
+    rows, found = curve(tmp_path / "run"), weights(tmp_path / "run")
+    assert int(rows[-1][0]) < 30
+    train(spec, tmp_path / "run", resume=True)  # it is over, and stays as it is
+    assert curve(tmp_path / "run") == rows
+    for key, tensor in weights(tmp_path / "run").items():
+        assert torch.equal(tensor, found[key]), key
+
+
+@pytest.mark.parametrize("file", ["checkpoint.pt", "averaged.safetensors"])
+def test_a_full_disk_is_a_sentence(spec_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
+    """What has been saved before stays whole."""
+    spec = change(spec_file, "steps = 30", "steps = 2")
+    train(spec, tmp_path / "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    if file != "checkpoint.pt":
+        monkeypatch.setattr(checkpoint, "save", lambda *_: None)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, limits[1]))
+    try:
+        with pytest.raises(HearsimError, match=rf"{file} can't be written.*: make room, and go on with --resume"):
+            train(spec, tmp_path / "run", resume=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
 
 
 def free_port() -> int:
@@ -336,6 +361,17 @@ def test_bad_specs_are_sentences(spec_file: Path, tmp_path: Path) -> None:
         ("units = 8", 'units = 8\nstems = ["drums", "vocals", "bass", "other"]', "in this order: leave channels"),
         ("[validation]", "[augmentation]\nmute = 10\n[validation]", "augmentation.mute = 10: Input should be less"),
         ("[validation]", "[augmentation]\nspeed_range = [0, 1]\n[validation]", "augmentation.speed_range.0 = 0"),
+        (
+            "[validation]",
+            "[augmentation]\ngain_db = [4, -8]\n[validation]",
+            "gain_db = [4, -8]: give the lower limit first",
+        ),
+        (
+            "[validation]",
+            "[augmentation]\nequalize_db = -1\n[validation]",
+            "augmentation.equalize_db = -1: Input should",
+        ),
+        ("seconds = 0.1", "seconds = inf", "optimizer.seconds = inf: Input should be a finite number"),
         (
             "[data]",
             '[data]\nweights = { "song*" = -1 }',
