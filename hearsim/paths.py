@@ -61,7 +61,7 @@ def write_atomically(path: Path) -> Iterator[Path]:
 
     Raises `WriteError` where the temporary file can't be opened or renamed.
     """
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # another process may be writing the same file
     try:
         yield part
         os.replace(part, path)

@@ -15,6 +15,7 @@ from hearsim.audio import Format
 from hearsim.errors import HearsimError
 from hearsim.latency import Load, load_of
 from hearsim.paths import write_csv
+from hearsim.report.bench import LONGEST_S
 from hearsim.runtime.torch_step import use_threads
 from hearsim.separation.cost import StepCost, step_cost
 from hearsim.separation.net import NetConfig
@@ -48,13 +49,13 @@ class SystemBench(NamedTuple):
 def bench_systems(seconds: float, systems: dict[str, NetConfig] = SYSTEMS) -> list[SystemBench]:
     """Return the cost of each system, timed over `seconds` of sound for each number of threads.
 
-    Raises `HearsimError` where that is less than a hop a round.
+    Raises `HearsimError` where that is less than a hop a round, and for more than an hour.
     """
     stages: dict[str, tuple[Separator, Format]] = {}
     benches: dict[str, tuple[int, StepCost]] = {}
     for name, config in systems.items():
-        if seconds / ROUNDS * config.rate < config.hop:
-            raise HearsimError(f"--seconds {seconds:g} is less than a hop of {name} a round: give 1 or more")
+        if not ROUNDS * config.hop / config.rate <= seconds <= LONGEST_S:
+            raise HearsimError(f"--seconds {seconds:g} can't be timed: give 1 to {LONGEST_S}")
         net = build(config).eval()
         benches[name] = net.parameter_count(), step_cost(net)
         stages[name] = Separator(net), Format(config.rate, config.channels, config.hop)

@@ -1,7 +1,8 @@
 """One process or many: `torchrun --nproc-per-node 2 -m hearsim train SPEC` shares the examples of a batch.
 
 Gradients are averaged by hand, in one piece: `DistributedDataParallel` wraps `forward`, and training does not call
-that. Every process makes the same step from the same gradients, so their weights stay equal.
+that. Every process makes the same step from the same gradients, so their weights stay equal; batch norms share their
+statistics themselves (`hearsim.separation.x_umx`).
 """
 
 import importlib
@@ -14,11 +15,16 @@ from torch import Tensor, distributed, nn
 from hearsim.errors import HearsimError
 
 
+def processes() -> int:
+    """Return how many processes torchrun has started for this run; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 class Group:
     """The processes of a run; `rank` 0 is the one that writes."""
 
     def __init__(self, device: str) -> None:
-        self.size = int(os.environ.get("WORLD_SIZE", "1"))
+        self.size = processes()
         self.rank = int(os.environ.get("RANK", "0"))
         kind = "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
         if kind == "cuda" and not torch.cuda.is_available():

@@ -273,6 +273,11 @@ def test_bad_inputs_get_a_sentence(place: Path, tmp_path: Path) -> None:
     (tmp_path / "3" / "scores.csv").touch()
     with pytest.raises(HearsimError, match=r"3 holds scores\.csv but no evaluation\.json: choose"):
         run(place, tmp_path / "3")
+    make_model(tmp_path / "model5", 1)
+    text = (tmp_path / "model5" / "model.toml").read_text()
+    (tmp_path / "model5" / "model.toml").write_text(text.replace('"tiny"', '"mixture"'))
+    with pytest.raises(HearsimError, match="a model called 'mixture' can't stand in one table with the mixture"):
+        run(tmp_path, tmp_path / "5", seed=5)
     torch.manual_seed(0)
     config = HSTasNetConfig(
         rate=RATE, window=256, hop=128, units=8, bases=4, bands=16, stems=("vocals", "accompaniment")
