@@ -65,22 +65,24 @@ def _session(saved: list[Any], manifest: Table) -> Table:
             f"it holds {len(results)} trials and {who['id']} has {len(who['trials'])}: these are results of another "
             "export"
         )
-    read = _pair if manifest["method"] == "paired" else _mushra
-    trials = [read(one, trial, who, manifest) for one, trial in zip(results, who["trials"], strict=True)]
+    if manifest["method"] == "paired":
+        codes = {(one["fitting"], one["song"], one["condition"]): one["code"] for one in manifest["stimuli"]}
+        told = [codes[who["fitting"], trial["song"], trial["conditions"][0]] for trial in who["trials"]]
+        trials = [_pair(*one) for one in zip(results, who["trials"], told, strict=True)]
+    else:
+        trials = [_mushra(one) for one in results]
     comment = "" if user["UserComment"] == NO_COMMENT else user["UserComment"]
     return {"testId": who["test_id"], "participant": {"name": ["comment"], "response": [comment]}, "trials": trials}
 
 
-def _mushra(result: Table, trial: Table, who: Table, manifest: Table) -> Table:
+def _mushra(result: Table) -> Table:
     scores = {REFERENCE if name == HIDDEN_REFERENCE else name: score for name, score in result["rating"].items()}
     responses = [{"stimulus": name, "score": score, "time": result["Runtime"]} for name, score in scores.items()]
     return {"type": "mushra", "id": result["TestID"], "responses": responses}
 
 
-def _pair(result: bool, trial: Table, who: Table, manifest: Table) -> Table:
-    if not isinstance(result, bool):
-        raise TypeError(f"{result!r:.40} is not true or false")
-    key = who["fitting"], trial["song"], trial["conditions"][0]
-    (stimulus,) = (one["code"] for one in manifest["stimuli"] if (one["fitting"], one["song"], one["condition"]) == key)
-    response = {"nonReference": stimulus, "answer": "correct" if result else "incorrect"}
+def _pair(right: Any, trial: Table, stimulus: str) -> Table:
+    if not isinstance(right, bool):
+        raise TypeError(f"{trial['id']} is neither true nor false")
+    response = {"nonReference": stimulus, "answer": "correct" if right else "incorrect"}
     return {"type": "paired_comparison", "id": trial["id"], "responses": [response]}
