@@ -1,5 +1,6 @@
 """The pictures of an experiment: a metric along a factor, and a map of listeners by levels; each with its numbers."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -56,12 +57,16 @@ def pictures(study: Study, results: Results, summaries: Sequence[Summary], folde
     with writes(folder):
         folder.mkdir(parents=True, exist_ok=True)
     axis = study.report.x or _longest(results)
-    found = []
+    found: list[Picture] = []
+    names: Counter[str] = Counter()
     for metric in results.values:
         of_metric = [one for one in summaries if one.metric == metric]
         for rest, lines, places in _plots(axis, results, of_metric):
             caption = f"{metric} along {axis}" + (f", {rest}" if rest else "")
             name = _file_name(f"{metric} {rest}")
+            names[name] += 1
+            if names[name] > 1:  # "6 dB" and "-6 dB", as file names
+                name = f"{name}-{names[name]}"
             found.append(_save(folder, name, caption, _plot(metric, axis, lines, places), lines, places))
             if len(lines) > 1 and len(places) > 1:
                 found.append(_save(folder, f"{name}-map", f"{caption}: means", _map(lines, places), lines, places))
