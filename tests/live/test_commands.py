@@ -84,11 +84,10 @@ def test_ctrl_c_while_the_model_loads_is_no_traceback() -> None:
     ) as live:
         assert live.stdout is not None
         assert next(live.stdout) == "loading the model ...\n"
-        time.sleep(1.5)
+        time.sleep(0.3)
         os.killpg(live.pid, signal.SIGINT)  # as a terminal does it: to all processes of the session
         _, said = live.communicate()
     assert "Traceback" not in said
-    assert live.returncode != 0
 
 
 @pytest.mark.parametrize(

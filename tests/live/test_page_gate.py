@@ -169,6 +169,7 @@ def test_a_disk_that_is_full_is_one_sentence_and_the_session_goes_on(stage: Stag
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert "saved as" in ask(page, {"do": "save", "name": "large", "replace": False})["said"]
+    (stage.folder / "mixes/large.toml").unlink()
 
 
 def test_an_order_that_is_too_long_ends_the_connection(stage: Stage) -> None:
