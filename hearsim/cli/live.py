@@ -79,6 +79,7 @@ def live(
         again = (file is None and page if loop is None else loop) and song is not None
         with Session(loaded, song, device, with_loss, level, record, log, heard, loop=again) as session:
             session.control.wanted.cable = cable
+            _print_ledger(ledger(session.control, session.rate))
             with Page(session, presets, recordings) if page else nullcontext() as mixer:
                 if mixer is not None:
                     typer.echo(f"the mixer, in a browser on this machine: {mixer.link}")

@@ -14,6 +14,7 @@ from hearsim.live.events import Kind
 from hearsim.live.player import Player, Rings
 from hearsim.live.portaudio import choose
 from hearsim.live.process import PRIORITY, ask_for_priority, parent_lives, quiet_process, report_failure
+from hearsim.live.shared import fitting
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,12 @@ def run_audio(stream: Stream, control: Control, rings: Rings, wake: Semaphore) -
         while not wanted.go and not wanted.stop and going():  # the path may still be loading
             time.sleep(0.005)
         quiet_process()
-        playing.message = " ".join(remarks).encode()[:400]
+        playing.message = fitting(" ".join(remarks))
         playing.state = RUNNING
         try:
             device.run(player, control, rings, going)
         except DeviceLostError as error:
-            playing.message = str(error).encode()[:400]
+            playing.message = fitting(str(error))
             playing.state = FAILED
             os._exit(1)  # without PortAudio's own farewell, which waits for a server that is gone
         rings.changes.post(Kind.END, playing.position)
@@ -68,5 +69,5 @@ def _device(stream: Stream, playing: Playing) -> tuple[Device, list[str]]:
     device = SoundDevice(choice, stream.rate)
     # for this thread, which may hold the interpreter when the callback wants it; the worker says what comes of it
     ask_for_priority(PRIORITY)
-    playing.device = choice.label.encode()[:400]
+    playing.device = fitting(choice.label)
     return device, device.remarks

@@ -88,6 +88,7 @@ class Wanted(Block):
 
     def set_gain(self, stem: str, db: float) -> None:
         """Move a fader, -60 .. +12 dB. Raises `HearsimError` beyond, and for a stem that is not there."""
+        _index(stem)  # before it is named
         if not LOWEST_DB <= db <= HIGHEST_DB:
             raise HearsimError(f"{stem} {db:g} dB: a fader goes from {LOWEST_DB:g} to {HIGHEST_DB:g} dB")
         self._set("gains_db", stem, db)

@@ -77,5 +77,5 @@ def from_table(table: dict[str, Any], where: str) -> Event:
             number = () if kind == Kind.MOVE else (int(table["profile"]),)
             return Event(kind, at, (*desk_values(Desk(gains, table["step"], bool(table["loss"]))), *number))
         return Event(kind, at, tuple(float(table[name]) for name in FIELDS[kind]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise HearsimError(f"{where} is no event of a session log ({error!r}): was it edited by hand?") from None

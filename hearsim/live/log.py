@@ -78,6 +78,8 @@ def read_log(path: Path) -> SessionLog:
     if not tables or tables[0].get("hearsim") != SCHEMA:
         raise HearsimError(f"{path} is no session log: it does not begin with {SCHEMA!r}")
     first = tables[0]
+    if missing := [key for key in ("block", "loss", "rate", "source", "profile") if key not in first]:
+        raise HearsimError(f"{path}, line 1 lacks {', '.join(missing)}: was it edited by hand?")
     if first["block"] != BLOCK:
         raise HearsimError(f"{path} was played in blocks of {first['block']} by another version, this one has {BLOCK}")
     log = SessionLog([_profile(first, f"{path}, line 1")], first["loss"], first["rate"], first["source"])
@@ -107,10 +109,16 @@ def _table(line: str, where: str) -> dict[str, Any]:
     return table
 
 
+def _recording(table: dict[str, Any], where: str) -> Recording:
+    try:
+        return Recording(Path(table["recording"]), int(table["at"]), int(table["samples"]), str(table["sha256"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise HearsimError(f"{where} is no recording of a session log ({error!r}): was it edited by hand?") from None
+
+
 def _add(log: SessionLog, table: dict[str, Any], where: str) -> None:
     if "recording" in table:
-        recording = Recording(Path(table["recording"]), table["at"], table["samples"], table["sha256"])
-        log.recordings.append(recording)
+        log.recordings.append(_recording(table, where))
         return
     if "event" not in table and "profile" in table:
         log.profiles.append(_profile(table, where))

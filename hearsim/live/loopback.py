@@ -79,7 +79,8 @@ def flatten(session: Session) -> None:
 def measure(session: Session, seconds: float) -> Iterator[Arrival]:
     """Yield what each chirp measures, for a time that begins with the first that comes back.
 
-    `session` was made with `probe=chirps()` and is flattened. Raises `HearsimError` where nothing comes back.
+    `session` was made with `probe=chirps()` and is flattened. Raises `HearsimError` where nothing comes back, and where
+    the stream ends or the device goes.
     """
     probe, playing = chirp(), session.control.playing
     start = -(-(playing.position + int(FADE_IN_S * session.rate)) // EVERY) * EVERY
@@ -87,6 +88,7 @@ def measure(session: Session, seconds: float) -> Iterator[Arrival]:
     while not begin or start < begin + seconds * session.rate:
         while playing.position < start + CHIRP + REACH:
             session.look_after()
+            _check(session)
             time.sleep(0.01)
         device, total = (arrival(_heard(ring, start), probe) for ring in (session.rings.source, session.rings.played))
         if total[1] > LIKE:
@@ -99,6 +101,13 @@ def measure(session: Session, seconds: float) -> Iterator[Arrival]:
                 "`jack_connect PortAudio:out_0 PortAudio:in_0`), and turn their levels up"
             )
         start += EVERY
+
+
+def _check(session: Session) -> None:
+    if session.lost:
+        raise HearsimError(f"nothing more can be measured: {session.lost}")
+    if session.ended:
+        raise HearsimError("nothing more can be measured, the stream has ended: take a device that goes on")
 
 
 def _heard(ring: Ring, start: int) -> Curve:

@@ -12,6 +12,8 @@ from typing import Literal
 
 import numpy as np
 
+from hearsim.audio_files import HIGHEST
+from hearsim.dsp.guard import only_sound
 from hearsim.live.control import Control
 from hearsim.live.events import Kind
 from hearsim.live.outlet import FADE, LARGEST_PERIOD, Outlet
@@ -129,7 +131,7 @@ class Player:
         return sound
 
     def _incoming(self, given: FloatArray | None, now: int, frames: int) -> FloatArray:
-        """Return what the worker shall hear, (2, frames), without anything that is no number."""
+        """Return what the worker shall hear, (2, frames), without what is no sound, as no file may hold it either."""
         come = self._come[:, :frames]
         if self._from_file or self._probe:
             self._read_feed(now, frames)
@@ -139,7 +141,7 @@ class Player:
             come.fill(0.0)
         else:
             come[0], come[1] = given[:, 0], given[:, -1]  # a mono input is both ears'
-            np.nan_to_num(come, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+            come[...] = only_sound(come, HIGHEST)
         return come
 
     def _read_feed(self, now: int, frames: int) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from hearsim.errors import HearsimError
+from hearsim.live.shared import fitting
 
 PRIORITY = 8  # of worker and audio process, under JACK's own
 SWITCH_INTERVAL_S = 5e-4  # a thread that keeps the interpreter gives it up this soon
@@ -53,6 +54,19 @@ def parent_lives() -> bool:
 
 
 @contextmanager
+def undisturbed() -> Iterator[None]:
+    """Keep Ctrl-C from the processes that are started meanwhile: a blocked signal stays so in a child. Any thread."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def report_failure(block: Reports) -> Iterator[None]:
     """Note the process's id, leave what ends a session to the control process, and say in the block why this fails.
 
@@ -65,9 +79,9 @@ def report_failure(block: Reports) -> Iterator[None]:
     try:
         yield
     except HearsimError as error:
-        block.message = str(error).encode()[:400]
+        block.message = fitting(str(error))
         sys.exit(2)
     except Exception as error:
         traceback.print_exc()
-        block.message = f"{type(error).__name__}: {error}".encode()[:400]
+        block.message = fitting(f"{type(error).__name__}: {error}")
         sys.exit(1)

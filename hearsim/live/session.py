@@ -24,6 +24,7 @@ from hearsim.live.events import Kind
 from hearsim.live.log import header, profile_line
 from hearsim.live.paperwork import Paperwork
 from hearsim.live.player import Rings
+from hearsim.live.process import undisturbed
 from hearsim.live.scribe import PIECE, check_new, endless
 from hearsim.live.worker import run_worker
 from hearsim.units import FloatArray
@@ -75,7 +76,7 @@ class Session:
         self._wake = self._context.Semaphore(0)
         self._papers = Paperwork(self.rings, self._sound, self.rate, self._say)
         self._processes: list[SpawnProcess] = []
-        self._young_deaths, self._died_at, self._lost_at, self._lost_why = 0, 0.0, 0.0, ""
+        self._young_deaths, self._died_at, self._lost_at, self._lost_why, self._lost_calls = 0, 0.0, 0.0, "", 0
         try:
             self._begin()
         except BaseException:
@@ -126,7 +127,8 @@ class Session:
 
     def _start(self, target: Any, *args: Any) -> SpawnProcess:
         process = self._context.Process(target=target, args=args, daemon=True)
-        process.start()
+        with undisturbed():
+            process.start()
         self._processes = [*(other for other in self._processes if other.exitcode is None), process]
         return process
 
@@ -153,6 +155,11 @@ class Session:
         """Whether the stream has ended, or was to end while its device was lost."""
         lost = self._audio.exitcode is not None
         return self.control.playing.state == ENDED or (lost and bool(self.control.wanted.stop))
+
+    @property
+    def lost(self) -> str:
+        """Why the device is lost, as long as it is; else nothing."""
+        return self._lost_why
 
     def poll(self) -> list[str]:
         """Look after the session; return what there is to be said. Call it, or `look_after`, some times a second."""
@@ -203,10 +210,10 @@ class Session:
             why = own_words or f"the audio process ended ({how(self._audio)})"
             if why != self._lost_why:
                 self._say(f"{why}{'' if why.endswith('?') else '.'} Trying to open it again")
-            self._lost_at, self._lost_why = self._lost_at or now, why
+            self._lost_at, self._lost_why, self._lost_calls = self._lost_at or now, why, playing.callbacks
             if now - self._audio_since > REOPEN_EVERY_S:
                 self._audio = self._start_audio()
-        elif self._lost_at and playing.state == RUNNING:
+        elif self._lost_at and playing.callbacks > self._lost_calls:  # it is open, and plays
             self._say(f"the device is back after {now - self._lost_at:.1f} s")
             self._lost_at, self._lost_why = 0.0, ""
 

@@ -48,9 +48,17 @@ def real() -> Cell[float]:
     return Cell("f8")
 
 
-def text(size: int = 400) -> Cell[bytes]:
+LONGEST_TEXT = 2000
+
+
+def text(size: int = LONGEST_TEXT) -> Cell[bytes]:
     """Return a cell for up to `size` bytes of text, empty at first."""
     return Cell(f"S{size}")
+
+
+def fitting(words: str) -> bytes:
+    """Return words for a cell of text, cut between two letters where they are too long for it."""
+    return words.encode(errors="replace")[:LONGEST_TEXT].decode(errors="ignore").encode()
 
 
 class Block:

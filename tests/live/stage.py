@@ -90,7 +90,7 @@ class Stage:
 
 def ask(socket: ClientConnection, order: Any) -> dict[str, Any]:
     """Send an order; return what is answered to it."""
-    socket.send(order if isinstance(order, str) else json.dumps(order))
+    socket.send(order if isinstance(order, str | bytes) else json.dumps(order))
     return hear(socket, "said", "refused")
 
 

@@ -1,5 +1,7 @@
 """`hearsim live` and `hearsim render --replay` as a user runs them, and what can be typed meanwhile."""
 
+import json
+import os
 import re
 import signal
 import subprocess
@@ -19,10 +21,12 @@ from hearsim.demo_song import demo_song, mixture
 from hearsim.errors import HearsimError
 from hearsim.live.commands import obey
 from hearsim.live.control import Control, Wanted
+from hearsim.live.log import header
 from hearsim.live.session import Session
 from hearsim.profile import load_profile
 
 PROFILE = load_profile("moderate-vocals-up")
+HEADER = json.dumps(header(PROFILE, False, 44100, {})) + "\n"
 COMMAND = [sys.executable, "-c", "from hearsim.cli import main; main()"]
 
 
@@ -37,8 +41,10 @@ def test_live_then_replay(tmp_path: Path) -> None:
     live = run("live", "--file", song, "--device", "null", "--record", played, "--log", log, typed=typed)
     assert live.returncode == 0, live.stderr
     assert re.search(r"the mixer, in a browser on this machine: http://127\.0\.0\.1:\d+/[\w-]{32}/\n", live.stdout)
-    for said in ("bass: solo", "'nonsense' is no command", "late blocks of", "device, out and in"):
+    for said in ("bass: solo", "'nonsense' is no command", "late blocks of"):
         assert said in live.stdout
+    before, after = live.stdout.split("fading in to")
+    assert "device, out and in" in before and "device, out and in" in after  # the ledger, at the start and at the end
     again = run("render", "--replay", log, "--out", tmp_path / "out")
     assert again.returncode == 0, again.stderr
     assert f"equal to {played}, sample for sample" in again.stdout
@@ -70,6 +76,20 @@ def test_ended_from_outside_it_fades_out_and_the_recording_takes_its_name(tmp_pa
     assert not sound[:, -1:].any()
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="this system has no signal masks")
+def test_ctrl_c_while_the_model_loads_is_no_traceback() -> None:
+    words = ["live", "--device", "null", "--no-page"]
+    with subprocess.Popen(
+        [*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as live:
+        assert live.stdout is not None
+        assert next(live.stdout) == "loading the model ...\n"
+        time.sleep(0.3)
+        os.killpg(live.pid, signal.SIGINT)  # as a terminal does it: to all processes of the session
+        _, said = live.communicate()
+    assert "Traceback" not in said
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -91,6 +111,9 @@ def test_bad_options_are_one_sentence(options: list[str], said: str) -> None:
         ("[1]\n", "line 1 holds a list"),
         ('{"a": 1}\n', "is no session log"),
         ("", "is no session log"),
+        ('{"hearsim": "session log/1"}\n', "line 1 lacks block, loss, rate, source, profile: was it edited"),
+        (HEADER + '{"recording": "x.wav"}\n', "line 2 is no recording of a session log .*'at'.*: was it edited"),
+        (HEADER + '{"event": "end", "at": Infinity}\n', "line 2 is no event of a session log"),
     ],
 )
 def test_a_broken_log_is_one_sentence(text: str, said: str, tmp_path: Path) -> None:

@@ -136,6 +136,20 @@ def test_a_stalled_worker_gives_the_dry_signal_in_time_and_at_level(session: Inl
     assert session.control.working.late_blocks > 50
 
 
+def test_what_no_device_can_mean_is_silence_in_the_dry_signal_too() -> None:
+    noise = (3e-3 * np.random.default_rng(1).standard_normal((3 * RATE // 2, 2))).astype(np.float32)
+    noise[RATE:] = 0.0
+    noise[RATE::1000] = 3e38  # finite, but not behind a gain, and infinity times silence is no number
+    session = Inline(load_profile("severe-vocals-up"), None, 64).audible()
+    for start in range(0, len(noise) - 64, 64):
+        session.works = start < RATE
+        session.turn(given=noise[start : start + 64])
+    played = np.concatenate(session.played).T
+    assert session.control.playing.fallbacks == 1 and np.abs(played[:, RATE // 2 : RATE]).max() > 0.01
+    assert not played[:, RATE + late(session) + turn(64) :].any()
+    session.close()
+
+
 @pytest.mark.parametrize("step", ["dry", "remix", "aid"])
 def test_no_sample_passes_the_limit(step: str, song: Audio) -> None:
     """Far too loud, with faders up, stalls and sudden silence; a device may even hand over NaN."""

@@ -172,6 +172,22 @@ def test_a_server_that_goes_and_comes_back_and_an_audio_process_that_is_killed(s
         assert np.abs(played[:, at + 256 : at + 512]).max() < 0.01 < np.abs(played[:, : at + 44100]).max()
 
 
+def test_a_measurement_whose_server_goes_ends_with_a_sentence() -> None:
+    name = f"hearsim_{os.getpid()}_lost"
+    with ExitStack() as stack:
+        stack.enter_context(talking_to(name))
+        server = start_server(name, 256)
+        stack.callback(lambda: stop_server(server))
+        with Session(PROFILE, probe=chirps()) as session:
+            plug_cable()
+            flatten(session)
+            found = measure(session, 60.0)
+            next(found)
+            stop_server(server)
+            with pytest.raises(HearsimError, match=r"nothing more can be measured: system .* has gone"):
+                list(found)
+
+
 def test_a_mono_device_gets_the_mean_of_both_ears_and_says_so() -> None:
     with jack(256, channels=1), Session(PROFILE, level_db=-20.0) as session:
         said = wait(session, lambda: session.control.playing.position > session.rate // 2)

@@ -194,6 +194,7 @@ def test_it_fits_every_screen(browser: "Browser", stage: Stage, width: int, sche
         assert page.evaluate(CLIPPED) == []
         assert page.evaluate(OVERLAPPING) == []
         assert page.evaluate(SMALL) == []  # WCAG 2.5.8: targets of at least 24 pixels
+        page.screenshot(path=tmp_path / f"mixer-{width}.png", full_page=True)  # to be looked at
         shade = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)[0]")
         assert (shade < 60) == (scheme == "dark")
 

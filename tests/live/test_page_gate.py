@@ -1,7 +1,9 @@
 """The mixer page refuses everybody but itself: a test for each way in."""
 
 import http.client
+import multiprocessing
 import re
+import resource
 import socket
 from collections.abc import Iterator
 from importlib.resources import files
@@ -130,7 +132,11 @@ def test_nothing_comes_from_outside() -> None:
         ({"do": "format c:"}, "is no order"),
         ({"do": "gain", "stem": "vocals"}, "is no order"),
         ({"do": "gain", "stem": "vocals", "db": "6"}, "is no order"),
+        ({"do": "gain", "stem": "vocals", "db": True}, "is no order"),
         ({"do": "gain", "stem": "vocals", "db": 12.5}, "from -60 to 12 dB"),
+        ({"do": "gain", "stem": "vocals", "db": 10**400}, "from -60 to 12 dB"),
+        ({"do": "gain", "stem": "\ud800", "db": 99}, "no stem"),
+        (b"not even text", "no JSON"),
         ('{"do": "gain", "stem": "vocals", "db": NaN}', "from -60 to 12 dB"),
         ({"do": "gain", "stem": "flute", "db": 0}, "no stem 'flute'"),
         ({"do": "level", "db": 1}, "give -80 to 0"),
@@ -152,6 +158,18 @@ def test_bad_orders_are_refused_in_a_sentence_and_change_nothing(stage: Stage, o
         assert hear(page, "now")["now"]["step"] == "aid"
     assert stage.control.wanted.desk() == before
     assert sorted(stage.folder.rglob("*")) == files_before
+
+
+def test_a_disk_that_is_full_is_one_sentence_and_the_session_goes_on(stage: Stage) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with stage.socket() as page:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+        try:
+            assert "large.toml" in ask(page, {"do": "save", "name": "large", "replace": False})["refused"]
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert "saved as" in ask(page, {"do": "save", "name": "large", "replace": False})["said"]
+    (stage.folder / "mixes/large.toml").unlink()
 
 
 def test_an_order_that_is_too_long_ends_the_connection(stage: Stage) -> None:
@@ -198,3 +216,17 @@ def test_a_server_that_ends_again_and_again_is_left_alone(tmp_path: Path) -> Non
             until(lambda count=count: len(broken.said) == count)
         assert ["started again" in line for line in broken.said] == [True, True, True, False]
         assert "4 times in a row" in broken.said[-1]
+
+
+def test_where_the_control_process_dies_with_an_order_unread_the_server_ends(tmp_path: Path) -> None:
+    stage = Stage(PROFILE, tmp_path)
+    with stage.page as page:
+        with stage.socket() as socket:
+            socket.send('{"do": "record", "on": true}')
+            until(page._pipe.poll)
+            page._pipe.close()  # as a death does it
+            page._pipe, _ = multiprocessing.Pipe()
+            page.process.join(30.0)
+        assert page.process.exitcode == 0
+    stage.control.close()
+    stage.session.rings.close()

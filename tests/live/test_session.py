@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,10 @@ from hearsim.audio_files import open_source, read, write
 from hearsim.demo_song import demo_song, mixture
 from hearsim.errors import HearsimError
 from hearsim.live import session as live_session
+from hearsim.live.control import RUNNING, Control
 from hearsim.live.log import read_log
+from hearsim.live.loopback import chirps, flatten, measure
+from hearsim.live.process import report_failure
 from hearsim.live.replay import Checksums, replay
 from hearsim.live.session import Session
 from hearsim.profile import load_profile
@@ -124,6 +128,41 @@ def runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def test_a_measurement_ends_where_the_stream_does(song: Path) -> None:
+    with Session(PROFILE, None, str(song), probe=chirps()) as session:
+        flatten(session)
+        with pytest.raises(HearsimError, match="the stream has ended"):
+            list(measure(session, 5.0))
+
+
+def test_a_device_is_back_when_it_plays_and_not_before() -> None:
+    session = Session(PROFILE, None, "null")
+    session.control, session._audio_since = Control.create(), time.monotonic()
+    session._lost_at, session._lost_why, session._lost_calls = 0.0, "", 0
+    playing = session.control.playing
+    playing.callbacks = 100
+    session._audio = SimpleNamespace(exitcode=1)  # type: ignore[assignment]
+    playing.message = b"USB (ALSA) has gone: is it plugged in?"
+    session._watch_audio()
+    session._audio = SimpleNamespace(exitcode=None)  # type: ignore[assignment]
+    playing.state = RUNNING
+    session._watch_audio()
+    assert session.messages == ["USB (ALSA) has gone: is it plugged in? Trying to open it again"]
+    playing.callbacks += 1
+    session._watch_audio()
+    assert session.messages[1].startswith("the device is back after")
+    session.control.close()
+
+
+def test_words_too_long_for_their_cell_are_cut_between_letters() -> None:
+    control = Control.create()
+    with pytest.raises(SystemExit), report_failure(control.playing):
+        raise HearsimError("x" + "ö" * 5000)
+    said = control.playing.message.decode()
+    assert said == "x" + "ö" * (len(said) - 1) and len(said) > 500
+    control.close()
 
 
 def test_a_worker_that_can_not_load_is_one_sentence(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from hearsim.live.page.orders import Order
 from hearsim.live.page.presets import Presets, TakenError
 from hearsim.live.page.scene import scene
 from hearsim.live.page.server import run_page
+from hearsim.live.process import undisturbed
 from hearsim.live.session import Session, how
 from hearsim.profile import load_profile, profile_names
 
@@ -60,7 +61,8 @@ class Page:
         self.process: SpawnProcess = context.Process(
             target=run_page, args=(self._listening, self._token, control, rings, theirs), daemon=True
         )
-        self.process.start()
+        with undisturbed():
+            self.process.start()
         theirs.close()  # so that each side hears when the other is gone
         self._since = time.monotonic()
         self._show()

@@ -16,7 +16,7 @@ Order = dict[str, Any]
 def read(text: str) -> Order:
     """Return the order that a page sent. Raises `HearsimError` for what is none."""
     try:
-        order = json.loads(text)
+        order = json.loads(text, parse_int=float)  # one kind of number, however large
     except (ValueError, RecursionError) as error:
         raise HearsimError(f"the page sent no JSON: {error}") from None
     if not isinstance(order, dict):
@@ -30,7 +30,7 @@ def move(order: Order, wanted: Wanted) -> bool:
     Raises `HearsimError` for values that the desk has no room for, and for what is no order at all.
     """
     match order:
-        case {"do": "gain", "stem": str(stem), "db": int() | float() as db}:
+        case {"do": "gain", "stem": str(stem), "db": float(db)}:
             wanted.set_gain(stem, db)
         case {"do": "mute", "stem": str(stem), "on": bool(on)}:
             wanted.set_muted(stem, on)
@@ -40,7 +40,7 @@ def move(order: Order, wanted: Wanted) -> bool:
             wanted.set_step(step)
         case {"do": "loss", "on": bool(on)}:
             wanted.set_loss(on)
-        case {"do": "level", "db": int() | float() as db}:
+        case {"do": "level", "db": float(db)}:
             wanted.set_level(db)
             wanted.silent = 0
         case {"do": "panic", "on": bool(on)}:

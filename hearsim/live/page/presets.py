@@ -51,7 +51,7 @@ class Presets:
             raise TakenError(f"{path} is already there: choose another name, or replace it")
         with writes(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
-        with write_atomically(path) as part:
+        with writes(path), write_atomically(path) as part:
             part.write_text(to_toml(wanted), encoding="utf-8")
         return path
 

@@ -56,10 +56,11 @@ class Relay:
         self._open[number] = page
         showing = asyncio.create_task(self._show(page))
         try:
-            if self._scene:
-                await page.send_json({"scene": self._scene})
-            async for text in page.iter_text():
-                await self._obey(number, page, text)
+            with suppress(WebSocketDisconnect):  # it went while it was being answered
+                if self._scene:
+                    await page.send_json({"scene": self._scene})
+                while (message := await page.receive())["type"] == "websocket.receive":
+                    await self._obey(number, page, message.get("text") or "")
         finally:
             showing.cancel()
             self._open.pop(number)
@@ -89,9 +90,12 @@ class Relay:
     async def pass_on(self, number: int | None, told: dict[str, Any]) -> None:
         """Give what the control process said to the page that asked, or to all."""
         self._scene = told.get("scene", self._scene)
-        for page in [page for key, page in self._open.items() if number in (None, key)]:
-            with suppress(WebSocketDisconnect, RuntimeError):
-                await page.send_json(told)
+        asked = [page for key, page in self._open.items() if number in (None, key)]
+        await asyncio.gather(*(self._tell(page, told) for page in asked))  # one that takes nothing holds up no other
+
+    async def _tell(self, page: WebSocket, told: dict[str, Any]) -> None:
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await page.send_json(told)
 
 
 def application(relay: Relay, token: str, port: int) -> Gate:
@@ -132,7 +136,7 @@ def run_page(listening: socket.socket, token: str, control: Control, rings: Ring
     serving = threading.Thread(target=asyncio.run, args=(serve(),))  # uvicorn takes signals in main threads only
     serving.start()
     loop = loops.get()
-    with suppress(EOFError):
+    with suppress(EOFError, ConnectionResetError):  # the latter where it left orders unread
         while serving.is_alive():
             if pipe.poll(HANG_UP_S):
                 asyncio.run_coroutine_threadsafe(relay.pass_on(*pipe.recv()), loop)
