@@ -89,17 +89,17 @@ def _ratings_of(results: Path) -> Path:
     """Return the table of a folder, or the folder of BeaqleJS's sessions in it."""
     if not results.is_dir():
         return results
-    for folder in (results, results / RESULTS):
-        table, sessions = folder / "ratings.csv", session_files(folder)
-        if table.is_file() and sessions:
-            raise HearsimError(
-                f"{folder} holds a table, ratings.csv, and sessions of BeaqleJS, {sessions[0].name} for one: put the "
-                "sessions into a folder of their own, and give that or the table"
-            )
-        if table.is_file():
-            return table
-        if sessions:
-            return folder
+    folders = (results, results / RESULTS)
+    tables = [table for folder in folders if (table := folder / "ratings.csv").is_file()]
+    sessions = [folder for folder in folders if session_files(folder)]
+    if len(found := [*tables[:1], *sessions]) > 1:
+        one = session_files(found[1])[0]
+        raise HearsimError(
+            f"{results} holds {found[0]} and sessions of BeaqleJS, {one} for one: give the table, or the folder of the "
+            "sessions, which is to hold no other .txt and no table"
+        )
+    if found:
+        return found[0]
     raise HearsimError(f"{results} holds no ratings.csv, and no .txt of BeaqleJS: give a table of ratings")
 
 

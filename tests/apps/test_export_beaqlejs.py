@@ -122,9 +122,18 @@ def test_bad_sessions_are_one_sentence(export: Path) -> None:
     save(export, "P01", name="P01 (1)")
     with pytest.raises(HearsimError, match=r"before, in session P01 \(1\)\.txt, and again in P01\.txt: take one"):
         analyse(export)
-    (export / "results/ratings.csv").write_text("")
-    with pytest.raises(HearsimError, match=r"holds a table, ratings\.csv, and sessions of BeaqleJS, P01 \(1\)\.txt"):
+    (export / "results/P01.txt").unlink()
+    for table in (export / "ratings.csv", export / "results/ratings.csv"):
+        table.write_text("")
+        with pytest.raises(
+            HearsimError, match=rf"holds {table} and sessions of BeaqleJS, .*P01 \(1\)\.txt for one: give"
+        ):
+            analyse(export)
+        table.unlink()
+    shutil.copy(export / "results/P01 (1).txt", export)
+    with pytest.raises(HearsimError, match=rf"holds {export} and sessions of BeaqleJS, {export}/results/P01 \(1\)"):
         analyse(export)
+    assert analyse(export / "results").listeners == analyse(export / "P01 (1).txt").listeners
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine: apt-get install chromium")
