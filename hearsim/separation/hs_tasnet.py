@@ -132,10 +132,10 @@ class HSTasNet(SeparatorNet):
         values = self.config.bands or self.window // 2 + 1
         if self.complex_masks:
             masks = masks.unflatten(-1, (len(self.stems), self.channels, 2, values))
-            whole = torch.tensor([1.0, 0.0], device=masks.device)[:, None]
+            whole = masks.new_tensor([1.0, 0.0])[:, None]
         else:
             masks = torch.sigmoid(masks).unflatten(-1, (len(self.stems), -1, values))
-            whole = torch.ones(1, device=masks.device)
+            whole = masks.new_ones(1)
         return self._share(masks, whole) if self.config.masks == "centred" else masks
 
     def _share(self, masks: Tensor, whole: Tensor) -> Tensor:

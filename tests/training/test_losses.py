@@ -21,6 +21,8 @@ CONFIGS: dict[str, NetConfig] = {
     "asymmetric": LITE.model_copy(update={"hop": 16}),
     "without bands": LITE.model_copy(update={"bands": 0, "fusion": "small"}),
     "complex masks": LITE.model_copy(update={"features": "complex", "hop": 16}),
+    "centred": LITE.model_copy(update={"masks": "centred"}),
+    "centred, asymmetric": LITE.model_copy(update={"masks": "centred", "hop": 16}),
     "spectrum alone": LITE.model_copy(update={"branch": "spectrum", "hop": 16}),
     "waveform alone": TasNetConfig(window=128, hop=16, bases=24, units=16, layers=1),
 }
@@ -112,7 +114,7 @@ def test_spreading_masks_over_bins_is_the_matrix() -> None:
     torch.testing.assert_close(spread.transposed(grad), grad @ net.spread.T)
 
 
-@pytest.mark.parametrize("name", ["symmetric", "asymmetric"])
+@pytest.mark.parametrize("name", ["symmetric", "asymmetric", "centred", "centred, asymmetric"])
 def test_bfloat16_stays_close(name: str) -> None:
     losses, gradients = [], []
     for precision in (torch.float32, torch.bfloat16):
