@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 BROWSER := $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
 
-.PHONY: demo test test-all check browser jack clean
+.PHONY: demo test test-all check system clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -24,26 +24,30 @@ check: $(VENV)/.tools
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The report page and the mixer page are tested in Chromium. Where there is none and apt-get can't bring it, these tests are skipped and say so.
-browser:
+# What some tests need of the system: a browser for the report page and the mixer page, JACK (a real server and a real
+# clock, with its dummy driver) for live sound, ffmpeg for museval and stem.mp4. Where one is missing and apt-get can't
+# bring it, these tests are skipped and say so.
+define bring
+	@{ test "$$(id -u)" = 0 && apt-get -qq update && \
+	   DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends $(1); } >/dev/null 2>&1 \
+	|| echo "no $(1), and it could not be installed: the tests that need it will be skipped"
+endef
+
+system:
 ifeq ($(BROWSER),)
-	@{ test "$$(id -u)" = 0 && apt-get -qq update && \
-	   DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends chromium; } >/dev/null 2>&1 \
-	|| echo "no Chromium, and none could be installed: the tests that look at the page in it will be skipped"
+	$(call bring,chromium)
 endif
-
-# Live sound is tested with a real server and a real clock, JACK's dummy driver; likewise.
-jack:
 ifeq ($(shell command -v jackd),)
-	@{ test "$$(id -u)" = 0 && apt-get -qq update && \
-	   DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends libportaudio2 jackd2; } >/dev/null 2>&1 \
-	|| echo "no JACK, and it could not be installed: the tests of live sound through a real device will be skipped"
+	$(call bring,libportaudio2 jackd2)
+endif
+ifeq ($(shell command -v ffmpeg),)
+	$(call bring,ffmpeg)
 endif
 
-test: check browser jack
+test: check system
 	$(BIN)/pytest
 
-test-all: check browser jack
+test-all: check system
 	$(BIN)/pytest -m "slow or not slow"
 
 clean:

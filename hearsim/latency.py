@@ -286,6 +286,10 @@ class Load(NamedTuple):
         """p99 as a share of the deadline."""
         return self.p99_ms / self.deadline_ms
 
+    def __str__(self) -> str:
+        times = f"p50 {self.p50_ms:.3f}, p99 {self.p99_ms:.3f}, max {self.max_ms:.2f}"
+        return f"{times} of {self.deadline_ms:.2f} ms"
+
 
 def load_of(seconds: list[float], fmt: Format) -> Load:
     """Return the load of measured times per block, in seconds."""

@@ -1,8 +1,9 @@
 """Where the project's data lies, and how its outputs are written: whole or not at all."""
 
+import csv
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -60,7 +61,7 @@ def write_atomically(path: Path) -> Iterator[Path]:
 
     Raises `WriteError` where the temporary file can't be opened or renamed.
     """
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # another process may be writing the same file
     try:
         yield part
         os.replace(part, path)
@@ -89,3 +90,11 @@ def temporary_folder(part: Path) -> Iterator[None]:
         for folder in made:
             if folder.exists() and not any(folder.iterdir()):
                 folder.rmdir()
+
+
+def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write a CSV, whole or not at all; raises `WriteError`."""
+    with writes(path), write_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(header)
+        table.writerows(rows)

@@ -73,10 +73,11 @@ def show(profile: Annotated[str, typer.Argument(help="A profile's name or path."
 def latency(
     profile: Annotated[str, typer.Argument(help="A profile's name or path.")] = DEFAULT_PROFILE,
 ) -> None:
-    """Print the declared and the measured latency, and the comb of the vent."""
+    """Print the declared and the measured latency, the compute load, and the comb of the vent."""
     from hearsim.hearing_aid import hearing_aid
-    from hearsim.latency import measure, measured_budget, vent_comb, verdicts
+    from hearsim.latency import load_of, measure, measured_budget, vent_comb, verdicts
     from hearsim.profile import load_profile
+    from hearsim.report.bench import time_blocks
 
     loaded = load_profile(profile)
     aid, fmt = hearing_aid(loaded), _format(loaded.aid.block_samples)
@@ -85,6 +86,9 @@ def latency(
     typer.echo(
         f"measured with an impulse and a chirp: {measure(aid, fmt)} samples live (declared {total.total_samples})"
     )
+    aid.prepare(fmt)
+    load = load_of(time_blocks(aid, fmt, sound_s=5.0), fmt)
+    typer.echo(f"compute per block: {load}; load (p99 / deadline) {100 * load.load_p99:.0f} %")
     for verdict in verdicts(total.total_ms):
         typer.echo(f"{verdict.scenario}: {'suits' if verdict.ok else 'too late'}; {verdict.sentence}")
     if loaded.aid.vent is not None:

@@ -53,7 +53,7 @@ def run(
     if dry_run:
         for name, levels in study.levels().items():
             typer.echo(f"  {name}: {', '.join(levels)}")
-        found = estimate(shard_of(cells, part), folder, workers)
+        found = estimate(shard_of(cells, part), folder, workers, retry_failed)
         typer.echo(
             f"{found.waiting} cells to compute, {found.shared} songs and separations to make: about "
             f"{_duration(found.seconds)} on {found.workers} cores ({found.cell_s:.2f} s a cell, {found.shared_s:.1f} s "

@@ -64,7 +64,7 @@ def collect(
 
 @export.command()
 def analyse(
-    results: Annotated[Path, typer.Argument(help="A table of ratings, or the folder that holds it.")],
+    results: Annotated[Path, typer.Argument(help="A table of ratings, or the folder of it or of BeaqleJS's sessions.")],
     manifest: Annotated[Path | None, typer.Option(help="The export's manifest.json, where it is elsewhere.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for tables and plot, `analysis` beside RESULTS.")] = None,
 ) -> None:

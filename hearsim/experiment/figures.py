@@ -1,5 +1,6 @@
 """The pictures of an experiment: a metric along a factor, and a map of listeners by levels; each with its numbers."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,9 +10,8 @@ import numpy as np
 from hearsim.experiment.scores import METRICS
 from hearsim.experiment.spec import CONDITION, Study
 from hearsim.experiment.statistics import POOLED, Names, Results, Summary
-from hearsim.experiment.store import write_csv
-from hearsim.paths import write_atomically, writes
-from hearsim.report.figures import drawing, svg
+from hearsim.paths import write_csv, writes
+from hearsim.report.figures import drawing, save_svg, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,12 +57,16 @@ def pictures(study: Study, results: Results, summaries: Sequence[Summary], folde
     with writes(folder):
         folder.mkdir(parents=True, exist_ok=True)
     axis = study.report.x or _longest(results)
-    found = []
+    found: list[Picture] = []
+    names: Counter[str] = Counter()
     for metric in results.values:
         of_metric = [one for one in summaries if one.metric == metric]
         for rest, lines, places in _plots(axis, results, of_metric):
             caption = f"{metric} along {axis}" + (f", {rest}" if rest else "")
             name = _file_name(f"{metric} {rest}")
+            names[name] += 1
+            if names[name] > 1:  # "6 dB" and "-6 dB", as file names
+                name = f"{name}-{names[name]}"
             found.append(_save(folder, name, caption, _plot(metric, axis, lines, places), lines, places))
             if len(lines) > 1 and len(places) > 1:
                 found.append(_save(folder, f"{name}-map", f"{caption}: means", _map(lines, places), lines, places))
@@ -168,9 +172,7 @@ def _save(
 ) -> Picture:
     with drawing(7.0, 4.4) as (figure, axes):
         draw(axes)
-        path = folder / f"{name}.svg"
-        with writes(path), write_atomically(path) as part:
-            figure.savefig(part, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
+        save_svg(figure, folder / f"{name}.svg")
         inline = svg(figure, f"{caption}; the numbers are in {name}.csv", name)
     header = ("line", "place", "mean", "low", "high", "takes")
     rows = [

@@ -11,8 +11,8 @@ from hearsim.experiment.figures import Picture, cells, pictures
 from hearsim.experiment.scores import METRICS
 from hearsim.experiment.spec import FACTORS, Study
 from hearsim.experiment.statistics import POOLED, RESAMPLES, Results, Summary, differences, read_results, summarise
-from hearsim.experiment.store import RESULTS, check_plan, write_csv
-from hearsim.paths import write_atomically, writes
+from hearsim.experiment.store import RESULTS, check_plan
+from hearsim.paths import write_atomically, write_csv, writes
 from hearsim.report.markup import Cell, number, table, whole_page
 
 PAGE, SUMMARY, DIFFERENCES = "report.html", "summary.csv", "differences.csv"

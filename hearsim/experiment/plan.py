@@ -135,7 +135,7 @@ def _key(settings: dict[str, Any]) -> str:
 def parse_shard(text: str) -> tuple[int, int]:
     """Return k and n of "k/n"; raises `HearsimError` for anything else."""
     part, slash, parts = text.partition("/")
-    if not slash or not part.isdigit() or not parts.isdigit() or not 1 <= int(part) <= int(parts):
+    if not slash or not part.isdecimal() or not parts.isdecimal() or not 1 <= int(part) <= int(parts):
         raise HearsimError(f"--shard {text} is no part of a whole: write it as 1/4 .. 4/4")
     return int(part), int(parts)
 
@@ -143,11 +143,6 @@ def parse_shard(text: str) -> tuple[int, int]:
 def plan_file(study: Study) -> dict[str, Any]:
     """Return what a run's folder says of the experiment it holds."""
     return {"schema": "hearsim.experiment/1", "hearsim": __version__, "counting": COUNTING, "name": study.name}
-
-
-def named(cell: Cell) -> dict[str, str]:
-    """Return the levels of a cell by factor."""
-    return dict(zip(FACTORS, cell.names, strict=True))
 
 
 def spec_folder(study: Study) -> Path:

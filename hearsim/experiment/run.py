@@ -3,6 +3,7 @@
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -11,7 +12,7 @@ from hearsim.errors import HearsimError
 from hearsim.experiment.cell import Record, is_shared, run_cell, share
 from hearsim.experiment.plan import Cell, shard_of
 from hearsim.experiment.spec import Study
-from hearsim.experiment.store import open_store
+from hearsim.experiment.store import Store, open_store
 
 Progress = Callable[[str, int, int], None]
 """Takes what is done ("songs" or "cells"), how many of them are finished, and of how many."""
@@ -53,8 +54,7 @@ def run(
     part = shard_of(list(cells), shard)
     folder = folder.resolve()  # workers may stand elsewhere
     with open_store(study, folder, shard) as store, ExitStack() as stack:
-        held = {cell.key: store.record(cell) for cell in part}
-        waiting = [cell for cell in part if (old := held[cell.key]) is None or (retry_failed and old.error)]
+        waiting = _waiting(part, store, retry_failed)
         if waiting:
             parallel = stack.enter_context(_Parallel(where))
             first = _first_of_each(waiting, folder)
@@ -71,15 +71,22 @@ def run(
             for done, record in enumerate(parallel(run_cell, whole, folder), start=1):
                 store.save(record)
                 progress("cells", done, len(whole))
-        store.write_tables(cells)
-        records = [store.record(cell) for cell in cells]
+        records = [one for cell in cells if (one := store.record(cell))]
+        missing = len(cells) - len(records)
+        if not missing:
+            store.write_tables(records)
         return Outcome(
             computed=len(waiting),
             held=len(part) - len(waiting),
-            failed=sum(bool(record.error) for record in records if record),
-            missing=records.count(None),
+            failed=sum(bool(one.error) for one in records),
+            missing=missing,
             folder=folder,
         )
+
+
+def _waiting(cells: Sequence[Cell], store: Store, retry_failed: bool) -> list[Cell]:
+    """Return the cells that a folder doesn't hold; with `retry_failed` also those that failed."""
+    return [cell for cell in cells if (held := store.record(cell)) is None or (retry_failed and held.error)]
 
 
 def _first_of_each(cells: Sequence[Cell], folder: Path) -> list[Cell]:
@@ -118,8 +125,13 @@ class _Parallel:
         from joblib import Parallel, delayed
 
         calls = (delayed(function)(cell, folder) for cell in cells)
-        found: Iterator[Result] = Parallel(return_as="generator_unordered", batch_size=1)(calls)
-        return found
+        try:
+            yield from Parallel(return_as="generator_unordered", batch_size=1)(calls)
+        except BrokenExecutor:
+            raise HearsimError(
+                "a worker process was killed, or has crashed, as it does where memory is short; what was computed is "
+                "kept: run again, with fewer --workers"
+            ) from None
 
 
 def _client(address: str) -> Any:
@@ -151,11 +163,13 @@ class Estimate(NamedTuple):
         return (self.shared * self.shared_s + self.waiting * self.cell_s) / max(1, self.workers)
 
 
-def estimate(cells: Sequence[Cell], folder: Path, workers: int | None, timed: int = 3) -> Estimate:
+def estimate(
+    cells: Sequence[Cell], folder: Path, workers: int | None, retry_failed: bool = False, timed: int = 3
+) -> Estimate:
     """Time a few cells, spread over those that a run would compute, in a folder that vanishes."""
     from joblib import cpu_count
 
-    waiting = [cell for cell in cells if not (folder / "cells" / f"{cell.key}.json").exists()]
+    waiting = _waiting(cells, Store(folder), retry_failed)
     first = _first_of_each(waiting, folder)
     chosen = [waiting[index * (len(waiting) - 1) // max(1, timed - 1)] for index in range(min(timed, len(waiting)))]
     with tempfile.TemporaryDirectory() as name:

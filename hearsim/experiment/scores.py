@@ -9,7 +9,7 @@ from hearsim.errors import HearsimError
 from hearsim.experiment.scene import Scene
 from hearsim.listener import STEMS
 from hearsim.metrics.cepstral import cepstral_correlation
-from hearsim.metrics.loudness import LoudnessMeter
+from hearsim.metrics.loudness import integrated_lufs
 from hearsim.metrics.separation import SdrMeter
 from hearsim.units import FloatArray, samples_to_ms
 
@@ -41,12 +41,6 @@ def _stem_csdr_db(scene: Scene, stem: str) -> float:
 
 def _mean_csdr_db(scene: Scene) -> float:
     return float(np.mean([_stem_csdr_db(scene, stem) for stem in STEMS]))
-
-
-def _lufs(scene: Scene) -> float:
-    meter = LoudnessMeter(scene.song.rate)
-    meter.add(scene.heard)
-    return meter.integrated()
 
 
 METRICS: dict[str, Metric] = {
@@ -84,7 +78,11 @@ METRICS: dict[str, Metric] = {
         "SDR of the separated vocals (whole clip; at most 100)", "dB", lambda scene: _stem_csdr_db(scene, "vocals")
     ),
     "stems_csdr_db": Metric("SDR of the separated stems (whole clip; at most 100), their mean", "dB", _mean_csdr_db),
-    "lufs": Metric("loudness of what is heard, in full scale of the headphones", "LUFS", _lufs),
+    "lufs": Metric(
+        "loudness of what is heard, in full scale of the headphones",
+        "LUFS",
+        lambda scene: integrated_lufs(scene.heard, scene.song.rate),
+    ),
     "mpo_events": Metric(
         "how often the limiter stepped in, both ears together", "times", lambda scene: float(scene.limited)
     ),

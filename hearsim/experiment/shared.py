@@ -1,6 +1,7 @@
 """What several cells share is made once: kept in a file, made under a lock, and the latest held in memory."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,9 +25,10 @@ def shared(folder: Path, key: str, make: Callable[[], FloatArray]) -> FloatArray
     """
     path = path_of(folder, key)
     if not path.exists():
-        with writes(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
+        with ExitStack() as stack:
+            with writes(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(FileLock(path.with_suffix(".lock")))
             if not path.exists():
                 array = make()
                 with writes(path), write_atomically(path) as part, part.open("wb") as file:

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from hearsim.errors import HearsimError
 from hearsim.experiment.models import Separation
@@ -44,7 +44,15 @@ UNAIDED, ORACLE = "unaided", "oracle"
 VERSIONS = ("heard", "aided")
 Level = TypeVar("Level")
 Part = TypeVar("Part", bound=Settings)
-Named = str | dict[str, Any]
+
+
+def _name_or_table(value: object) -> object:
+    if isinstance(value, str | dict):
+        return value
+    raise ValueError("give a name in quotes, or a table")
+
+
+Named = Annotated[str | dict[str, Any], BeforeValidator(_name_or_table)]
 
 
 class Factors(Settings):

@@ -104,6 +104,10 @@ def read_results(study: Study, path: Path) -> Results:
         raise HearsimError(
             f"{path} can't be read ({error.strerror}): run `hearsim experiment run {study.path}` to its end first"
         ) from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise HearsimError(f"{path} is not the results of {study.path} ({error}): run the experiment again") from None
+    if not rows:
+        raise HearsimError(f"{path} holds no results: run the experiment again")
     levels = {factor: list(known) for factor, known in study.levels().items()}
     values: dict[str, dict[Names, float]] = {metric: {} for metric in study.metrics}
     failed: dict[Names, str] = {}

@@ -7,25 +7,28 @@
 | shared/ | songs and separations that cells share; may be deleted when all is done |
 | audio/ | the outputs that the spec keeps |
 | results.csv | the figures, in the order of the spec: the same bytes however they were come by |
+| results.parquet | the same, where pyarrow is installed |
 | timings.csv | how long each cell took, which is no part of the results |
 """
 
-import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from hearsim.errors import HearsimError
+from hearsim.errors import HearsimError, WriteError
 from hearsim.experiment.cell import Record
 from hearsim.experiment.plan import Cell, plan_file
 from hearsim.experiment.spec import FACTORS, Study
-from hearsim.paths import write_atomically, writes
+from hearsim.paths import write_atomically, write_csv, writes
 
-PLAN, RESULTS, TIMINGS = "plan.json", "results.csv", "timings.csv"
+PLAN, RESULTS, PARQUET, TIMINGS = "plan.json", "results.csv", "results.parquet", "timings.csv"
+TURN = ".run.lock"
+"""Held while a file is written that belongs to all shards."""
 
 
 class Store:
@@ -58,23 +61,17 @@ class Store:
     def _path(self, key: str) -> Path:
         return self.folder / "cells" / f"{key}.json"
 
-    def write_tables(self, cells: Sequence[Cell]) -> bool:
-        """Write results.csv and timings.csv; False, and neither, where cells are missing."""
-        records = [self.record(cell) for cell in cells]
-        if any(record is None for record in records):
-            return False
-        known = [record for record in records if record is not None]
-        write_csv(
-            self.folder / RESULTS,
-            [*FACTORS, "cell", "metric", "value", "error"],
-            (row for record in known for row in _rows(record)),
-        )
-        write_csv(
-            self.folder / TIMINGS,
-            [*FACTORS, "cell", "seconds"],
-            ([*record.names, record.key[:12], f"{record.seconds:.3f}"] for record in known),
-        )
-        return True
+    def write_tables(self, records: Sequence[Record]) -> None:
+        """Write the tables of all cells; shards that end at the same time take turns."""
+        header, rows = [*FACTORS, "cell", "metric", "value", "error"], [row for one in records for row in _rows(one)]
+        with FileLock(self.folder / TURN):
+            write_csv(self.folder / RESULTS, header, rows)
+            _write_parquet(self.folder / PARQUET, header, rows)
+            write_csv(
+                self.folder / TIMINGS,
+                [*FACTORS, "cell", "seconds"],
+                ([*record.names, record.key[:12], f"{record.seconds:.3f}"] for record in records),
+            )
 
 
 def _rows(record: Record) -> Iterator[list[str]]:
@@ -85,12 +82,17 @@ def _rows(record: Record) -> Iterator[list[str]]:
         yield [*start, value.metric, "" if value.value is None else f"{value.value:.6g}", value.error]
 
 
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write a CSV, whole or not at all; raises `WriteError`."""
-    with writes(path), write_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(header)
-        table.writerows(rows)
+def _write_parquet(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write a table as Parquet, its values as numbers, where pyarrow is installed; raises `WriteError`."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        return
+    columns: dict[str, list[Any]] = {name: [row[place] for row in rows] for place, name in enumerate(header)}
+    columns["value"] = [float(value) if value else None for value in columns["value"]]
+    with writes(path), write_atomically(path) as part:
+        parquet.write_table(pyarrow.table(columns), part)
 
 
 @contextmanager
@@ -108,9 +110,15 @@ def open_store(study: Study, folder: Path, shard: tuple[int, int] = (1, 1)) -> I
         (folder / "cells").mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         _hold(folder, shard, stack)
-        with writes(folder / PLAN):
-            (folder / PLAN).write_text(json.dumps(plan_file(study), indent=1) + "\n", encoding="utf-8")
+        _write_plan(study, folder / PLAN)
         yield Store(folder)
+
+
+def _write_plan(study: Study, path: Path) -> None:
+    with writes(path), FileLock(path.with_name(TURN)):
+        if not path.exists():
+            with write_atomically(path) as part:
+                part.write_text(json.dumps(plan_file(study), indent=1) + "\n", encoding="utf-8")
 
 
 def _hold(folder: Path, shard: tuple[int, int], stack: ExitStack) -> None:
@@ -124,30 +132,31 @@ def _hold(folder: Path, shard: tuple[int, int], stack: ExitStack) -> None:
                     pass
     except Timeout:
         raise HearsimError(f"another run is at work in {folder}: wait for its end, or choose another --out") from None
+    except OSError as error:
+        raise WriteError(folder, error.strerror or str(error)) from error
 
 
 def check_plan(study: Study, folder: Path) -> None:
     """Raise `HearsimError` where a folder holds another experiment, or results of another version."""
     path = folder / PLAN
     if not path.exists():
-        strangers = [
-            item.name for item in folder.iterdir() if item.name != "cells" and not item.name.startswith(".run")
-        ]
+        ours = ("cells", f"{PLAN}.part")  # all that there is of a run that was killed as it began
+        strangers = [item.name for item in folder.iterdir() if item.name not in ours and item.name[:4] != ".run"]
         if strangers:
             raise HearsimError(f"{folder} holds {strangers[0]} and no {PLAN}, so no experiment: choose another --out")
         return
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         held = {key: found[key] for key in ("schema", "hearsim", "counting", "name")}
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise HearsimError(f"{path} is no plan of an experiment, or damaged: choose another --out") from error
-    ours = plan_file(study)
-    if held["name"] != ours["name"]:
+    wanted = plan_file(study)
+    if held["name"] != wanted["name"]:
         raise HearsimError(
-            f"{folder} holds the experiment {held['name']!r}, not {ours['name']!r}: choose another --out"
+            f"{folder} holds the experiment {held['name']!r}, not {wanted['name']!r}: choose another --out"
         )
-    if held != ours:
+    if held != wanted:
         raise HearsimError(
             f"{folder} holds results of hearsim {held['hearsim']} (counting {held['counting']}), this is "
-            f"{ours['hearsim']} (counting {ours['counting']}): choose another --out"
+            f"{wanted['hearsim']} (counting {wanted['counting']}): choose another --out"
         )

@@ -1,7 +1,8 @@
 """From ratings to tables and a plot: `hearsim export analyse`.
 
 screening.csv (who is left out, and why), summary.csv (means and intervals), joined.csv (every rating beside the
-objective metrics of its stimulus), metrics.csv (how well each of these goes with the ratings), ratings.svg.
+objective metrics of its stimulus), metrics.csv (how well each of these goes with the ratings), ratings.svg; and
+ratings.csv where they came as BeaqleJS's sessions.
 """
 
 import csv
@@ -14,13 +15,14 @@ from typing import Any
 
 from scipy import stats
 
-from hearsim.errors import HearsimError, WriteError
+from hearsim.errors import HearsimError
+from hearsim.export.beaqlejs_sessions import session_files, session_rows
 from hearsim.export.names import REFERENCE, RESULTS
 from hearsim.export.plot import write_plot
 from hearsim.export.ratings import Rating, read_ratings
 from hearsim.export.screening import Listener, Summary, screen, summarise
-from hearsim.export.sessions import read_manifest
-from hearsim.paths import write_atomically
+from hearsim.export.sessions import COLUMNS, read_manifest
+from hearsim.paths import write_atomically, writes
 
 FEWEST = 3  # stimuli, for a correlation
 Table = dict[str, Any]
@@ -48,14 +50,17 @@ class Analysis:
 
 
 def analyse(results: Path, manifest: Path | None = None, out: Path | None = None) -> Analysis:
-    """Analyse a table of ratings (or the folder that holds one) and write what was found into a folder.
+    """Analyse ratings and write what was found into a folder.
 
-    Without `manifest` it is looked for beside the table and in the folder above; without `out` the folder is
-    `analysis` beside the table. Raises `HearsimError` for bad input, and where post-screening leaves nobody.
+    They are a table, or a session that BeaqleJS has saved, or the folder that holds the one or the others. Without
+    `manifest` it is looked for beside them and in the folder above; without `out` the folder is `analysis` beside
+    them. Raises `HearsimError` for bad input, and where post-screening leaves nobody.
     """
-    path = _table_of(results)
-    about = read_manifest(manifest or _manifest_of(path))
+    path = _ratings_of(results)
+    place = path if path.is_dir() else path.parent
+    about = read_manifest(manifest or _manifest_of(place))
     paired = about["method"] == "paired"
+    sessions = [row for file in session_files(path) for row in session_rows(file, about)]
     ratings = read_ratings(path, about)
     listeners = [] if paired else screen(ratings)
     left_out = {one.participant for one in listeners if one.why}
@@ -67,35 +72,42 @@ def analyse(results: Path, manifest: Path | None = None, out: Path | None = None
         )
     summary = summarise(kept, list(about["conditions"]), paired)
     correlations = _correlations(kept)
-    out = out or path.parent / "analysis"
-    try:
+    out = out or place / "analysis"
+    with writes(out):
         out.mkdir(parents=True, exist_ok=True)
         _write(out / "screening.csv", Listener, listeners)
         _write(out / "summary.csv", Summary, summary)
         _write(out / "metrics.csv", Correlation, correlations)
         _write_joined(out / "joined.csv", ratings, left_out)
         write_plot(out / "ratings.svg", summary, kept, paired)
-    except OSError as error:
-        raise HearsimError(f"{out} can't be written ({error.strerror}): choose another --out") from error
-    except WriteError as error:
-        raise HearsimError(f"{out} can't be written ({error.why}): choose another --out") from error
+        if sessions:
+            _write_rows(out / "ratings.csv", list(COLUMNS), sessions)
     return Analysis(out, paired, listeners, summary, correlations)
 
 
-def _table_of(results: Path) -> Path:
+def _ratings_of(results: Path) -> Path:
+    """Return the table of a folder, or the folder of BeaqleJS's sessions in it."""
     if not results.is_dir():
         return results
-    for path in (results / "ratings.csv", results / RESULTS / "ratings.csv"):
-        if path.is_file():
-            return path
-    raise HearsimError(f"{results} holds no ratings.csv: give a table of ratings")
+    for folder in (results, results / RESULTS):
+        table, sessions = folder / "ratings.csv", session_files(folder)
+        if table.is_file() and sessions:
+            raise HearsimError(
+                f"{folder} holds a table, ratings.csv, and sessions of BeaqleJS, {sessions[0].name} for one: put the "
+                "sessions into a folder of their own, and give that or the table"
+            )
+        if table.is_file():
+            return table
+        if sessions:
+            return folder
+    raise HearsimError(f"{results} holds no ratings.csv, and no .txt of BeaqleJS: give a table of ratings")
 
 
-def _manifest_of(path: Path) -> Path:
-    for folder in (path.absolute().parent, path.absolute().parent.parent):
+def _manifest_of(place: Path) -> Path:
+    for folder in (place.absolute(), place.absolute().parent):
         if (folder / "manifest.json").is_file():
             return folder / "manifest.json"
-    raise HearsimError(f"there is no manifest.json beside {path} or in the folder above: give --manifest")
+    raise HearsimError(f"there is no manifest.json in {place} or in the folder above: give --manifest")
 
 
 def _measures(stimulus: Table) -> dict[str, float]:

@@ -9,6 +9,15 @@ from hearsim.export.order import code, trials
 from hearsim.export.spec import Participant, Plan
 from hearsim.paths import writes
 
+# BeaqleJS saves nothing of the config but the TestIDs, and not even these for pairs. So its field for the user's name
+# says whose config it was.
+_SIGN = """document.addEventListener("DOMContentLoaded", function () {
+ var name = document.getElementById("UserName");
+ name.value = %s;
+ name.readOnly = true;
+});
+"""
+
 
 def audio_folder(plan: Plan) -> str:
     """Return where the stimuli lie in a BeaqleJS folder."""
@@ -24,14 +33,15 @@ def write_beaqlejs(plan: Plan, folder: Path) -> None:
         path = configs / f"{plan.spec.name}-{who.id}.js"
         text = json.dumps(_config(plan, who), indent=1)
         with writes(path):
-            path.write_text(f"var TestConfig = {text};\n", encoding="utf-8")
+            path.write_text(f"var TestConfig = {text};\n{_SIGN % json.dumps(plan.test_id(who))}", encoding="utf-8")
     test = "MushraTest" if plan.spec.method == "mushra" else "AbxTest"
     with writes(folder):
         (folder / f"{plan.spec.name}.txt").write_text(
             "Copy this folder into BeaqleJS. In its index.html name the config of the participant, for example\n"
             f"config/{plan.spec.name}-{plan.spec.participants[0].id}.js, and start a {test}(TestConfig).\n"
-            "It saves the ratings as JSON: the hidden reference under the name Reference, all others under their\n"
-            "blind names, which manifest.json explains. `hearsim export analyse` does not read that file.\n",
+            "At the end it saves the session as a .txt file, or posts it to a server that does (see BeaqleJS's\n"
+            "README). Put the files of all participants into one folder, `results` beside manifest.json for one, and\n"
+            "`hearsim export analyse FOLDER` reads them.\n",
             encoding="utf-8",
         )
 

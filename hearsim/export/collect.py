@@ -65,8 +65,9 @@ class Collector:
 
     def _write_table(self) -> None:
         try:
-            for sentence in write_table(self.sessions, self.manifest, self.table):
-                self._log(sentence)
+            with writes(self.table):
+                for sentence in write_table(self.sessions, self.manifest, self.table):
+                    self._log(sentence)
         except HearsimError as error:  # the sessions are safe, and the table is written anew from them next time
             self._log(str(error))
 

@@ -11,7 +11,7 @@ from hearsim.errors import HearsimError
 from hearsim.export.songs import Excerpt
 from hearsim.export.stimuli import Stimulus
 from hearsim.metrics.intelligibility import StoiMeter
-from hearsim.metrics.loudness import LoudnessMeter
+from hearsim.metrics.loudness import integrated_lufs
 from hearsim.metrics.separation import SdrMeter
 from hearsim.units import FloatArray, gain_to_db
 
@@ -54,7 +54,7 @@ def measure(stimulus: Stimulus, reference: Stimulus, excerpt: Excerpt, full_scal
         rms, peak = _rms_dbfs(channel), max(SILENCE_DB, gain_to_db(float(np.abs(channel).max())))
         ears[ear] = {"rms_db_spl": rms + full_scale_db_spl, "rms_dbfs": rms, "peak_dbfs": peak, "lufs": None}
         try:
-            ears[ear]["lufs"] = _lufs(channel[None])
+            ears[ear]["lufs"] = integrated_lufs(channel[None], AID_RATE_HZ)
         except HearsimError as error:
             lost[f"lufs {ear}"] = str(error)
     return {"ears": ears, "metrics": found, "unavailable": lost}
@@ -62,9 +62,3 @@ def measure(stimulus: Stimulus, reference: Stimulus, excerpt: Excerpt, full_scal
 
 def _rms_dbfs(channel: FloatArray) -> float:
     return max(SILENCE_DB, gain_to_db(math.sqrt(float(np.mean(np.square(channel, dtype=np.float64))))))
-
-
-def _lufs(samples: FloatArray) -> float:
-    meter = LoudnessMeter(AID_RATE_HZ)
-    meter.add(samples)
-    return meter.integrated()

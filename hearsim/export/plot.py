@@ -5,8 +5,7 @@ from statistics import fmean
 
 from hearsim.export.ratings import Rating
 from hearsim.export.screening import ALL, Summary
-from hearsim.paths import write_atomically
-from hearsim.report.figures import drawing
+from hearsim.report.figures import drawing, save_svg
 
 _COLOURS = ("#1f5fbf", "#c27a1f", "#22683d", "#8a3ab0", "#c23b3b", "#4b8f96", "#777777")
 _WIDTH = 0.7  # of a condition's place, for all its groups
@@ -37,8 +36,7 @@ def write_plot(path: Path, summary: list[Summary], ratings: list[Rating], paired
         axis.set_title("Means and 95 % intervals; dots: single listeners", fontsize=10)
         axis.grid(axis="y", alpha=0.3)
         figure.legend(loc="outside lower center", ncols=min(4, len(groups)), frameon=False)
-        with write_atomically(path) as part:
-            figure.savefig(part, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
+        save_svg(figure, path)
 
 
 def _means(ratings: list[Rating], group: str, condition: str) -> list[float]:

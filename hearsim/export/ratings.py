@@ -1,4 +1,7 @@
-"""Ratings as they come back: our collector's table, webMUSHRA's own, or a filled-in trials.csv; checked row by row."""
+"""Ratings as they come back, checked row by row.
+
+From our collector's table, webMUSHRA's own, or a filled-in trials.csv; or from the sessions that BeaqleJS has saved.
+"""
 
 import csv
 from collections.abc import Iterator
@@ -7,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hearsim.errors import HearsimError
+from hearsim.export.beaqlejs_sessions import session_files, session_rows
 from hearsim.export.names import PRACTICE, REFERENCE
 
 ANSWERS = {"correct": 1.0, "incorrect": 0.0}
@@ -27,13 +31,13 @@ class Rating:
 
 
 def read_ratings(path: Path, manifest: Table) -> list[Rating]:
-    """Read all ratings but those of the practice.
+    """Read all ratings but those of the practice, of a table, or of one or a folder of BeaqleJS's sessions.
 
     Raises `HearsimError` naming file and line for a table that is none, a score that is none, ratings of another
     test or export, and for a stimulus that a participant has rated twice.
     """
     found: dict[tuple[str, str, str], Rating] = {}
-    for line, row in _rows(path):
+    for place, row in _rows_of(path, manifest):
         if row["trial_id"] == PRACTICE:
             continue
         try:
@@ -45,14 +49,24 @@ def read_ratings(path: Path, manifest: Table) -> list[Rating]:
                     f"{found[key].session}, and again in {rating.session}: take one of the sessions out"
                 )
         except HearsimError as error:
-            raise HearsimError(f"{path}, line {line}: {error}") from None
+            raise HearsimError(f"{place}: {error}") from None
         found[key] = rating
     if not found:
         raise HearsimError(f"{path} holds no ratings: collect some first")
     return list(found.values())
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows_of(path: Path, manifest: Table) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield all rows and where each stands."""
+    sessions = session_files(path)
+    for session in sessions:
+        for row in session_rows(session, manifest):
+            yield str(session), row
+    if not sessions:
+        yield from _rows(path)
+
+
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield the rows of a table with the number of the line that each ends in."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -61,7 +75,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 if name not in (table.fieldnames or ()):
                     raise HearsimError(f"{path} has no column {name}: give a table of ratings")
             for row in table:
-                yield table.line_num, row
+                yield f"{path}, line {table.line_num}", row
     except OSError as error:
         raise HearsimError(f"{path} can't be read ({error.strerror}): give a table of ratings") from None
     except (UnicodeDecodeError, csv.Error) as error:

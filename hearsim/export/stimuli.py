@@ -18,7 +18,7 @@ from hearsim.export.songs import Excerpt
 from hearsim.export.spec import ORACLE, Plan, Version
 from hearsim.hearing_aid import hearing_aid, separate_and_remix
 from hearsim.listener import Aid, Mix
-from hearsim.metrics.loudness import LoudnessMeter
+from hearsim.metrics.loudness import integrated_lufs
 from hearsim.output import MpoLimiter
 from hearsim.processor import Chain, Delay, find, render
 from hearsim.separation.model import ModelInfo
@@ -119,10 +119,8 @@ def remixes(plan: Plan, excerpt: Excerpt, fronts: Fronts) -> Iterator[Remixed]:
 
 
 def _lufs(sound: Audio, excerpt: Excerpt, version: Version) -> float:
-    meter = LoudnessMeter(sound.rate)
-    meter.add(sound.samples[:, excerpt.part])
     try:
-        return meter.integrated()
+        return integrated_lufs(sound.samples[:, excerpt.part], sound.rate)
     except HearsimError as error:
         raise HearsimError(f"{version.name} of song {excerpt.name}: {error}; choose another excerpt or mix") from None
 

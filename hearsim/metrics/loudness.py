@@ -72,6 +72,13 @@ class LoudnessMeter:
         return max(_SILENCE_DBFS, gain_to_db(self.peak))
 
 
+def integrated_lufs(samples: FloatArray, rate_hz: int) -> float:
+    """Return the integrated loudness in LUFS of a whole sound (channels, frames); raises as `LoudnessMeter` does."""
+    meter = LoudnessMeter(rate_hz)
+    meter.add(samples)
+    return meter.integrated()
+
+
 def _mean_lufs(loudness: Curve) -> float:
     """Return the mean of block loudnesses as energies, in LUFS."""
     return float(10 * np.log10(np.mean(10 ** (loudness / 10))))

@@ -69,9 +69,11 @@ class SdrMeter:
 
 
 def _ratio_db(signal: float, error: float) -> float:
+    if signal <= 0:  # of a silent estimate nothing is the target: not perfect, though nothing is wrong with it either
+        return -100.0
     if error <= signal * 1e-10:
         return 100.0
-    return max(-100.0, 10 * math.log10(signal / error)) if signal > 0 else -100.0
+    return max(-100.0, 10 * math.log10(signal / error))
 
 
 def ideal_ratio_mask(stems: FloatArray, window: int = 1024, hop: int = 512) -> FloatArray:

@@ -4,7 +4,6 @@ The networks have random weights, which cost what trained ones cost, and run in 
 thread counts take turns, so that a slow moment of the machine meets all of them.
 """
 
-import csv
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,8 @@ import numpy as np
 from hearsim.audio import Format
 from hearsim.errors import HearsimError
 from hearsim.latency import Load, load_of
-from hearsim.paths import write_atomically
+from hearsim.paths import write_csv
+from hearsim.report.bench import LONGEST_S
 from hearsim.runtime.torch_step import use_threads
 from hearsim.separation.cost import StepCost, step_cost
 from hearsim.separation.net import NetConfig
@@ -49,13 +49,13 @@ class SystemBench(NamedTuple):
 def bench_systems(seconds: float, systems: dict[str, NetConfig] = SYSTEMS) -> list[SystemBench]:
     """Return the cost of each system, timed over `seconds` of sound for each number of threads.
 
-    Raises `HearsimError` where that is less than a hop a round.
+    Raises `HearsimError` where that is less than a hop a round, and for more than an hour.
     """
     stages: dict[str, tuple[Separator, Format]] = {}
     benches: dict[str, tuple[int, StepCost]] = {}
     for name, config in systems.items():
-        if seconds / ROUNDS * config.rate < config.hop:
-            raise HearsimError(f"--seconds {seconds:g} is less than a hop of {name} a round: give 1 or more")
+        if not ROUNDS * config.hop / config.rate <= seconds <= LONGEST_S:
+            raise HearsimError(f"--seconds {seconds:g} can't be timed: give 1 to {LONGEST_S}")
         net = build(config).eval()
         benches[name] = net.parameter_count(), step_cost(net)
         stages[name] = Separator(net), Format(config.rate, config.channels, config.hop)
@@ -103,12 +103,13 @@ def lines(benches: list[SystemBench]) -> Iterator[str]:
 
 def write_table(path: Path, benches: list[SystemBench]) -> None:
     """Write the benches to a CSV, a row for each system and number of threads."""
-    with write_atomically(path) as part, part.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(COLUMNS)
-        for one in benches:
-            counts = one.cost.multiply_adds, round(one.multiply_adds_per_second), one.cost.weight_bytes
-            for threads, load in one.loads.items():
-                timed = (f"{value:.4f}" for value in (load.p50_ms, load.p99_ms, load.max_ms))
-                start = one.name, one.parameters, f"{one.config.live_ms:.3f}"
-                rows.writerow((*start, *counts, f"{load.deadline_ms:.4f}", threads, *timed))
+    write_csv(path, COLUMNS, _rows(benches))
+
+
+def _rows(benches: list[SystemBench]) -> Iterator[tuple[object, ...]]:
+    for one in benches:
+        counts = one.cost.multiply_adds, round(one.multiply_adds_per_second), one.cost.weight_bytes
+        for threads, load in one.loads.items():
+            timed = (f"{value:.4f}" for value in (load.p50_ms, load.p99_ms, load.max_ms))
+            start = one.name, one.parameters, f"{one.config.live_ms:.3f}"
+            yield (*start, *counts, f"{load.deadline_ms:.4f}", threads, *timed)

@@ -4,7 +4,6 @@ The definitions of SDR stand side by side by name, each put together over tracks
 mixes two of them.
 """
 
-import csv
 import statistics
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import NamedTuple
 
 from hearsim.listener import STEMS
 from hearsim.metrics.stem_scores import Score
-from hearsim.paths import write_atomically, writes
-from hearsim.report.figures import drawing
+from hearsim.paths import write_csv
+from hearsim.report.figures import drawing, save_svg
 
 Scores = dict[str, list[Score]]
 """Track: its scores, system by system: the mixture's, the model's, the ceiling's."""
@@ -94,7 +93,7 @@ def write_scores(path: Path, scores: Scores) -> None:
     rows = (
         [name, s.system, s.stem, *_cells(getattr(s, f) for f in fields)] for name, row in scores.items() for s in row
     )
-    _write(path, ["track", "system", "stem", *fields], rows)
+    write_csv(path, ["track", "system", "stem", *fields], rows)
 
 
 def write_summary(path: Path, scores: Scores) -> None:
@@ -103,18 +102,11 @@ def write_summary(path: Path, scores: Scores) -> None:
         [row.definition.field, row.definition.over_tracks, row.system, *_cells((*row.stems.values(), row.overall))]
         for row in summarise(scores)
     )
-    _write(path, ["definition", "over_tracks", "system", *STEMS, "overall"], rows)
+    write_csv(path, ["definition", "over_tracks", "system", *STEMS, "overall"], rows)
 
 
 def _cells(values: Iterable[float | None]) -> list[str]:
     return ["" if value is None else f"{value:.4f}" for value in values]
-
-
-def _write(path: Path, header: list[str], rows: Iterable[list[str]]) -> None:
-    with writes(path), write_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(header)
-        table.writerows(rows)
 
 
 def write_plot(path: Path, scores: Scores) -> None:
@@ -138,8 +130,7 @@ def write_plot(path: Path, scores: Scores) -> None:
         axis.set_title("Dots: tracks (median over 1 s frames); bars: median over tracks", fontsize=10)
         axis.grid(axis="y", alpha=0.3)
         figure.legend(loc="outside lower center", ncols=len(systems), frameon=False)
-        with writes(path), write_atomically(path) as part:
-            figure.savefig(part, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
+        save_svg(figure, path)
 
 
 _COLOURS = ("#777777", "#1f5fbf", "#c27a1f")  # of the mixture, the model, the ceiling

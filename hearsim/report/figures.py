@@ -10,7 +10,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from hearsim.paths import write_atomically, writes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -137,6 +140,12 @@ def _frequency_axis(axis: "Axes", ticks_hz: tuple[float, ...]) -> None:
     labels = [f"{f / 1000:g}k" if f >= 1000 else f"{math.floor(f + 0.5)}" for f in ticks_hz]
     axis.set_xticks([math.log2(f / 1000) for f in ticks_hz], labels)
     axis.grid(alpha=0.3)
+
+
+def save_svg(figure: "Figure", path: Path) -> None:
+    """Write a figure as a file of its own, on white, whole or not at all; raises `WriteError`."""
+    with writes(path), write_atomically(path) as part:
+        figure.savefig(part, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
 
 
 def svg(figure: "Figure", label: str, name: str) -> str:

@@ -4,14 +4,13 @@ Energy SDR (1 s frames), median over the tracks of a group, as in `hearsim.repor
 the stems.
 """
 
-import csv
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from hearsim.listener import STEMS
-from hearsim.paths import write_atomically, writes
+from hearsim.paths import write_csv
 from hearsim.training.comparison import Run
 
 COLUMNS = (
@@ -85,11 +84,12 @@ def _mean(values: list[float | None]) -> float | None:
 
 def write_table(path: Path, runs: list[Run]) -> None:
     """Write a CSV, a row for each group and run."""
-    with writes(path), write_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(COLUMNS)
-        for group, run, stems, overall in rows(runs):
-            numbers = [run.live_ms, run.audio_hours, run.cpu_hours, *stems.values(), overall]
-            cells = ["" if value is None else f"{value:.4f}" for value in numbers]
-            counts = ["" if value is None else str(value) for value in (run.seed, run.parameters)]
-            table.writerow([group, run.variant, *counts, *cells])
+    write_csv(path, COLUMNS, _cells(runs))
+
+
+def _cells(runs: list[Run]) -> Iterator[list[str]]:
+    for group, run, stems, overall in rows(runs):
+        numbers = [run.live_ms, run.audio_hours, run.cpu_hours, *stems.values(), overall]
+        cells = ["" if value is None else f"{value:.4f}" for value in numbers]
+        counts = ["" if value is None else str(value) for value in (run.seed, run.parameters)]
+        yield [group, run.variant, *counts, *cells]

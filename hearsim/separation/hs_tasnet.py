@@ -37,6 +37,17 @@ class HSTasNetConfig(NetConfig):
     memory: MemoryKind = "lstm"
     skip: bool = Field(default=True, strict=True)
     """Whether what the encoders make is added after the fusion."""
+    masks: Literal["free", "centred"] = "free"
+    """"free" masks each stem for itself, as in the paper. "centred" shares out what the stems lack of the mixture, or
+    have too much, in equal parts, so that they sum to it (Wisdom et al. 2019, arXiv 1811.08521, without weights); the
+    waveform branch's masks then have signs, where rectified ones can die and take the branch with them."""
+
+    @field_validator("masks")
+    @classmethod
+    def _waves_alone_share_nothing(cls, masks: str, others: ValidationInfo) -> str:
+        if masks == "centred" and others.data.get("branch") == "waveform":
+            raise ValueError("the waveform branch alone can't share out the mixture: give 'free'")
+        return masks
 
     @field_validator("bands")
     @classmethod
@@ -121,9 +132,15 @@ class HSTasNet(SeparatorNet):
         values = self.config.bands or self.window // 2 + 1
         if self.complex_masks:
             masks = masks.unflatten(-1, (len(self.stems), self.channels, 2, values))
+            whole = torch.tensor([1.0, 0.0], device=masks.device)[:, None]
         else:
             masks = torch.sigmoid(masks).unflatten(-1, (len(self.stems), -1, values))
-        return masks
+            whole = torch.ones(1, device=masks.device)
+        return self._share(masks, whole) if self.config.masks == "centred" else masks
+
+    def _share(self, masks: Tensor, whole: Tensor) -> Tensor:
+        """Return masks (b, T, stems, ...) that sum to `whole` over the stems."""
+        return masks + (whole - masks.sum(2, keepdim=True)) / len(self.stems)
 
     def _remember(self, inputs: list[Tensor], states: tuple[Tensor, ...]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         """Return what each branch's mask layer sees (b, T, units), and the states of the memories."""
@@ -161,8 +178,10 @@ class HSTasNet(SeparatorNet):
         if self.has_spectrum:
             masks = self._masks(parts[0])
         if self.has_waveform:
-            weights = torch.relu(self.basis_mask(self.basis_norm(parts[-1].float())))
-            weights = weights.unflatten(-1, (len(self.stems), -1)) * bases.unsqueeze(-2)
+            weights = self.basis_mask(self.basis_norm(parts[-1].float())).unflatten(-1, (len(self.stems), -1))
+            centred = self.config.masks == "centred"
+            weights = self._share(weights, weights.new_zeros(1)) if centred else torch.relu(weights)
+            weights = weights * bases.unsqueeze(-2)
         return Masked(masks, bins, weights, after)
 
     def memories(self) -> list[Memory]:  # noqa: D102

@@ -10,7 +10,7 @@ statistics are learned in training and fixed in use, so streaming can keep the l
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from hearsim.separation.framing import spectrum
 from hearsim.separation.memory import LstmMemory, Memory
@@ -25,10 +25,27 @@ class XUmxConfig(NetConfig):
 
 
 class _Norm(nn.BatchNorm1d):
-    """Batch norm of the features of (batch, T, features)."""
+    """Batch norm of the features of (batch, T, features); in training, of the examples of all processes."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.flatten(0, 1)).view_as(x)
+        rows = x.flatten(0, 1)
+        shared = self.training and distributed.is_available() and distributed.is_initialized()
+        return (self._of_all(rows) if shared else super().forward(rows)).view_as(x)
+
+    def _of_all(self, rows: Tensor) -> Tensor:
+        """Return what one process with the rows of all would have; its statistics are then the same in each."""
+        from torch.distributed.nn.functional import all_reduce  # has a gradient
+
+        assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
+        size = distributed.get_world_size()
+        mean = all_reduce(rows.float().mean(0)) / size  # (features,): all processes have equally many rows
+        centred = rows.float() - mean
+        variance = all_reduce(centred.square().mean(0)) / size
+        count = size * len(rows)
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+        return torch.addcmul(self.bias, centred * torch.rsqrt(variance + self.eps), self.weight).to(rows.dtype)
 
 
 class _OpenUnmix(nn.Module):

@@ -4,37 +4,48 @@ All chances and sizes come from a generator and are drawn whether they are used 
 switched off (chance 0) without the others becoming different ones.
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import soxr
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat
 from scipy import signal
 
 from hearsim.errors import HearsimError
 from hearsim.units import FloatArray, db_to_gain
 
 
+def _lower_first(limits: tuple[float, float]) -> tuple[float, float]:
+    if limits[0] > limits[1]:
+        raise ValueError("give the lower limit first")
+    return limits
+
+
+Chance = Annotated[float, Field(ge=0, le=1)]
+Limits = Annotated[tuple[float, float], AfterValidator(_lower_first)]
+Factors = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_lower_first)]
+
+
 class Augmentation(BaseModel):
     """Chances and sizes of changes. All are on by default but `stretch`, which takes time and a package."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    whole_songs: float = 0.5  # share of examples whose stems belong together; else each comes from any track
-    gain_db: tuple[float, float] = (-8.0, 4.0)  # of each stem
-    level_db: tuple[float, float] = (-10.0, 4.0)  # of the whole mixture
-    polarity: float = 0.5  # chance of a stem being turned upside down
-    mute: float = 0.1  # chance of a stem being left out
-    swap: float = 0.5  # chance of left and right changing places
-    speed: float = 0.3  # chance of a stem (or a whole song) being played faster or slower, and so higher or lower
-    speed_range: tuple[float, float] = (0.85, 1.18)
-    stretch: float = 0.0  # chance of its pitch and its tempo being changed each for itself
-    stretch_semitones: float = 2.0  # the most up or down
-    stretch_range: tuple[float, float] = (0.88, 1.14)  # of the tempo
-    equalize: float = 0.3  # chance of a stem to pass a random curve of up to four slopes
-    equalize_db: float = 6.0  # the most it raises or lowers
-    reverberate: float = 0.15  # chance of a stem to get a tail of decaying noise, -20 .. -8 dB under it
-    low_pass: float = 0.1  # chance of the whole example being cut off at 6 .. 16 kHz
+    whole_songs: Chance = 0.5  # share of examples whose stems belong together; else each comes from any track
+    gain_db: Limits = (-8.0, 4.0)  # of each stem
+    level_db: Limits = (-10.0, 4.0)  # of the whole mixture
+    polarity: Chance = 0.5  # chance of a stem being turned upside down
+    mute: Chance = 0.1  # chance of a stem being left out
+    swap: Chance = 0.5  # chance of left and right changing places
+    speed: Chance = 0.3  # chance of a stem (or a whole song) being played faster or slower, and so higher or lower
+    speed_range: Factors = (0.85, 1.18)
+    stretch: Chance = 0.0  # chance of its pitch and its tempo being changed each for itself
+    stretch_semitones: NonNegativeFloat = 2.0  # the most up or down
+    stretch_range: Factors = (0.88, 1.14)  # of the tempo
+    equalize: Chance = 0.3  # chance of a stem to pass a random curve of up to four slopes
+    equalize_db: NonNegativeFloat = 6.0  # the most it raises or lowers
+    reverberate: Chance = 0.15  # chance of a stem to get a tail of decaying noise, -20 .. -8 dB under it
+    low_pass: Chance = 0.1  # chance of the whole example being cut off at 6 .. 16 kHz
 
 
 OFF = Augmentation(

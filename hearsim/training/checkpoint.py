@@ -38,11 +38,17 @@ def settings(spec: TrainSpec) -> dict[str, Any]:
 
 
 def save(path: Path, spec: TrainSpec, parts: dict[str, Any], state: State, memories: list[Tensor]) -> None:
-    """Write a checkpoint: `parts` have a `state_dict`; `memories` are those of all processes."""
+    """Write a checkpoint: `parts` have a `state_dict`; `memories` are those of all processes.
+
+    Raises `HearsimError` where there is no room.
+    """
     data = {name: part.state_dict() for name, part in parts.items()}
     data |= {"spec": settings(spec), "state": {**asdict(state), "memories": memories}}
     with write_atomically(path) as part:
-        torch.save(data, part)
+        try:
+            torch.save(data, part)
+        except RuntimeError as error:  # torch's own, of its archive; the one before it stays whole
+            raise HearsimError(f"{path} can't be written: make room, and go on with --resume") from error
 
 
 def load(path: Path, spec: TrainSpec, parts: dict[str, Any], lanes: range, device: torch.device) -> State:

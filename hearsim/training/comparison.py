@@ -11,12 +11,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hearsim.errors import HearsimError
 from hearsim.metrics.separation import SdrMeter
-from hearsim.paths import write_atomically, writes
+from hearsim.paths import write_atomically
 from hearsim.separation.net import STEMS, SeparatorNet
 from hearsim.separation.pack import read_weights
 from hearsim.separation.pieces import separate
 from hearsim.training import checkpoint
 from hearsim.training.data import Track, read_tracks
+from hearsim.training.distributed import processes
 from hearsim.training.loop import CHECKPOINT, train
 from hearsim.training.spec import TrainSpec
 from hearsim.training.variants import Variants
@@ -63,9 +64,11 @@ class Excerpt(NamedTuple):
 def run_variants(variants: Variants, run: Path) -> Iterator[Run]:
     """Yield the mixture's scores, then those of each run, which is trained first if `run` doesn't hold it.
 
-    Raises `HearsimError` where `run` holds a run of the same name by another spec, and where a track would be both
-    trained on and scored.
+    Raises `HearsimError` where `run` holds a run of the same name by another spec, where a track would be both trained
+    on and scored, and under torchrun.
     """
+    if processes() > 1:
+        raise HearsimError("--variants trains one run after the other in one process: start it without torchrun")
     data = variants.base.data
     found = read_tracks(data.root, data.cache, variants.rate, load=data.load)
     excerpts = _excerpts(variants, found)
@@ -105,11 +108,7 @@ def _train_and_score(
     name: str, seed: int, spec: TrainSpec, folder: Path, found: list[Track], excerpts: list[Excerpt]
 ) -> Run:
     started = time.process_time()
-    resume = (folder / CHECKPOINT).exists()
-    if not resume:  # broken off before its first checkpoint, a run has left nothing but the beginning of its log
-        with writes(folder):
-            (folder / "log.csv").unlink(missing_ok=True)
-    net = read_weights(train(spec, folder, resume, found=found))
+    net = read_weights(train(spec, folder, (folder / CHECKPOINT).exists(), found=found))
     return Run(
         variant=name,
         seed=seed,
@@ -130,7 +129,7 @@ def _excerpts(variants: Variants, found: list[Track]) -> list[Excerpt]:
             raise HearsimError(f"{variants.base.data.root} holds no track that fits test.tracks.{group} = {patterns}")
         for track in chosen:
             for (name, _), spec in variants.specs.items():
-                if not track.fits((*spec.data.held_out, *spec.data.left_out, *spec.data.validation)):
+                if not track.fits(spec.data.kept_out):
                     raise HearsimError(f"{track.name} is scored, but {name} trains on it: name it in data.held_out")
             frames = min(track.frames, round(variants.test.seconds * variants.rate))
             parts = {stem: track.read(stem, (track.frames - frames) // 2, frames) for stem in STEMS}

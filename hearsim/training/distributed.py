@@ -1,9 +1,11 @@
 """One process or many: `torchrun --nproc-per-node 2 -m hearsim train SPEC` shares the examples of a batch.
 
 Gradients are averaged by hand, in one piece: `DistributedDataParallel` wraps `forward`, and training does not call
-that. Every process makes the same step from the same gradients, so their weights stay equal.
+that. Every process makes the same step from the same gradients, so their weights stay equal; batch norms share their
+statistics themselves (`hearsim.separation.x_umx`).
 """
 
+import importlib
 import os
 from collections.abc import Iterable
 
@@ -13,17 +15,25 @@ from torch import Tensor, distributed, nn
 from hearsim.errors import HearsimError
 
 
+def processes() -> int:
+    """Return how many processes torchrun has started for this run; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 class Group:
     """The processes of a run; `rank` 0 is the one that writes."""
 
     def __init__(self, device: str) -> None:
-        self.size = int(os.environ.get("WORLD_SIZE", "1"))
+        self.size = processes()
         self.rank = int(os.environ.get("RANK", "0"))
         kind = "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
         if kind == "cuda" and not torch.cuda.is_available():
             raise HearsimError("optimizer.device = 'cuda', but torch finds no GPU: set it to 'auto' or 'cpu'")
         self.device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if kind == "cuda" else "cpu")
         if self.size > 1 and not distributed.is_initialized():
+            # Imported later (an optimizer does), this module takes the group for the default of its functions: the
+            # group then outlives `close`, and its threads may abort the process as the interpreter goes.
+            importlib.import_module("torch.distributed.nn.functional")
             distributed.init_process_group("nccl" if kind == "cuda" else "gloo")
 
     def lanes(self, batch: int) -> range:

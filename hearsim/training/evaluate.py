@@ -19,7 +19,7 @@ from hearsim.paths import write_atomically, writes
 from hearsim.separation.model import ModelInfo, load_model
 from hearsim.separation.net import STEMS
 from hearsim.training.data import Track, read_tracks
-from hearsim.training.scoring import SCORING, fingerprint, score_track
+from hearsim.training.scoring import CEILING, MIXTURE, SCORING, fingerprint, score_track
 
 FILE = "evaluation.json"
 
@@ -64,6 +64,8 @@ def evaluate(
     net, info = load_model(model)
     if not set(STEMS) <= set(net.stems) or net.channels != 2:
         raise HearsimError(f"{info.name} is not a stereo network for {', '.join(STEMS)}: it can't be scored on them")
+    if info.name in (MIXTURE, CEILING):
+        raise HearsimError(f"a model called {info.name!r} can't stand in one table with the {info.name}: rename it")
     evaluation = _held(out, info)
     tracks = _chosen(read_tracks(root, cache / "stems", net.rate), patterns, root)
     _save(evaluation, out)  # which tells before the work whether the folder can be written

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -97,10 +98,14 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
             checkpoint.save(run / CHECKPOINT, spec, parts, state, memories)
             _save_weights(average, run / AVERAGED)
 
+    if not resume:
+        save()  # whatever breaks it off from here on, the run can be resumed
     first, before = state.step, state.hours
     started = saved_at = time.monotonic()
     with RunLog(run, first, optim.steps, tensorboard, writes=group.rank == 0) as log:
         for stems, goes_on in batches(stretches, first, optim.steps):
+            if state.progress.is_over(spec.validation):
+                break
             rate = learning_rate(state.step, optim, spec.validation, state.progress)
             for settings in (part for each in optimizers.values() for part in each.param_groups):
                 settings["lr"] = rate
@@ -133,8 +138,6 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
                 log.row(state.step, float(np.mean(state.recent)), state.hours, speed, rate, score_db)
                 state.recent.clear()
             log.step(state.step)
-            if state.progress.is_over(spec.validation):
-                break
             if group.agree(now - saved_at) > 60 * optim.save_minutes:
                 save()
                 saved_at = now
@@ -172,17 +175,21 @@ def _found(spec: TrainSpec, rate: int, group: Group) -> list[Track]:
 def _tracks(spec: TrainSpec, rate: int, found: list[Track]) -> tuple[list[Track], Validation | None]:
     """Return the tracks to train on and the validation, if there is one."""
     data = spec.data
-    held_out = [track for track in found if track.fits(data.validation)]
-    if data.validation and not held_out:
-        raise HearsimError(f"{data.root} holds no track that fits data.validation = {list(data.validation)}")
-    kept_out = (*data.held_out, *data.left_out, *data.validation)
-    tracks = [track for track in found if not track.fits(kept_out)]
-    return tracks, Validation(held_out, spec.validation, rate) if held_out else None
+    for key in ("held_out", "left_out", "validation"):
+        for pattern in getattr(data, key):
+            if not any(track.fits([pattern]) for track in found):  # a slip of the pen, and it would be trained on
+                raise HearsimError(f"{data.root} holds no track that fits {pattern!r} of data.{key}: correct it")
+    tracks = [track for track in found if not track.fits(data.kept_out)]
+    validation = [track for track in found if track.fits(data.validation)]
+    return tracks, Validation(validation, spec.validation, rate) if validation else None
 
 
 def _save_weights(average: AveragedModel, path: Path) -> None:
     with write_atomically(path) as part:
-        save_weights(_net_of(average), part)
+        try:
+            save_weights(_net_of(average), part)
+        except SafetensorError as error:
+            raise HearsimError(f"{path} can't be written ({error}): make room, and go on with --resume") from error
 
 
 def _net_of(average: AveragedModel) -> SeparatorNet:

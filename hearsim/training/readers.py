@@ -21,7 +21,7 @@ from typing import Any
 from hearsim.errors import HearsimError
 from hearsim.separation.net import STEMS
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
+SUFFIXES = (".wav", ".flac", ".aiff", ".aif", ".ogg", ".mp3")  # the first that is there counts
 MUSDB_STREAMS = {"drums": 1, "bass": 2, "other": 3, "vocals": 4}
 """Streams of a *.stem.mp4 (sigsep's musdb); stream 0 is the mixture."""
 
@@ -73,9 +73,9 @@ def _folders(root: Path) -> list[Path]:
 def _stem_files(folder: Path) -> dict[str, tuple[Part, ...]]:
     stems: dict[str, tuple[Part, ...]] = {}
     for stem in STEMS:
-        files = sorted(path for path in folder.glob(f"{stem}.*") if path.suffix.lower() in SUFFIXES)
+        files = [path for path in sorted(folder.glob(f"{stem}.*")) if path.suffix.lower() in SUFFIXES]
         if files:
-            stems[stem] = (Part(files[0]),)
+            stems[stem] = (Part(min(files, key=lambda path: SUFFIXES.index(path.suffix.lower()))),)
     return stems
 
 
@@ -118,6 +118,11 @@ class _Folding:
         """Return the stem of the first kind that is listed."""
         known = (self._stem_of.get(kind.lower().replace("_", " ")) for kind in kinds)
         return next((stem for stem in known if stem is not None), "other")
+
+    def of_all(self, kinds: str | list[str]) -> str:
+        """Return the stem that all kinds of a source belong to; "leave_out" where they belong to several."""
+        owners = {self(kind) for kind in ([kinds] if isinstance(kinds, str) else kinds)}
+        return owners.pop() if len(owners) == 1 else "leave_out"
 
 
 def _fold(name: str, where: Path, parts: list[tuple[str, Part]]) -> Source | Skipped:
@@ -162,7 +167,7 @@ def _medley(root: Path) -> Found:
         said = _yaml(path)
         try:
             parts = [
-                (stem_of(stem["instrument"]), Part(folder / f"{name}_STEMS" / stem["filename"]))
+                (stem_of.of_all(stem["instrument"]), Part(folder / f"{name}_STEMS" / stem["filename"]))
                 for stem in said["stems"].values()
             ]
         except (KeyError, TypeError, AttributeError) as error:

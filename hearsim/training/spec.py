@@ -4,18 +4,18 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 
 from hearsim.errors import HearsimError
 from hearsim.separation.model import complaint
-from hearsim.separation.net import NetConfig
+from hearsim.separation.net import STEMS, NetConfig
 from hearsim.separation.systems import architecture_of, read_config, system
 from hearsim.training.augment import Augmentation
 from hearsim.training.losses import Criterion
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelSpec(_Table):
@@ -29,7 +29,14 @@ class ModelSpec(_Table):
     def config(self, where: str) -> NetConfig:
         """Return the configuration; raises `HearsimError` naming `where` and the key."""
         base = system(self.system)
-        return read_config(architecture_of(base), {**base.model_dump(), **(self.model_extra or {})}, f"{where}: model")
+        table = {**base.model_dump(), **(self.model_extra or {})}
+        config = read_config(architecture_of(base), table, f"{where}: model")
+        if (config.stems, config.channels) != (STEMS, 2):
+            raise HearsimError(
+                f"{where}: model: examples are stereo and have the stems {', '.join(STEMS)}, in this order: leave "
+                "channels and stems out"
+            )
+        return config
 
 
 class DataSpec(_Table):
@@ -43,7 +50,12 @@ class DataSpec(_Table):
     held_out: tuple[str, ...] = ()  # whole tracks for the score; patterns
     left_out: tuple[str, ...] = ()  # neither trained on nor scored: parts of held-out songs
     validation: tuple[str, ...] = ()  # tracks for the score during training; patterns; never trained on
-    weights: dict[str, float] = {}  # pattern of track names: weight; the last that fits counts
+    weights: dict[str, NonNegativeFloat] = {}  # pattern of track names: weight; the last that fits counts
+
+    @property
+    def kept_out(self) -> tuple[str, ...]:
+        """All patterns of tracks that are not trained on."""
+        return (*self.held_out, *self.left_out, *self.validation)
 
 
 class OptimizerSpec(_Table):
@@ -108,6 +120,5 @@ def read_spec(path: Path) -> TrainSpec:
     spec.model.config(str(path))
     if (spec.optimizer.schedule == "plateau" or spec.validation.stop) and not spec.data.validation:
         raise HearsimError(f"{path}: a plateau and an early stop need a score: name tracks in data.validation")
-    root = spec.data.root if spec.data.root.is_absolute() else path.parent / spec.data.root
-    cache = spec.data.cache.expanduser()
+    root, cache = path.parent / spec.data.root.expanduser(), spec.data.cache.expanduser()
     return spec.model_copy(update={"data": spec.data.model_copy(update={"root": root, "cache": cache})})

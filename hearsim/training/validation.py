@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from hearsim.errors import HearsimError
 from hearsim.separation.net import STEMS, SeparatorNet
 from hearsim.training.data import Track
 from hearsim.training.spec import ValidationSpec
@@ -13,7 +14,7 @@ QUIET = 1e-4
 
 
 class Validation:
-    """Excerpts of `spec.seconds`, evenly spread over each track."""
+    """Excerpts of `spec.seconds`, evenly spread over each track; raises `HearsimError` where all are silent."""
 
     def __init__(self, tracks: list[Track], spec: ValidationSpec, rate: int) -> None:
         frames = round(spec.seconds * rate)
@@ -22,6 +23,8 @@ class Validation:
             room = max(0, track.frames - frames)
             for start in np.linspace(0, room, spec.excerpts + 2)[1:-1].astype(int):
                 self._excerpts.append(np.stack([track.read(stem, int(start), frames) for stem in STEMS]))
+        if not any(excerpt.any() for excerpt in self._excerpts):
+            raise HearsimError("the validation's excerpts are silent: raise validation.excerpts or validation.seconds")
 
     @torch.inference_mode()
     def score_db(self, net: SeparatorNet) -> float:

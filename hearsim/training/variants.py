@@ -33,7 +33,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[\w.]+(-[\w.]+)*$")]
 class ScoreSpec(BaseModel):
     """What is scored: an excerpt of `seconds` from the middle of each track, tracks in named groups of patterns."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     seconds: PositiveFloat = 60.0
     tracks: dict[str, tuple[str, ...]] = Field(min_length=1)

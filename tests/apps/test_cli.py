@@ -1,5 +1,6 @@
 """The command line, as `hearsim` runs it: what it prints, and one sentence with exit code 2 for bad input."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -122,7 +123,10 @@ def test_the_command_itself() -> None:
 
 def test_commands_print_what_they_should(run: Run) -> None:
     assert "moderate-vocals-up" in run("show")[1]
-    assert "1068 samples live (declared 1068)" in run("latency", "moderate-vocals-up")[1]
+    ledger = run("latency", "moderate-vocals-up")[1]
+    assert "1068 samples live (declared 1068)" in ledger
+    p50, p99, longest = map(float, re.findall(r"p50 ([\d.]+), p99 ([\d.]+), max ([\d.]+) of 11\.61 ms", ledger)[0])
+    assert 0 < p50 <= p99 <= longest + 0.005  # the longest with two places
     assert "notches every" in run("latency", "mild-open")[1]
     assert "hs-tasnet-lite" in run("models")[1]
 

@@ -97,6 +97,7 @@ def test_shards_share_out_all_cells_and_keep_songs_together(tmp_path: Path) -> N
         ([('"oracle"', '{ name = "x", errors = 0.5 }')], "errors are those of a model"),
         ([("seeds = [0, 1]", "seeds = [-1]")], "factors.seeds[0] = -1 is too low"),
         ([("vocals = 6", "vocals = 60")], "gains_db.vocals = 60"),
+        ([('"N2", "S1"', '"N2", 3')], "factors.listeners[1] = 3: give a name in quotes, or a table"),
         ([('aid = "unaided"\nmix', 'ade = "unaided"\nmix')], "exclude[0]: no factor is called 'ade'"),
         ([('mix = "up"', 'mix = "upp"')], "exclude[0]: mix: no level is called 'upp': did you mean up"),
         ([('[[exclude]]\naid = "unaided"\nmix = "up"', "")], "the unaided listener hears no mix 'up'"),

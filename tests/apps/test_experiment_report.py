@@ -121,6 +121,19 @@ def test_listeners_can_be_the_axis(study: Study, tmp_path: Path) -> None:
     assert [row["place"] for row in rows if row["line"] == "vocals-up, power"] == ["N2", "N4", "all"]
 
 
+def test_every_picture_has_a_file_of_its_own(study: Study, tmp_path: Path) -> None:
+    """Levels that become the same in a file's name."""
+    (tmp_path / "plan.json").write_text(_plan(study))
+    up, down = '{ name = "6 dB", gains_db = { vocals = 6 } }', '{ name = "-6 dB", gains_db = { vocals = -6 } }'
+    study.path.write_text(study.path.read_text().replace('"flat", "vocals-up"', f"{up}, {down}").split("[report]")[0])
+    rows = (tmp_path / "results.csv").read_text().replace("flat", "-6 dB").replace("vocals-up", "6 dB")
+    (tmp_path / "results.csv").write_text(rows)
+    study.path.write_text(study.path.read_text() + '[report]\nx = "aid"\n')
+    write_report(read_study(study.path), tmp_path)
+    names = {path.stem for path in (tmp_path / "figures").glob("estoi_vocals*.csv")}
+    assert names == {"estoi_vocals-6-dB", "estoi_vocals-6-dB-2", "estoi_vocals-6-dB-map", "estoi_vocals-6-dB-2-map"}
+
+
 def test_a_report_without_results_or_of_others_is_refused(study: Study, tmp_path: Path) -> None:
     with pytest.raises(HearsimError, match=r"holds .* and no plan\.json"):
         write_report(study, tmp_path)
@@ -130,6 +143,12 @@ def test_a_report_without_results_or_of_others_is_refused(study: Study, tmp_path
     (tmp_path / "plan.json").write_text(_plan(study))
     (tmp_path / "results.csv").write_text("a,b\n1,2\n")
     with pytest.raises(HearsimError, match="is not the results of"):
+        write_report(study, tmp_path)
+    (tmp_path / "results.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(HearsimError, match=r"results\.csv is not the results of"):
+        write_report(study, tmp_path)
+    (tmp_path / "results.csv").write_text("")
+    with pytest.raises(HearsimError, match=r"results\.csv holds no results"):
         write_report(study, tmp_path)
     (tmp_path / "results.csv").unlink()
     with pytest.raises(HearsimError, match=r"results\.csv can't be read .*: run `hearsim experiment run"):

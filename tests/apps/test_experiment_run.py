@@ -1,24 +1,29 @@
 """`hearsim experiment run`: the same bytes serial, parallel, sharded, on Dask with a worker killed, after a kill."""
 
 import contextlib
+import csv
+import json
 import os
 import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hearsim.errors import HearsimError, WriteError
 from hearsim.experiment import cell as cell_module
 from hearsim.experiment import models
 from hearsim.experiment.plan import Cell, cells_of
-from hearsim.experiment.run import Outcome, Where, run
+from hearsim.experiment.run import Outcome, Where, _Parallel, estimate, run
+from hearsim.experiment.shared import path_of, shared
 from hearsim.experiment.spec import Study, read_study
-from hearsim.experiment.store import open_store
+from hearsim.experiment.store import Store, open_store
 
 SPEC = """
 name = "small"
@@ -144,6 +149,46 @@ def test_a_cluster_that_is_not_there_is_said(spec: Path, tmp_path: Path, monkeyp
         run_study(read_study(spec), tmp_path / "run", Where(cluster="tcp://127.0.0.1:1"))
 
 
+def test_a_worker_that_is_killed_is_said(spec: Path, tmp_path: Path) -> None:
+    def dies(cell: Cell, folder: Path) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with _Parallel(Where(workers=2)) as parallel, pytest.raises(HearsimError, match="a worker process was killed"):
+        list(parallel(dies, cells_of(read_study(spec)), tmp_path))
+
+
+def test_shards_that_end_at_once_write_the_tables_in_turn(
+    spec: Path, serial: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both would write to results.csv.part, and the later one would find it gone."""
+    cells = cells_of(read_study(spec))
+    held = Store(serial)
+    records = [record for cell in cells if (record := held.record(cell))]
+    writing, most = [], []
+
+    def slow(path: Path, *table: object) -> None:
+        writing.append(path)
+        most.append(len(writing))
+        time.sleep(0.1)
+        writing.remove(path)
+
+    monkeypatch.setattr("hearsim.experiment.store.write_csv", slow)
+    ends = [threading.Thread(target=Store(tmp_path).write_tables, args=[records]) for _ in range(3)]
+    for end in ends:
+        end.start()
+    for end in ends:
+        end.join()
+    assert most == [1] * 6
+
+
+def test_results_as_parquet(serial: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="no pyarrow: pip install 'hearsim[parquet]'")
+    with (serial / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for ours, theirs in zip(parquet.read_table(serial / "results.parquet").to_pylist(), rows, strict=True):
+        assert ours == theirs | {"value": float(theirs["value"])}
+
+
 def test_a_failed_cell_is_a_row_and_is_retried_when_asked(
     spec: Path, serial: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +206,7 @@ def test_a_failed_cell_is_a_row_and_is_retried_when_asked(
     rows = results(folder).decode().splitlines()
     assert sum(',,,"ZeroDivisionError: a fault, of two lines"' in row for row in rows) == 2
     assert run_study(study, folder)[:3] == (0, 8, 2)  # not by itself
+    assert [estimate(cells_of(study), folder, 1, retry_failed=retry).waiting for retry in (False, True)] == [0, 2]
     assert run_study(study, folder, retry_failed=True)[:3] == (2, 6, 0)
     assert results(folder) == results(serial)
 
@@ -210,6 +256,37 @@ def test_a_folder_in_use_or_of_another_experiment_or_version_is_refused(
     with pytest.raises(HearsimError, match=r"holds thesis\.txt and no plan\.json"):
         run_study(study, tmp_path / "mine")
     assert [path.name for path in (tmp_path / "mine").glob("[!.]*")] == ["thesis.txt"]
+
+
+def test_a_run_killed_as_it_began_is_no_other_experiment(
+    spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan is there whole or not at all, and what is left of half a plan is in nobody's way."""
+    study, folder = read_study(spec), tmp_path / "run"
+
+    def half(path: Path, text: str, **_: object) -> None:
+        path.write_bytes(text[:20].encode())
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", half)
+        with pytest.raises(WriteError, match="No space left on device"), open_store(study, folder):
+            pass
+    assert not (folder / "plan.json").exists()
+    (folder / "plan.json.part").write_text('{"sche')  # as if killed there
+    with open_store(study, folder):
+        assert json.loads((folder / "plan.json").read_text())["name"] == "small"
+    assert not (folder / "plan.json.part").exists()
+
+
+def test_locks_that_cannot_be_made_are_said(spec: Path, tmp_path: Path) -> None:
+    """As on a read-only disk: here a folder has the lock's name."""
+    (tmp_path / "run" / ".run-1-of-1.lock").mkdir(parents=True)
+    with pytest.raises(WriteError, match="run can't be written"), open_store(read_study(spec), tmp_path / "run"):
+        pass
+    path_of(tmp_path, "song").with_suffix(".lock").mkdir(parents=True)
+    with pytest.raises(WriteError, match=r"song\.npy can't be written"):
+        shared(tmp_path, "song", lambda: np.zeros(1, np.float32))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system, which needs root")

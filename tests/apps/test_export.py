@@ -269,7 +269,8 @@ def test_the_spec_of_the_readme_is_one(tmp_path: Path) -> None:
 def test_beaqlejs_config(exported: Path, manifest: dict[str, Any]) -> None:
     conditions = {one["file"]: one["condition"] for one in manifest["stimuli"]}
     text = (exported / "beaqlejs/config/vocals-up-P03.js").read_text(encoding="utf-8")
-    config = json.loads(text.removeprefix("var TestConfig = ").removesuffix(";\n"))
+    config, _ = json.JSONDecoder().raw_decode(text.removeprefix("var TestConfig = "))
+    assert 'name.value = "vocals-up-P03";' in text
     assert config["RandomizeTestOrder"] is False
     order = [one["song"] for one in manifest["participants"][2]["trials"]]
     assert [one["TestID"] for one in config["Testsets"]] == ["practice", *order[1:]]

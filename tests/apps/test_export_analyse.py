@@ -261,7 +261,7 @@ def test_bad_places(tmp_path: Path) -> None:
     elsewhere = tmp_path / "results/analysis/deep/ratings.csv"
     elsewhere.parent.mkdir()
     elsewhere.write_bytes(path.read_bytes())
-    assert "there is no manifest.json beside" in refused(elsewhere)
+    assert f"there is no manifest.json in {elsewhere.parent} or in the folder above" in refused(elsewhere)
     assert analyse(elsewhere, tmp_path / "manifest.json").out == elsewhere.parent / "analysis"
     path.write_text(path.read_text().splitlines()[0])
     assert "holds no ratings" in refused(path)

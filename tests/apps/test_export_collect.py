@@ -164,6 +164,18 @@ def test_a_full_disk_is_told_and_leaves_nothing_behind(
     assert len(table(export)) == 4
 
 
+def test_a_table_that_cannot_be_written_is_said_and_written_anew_with_the_next_session(
+    server: Server, export: Path
+) -> None:
+    """The session itself is saved, and the page is told so."""
+    (export / "results/ratings.csv.part").symlink_to("/dev/full")
+    assert post(server.server_port, session()) == (200, "")
+    assert "ratings.csv can't be written (No space left on device)" in server.log[-1]  # type: ignore[attr-defined]
+    assert len(list((export / "results/sessions").iterdir())) == 1
+    assert post(server.server_port, session(who="P2", uuid="u2")) == (200, "")
+    assert len(table(export)) == 8
+
+
 def test_a_session_sent_twice_counts_once_and_the_later_one(server: Server, export: Path) -> None:
     first, second = session(comment=""), session(comment="forgot this")
     for body in (first, first, second):

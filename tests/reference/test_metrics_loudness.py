@@ -7,7 +7,7 @@ import pyloudnorm
 import pytest
 
 from hearsim.errors import HearsimError
-from hearsim.metrics.loudness import LoudnessMeter
+from hearsim.metrics.loudness import LoudnessMeter, integrated_lufs
 
 
 def metered(sound: np.ndarray, rate: int, block: int = 4096) -> LoudnessMeter:
@@ -55,7 +55,7 @@ def test_equals_pyloudnorm_on_the_whole(rate: int, seconds: float) -> None:
 @pytest.mark.parametrize("block", [1, 64, 441, 10**6])
 def test_block_size_makes_no_difference(block: int) -> None:
     sound = song(4000, 25.3)
-    assert metered(sound, 4000, block).integrated() == metered(sound, 4000).integrated()
+    assert metered(sound, 4000, block).integrated() == integrated_lufs(sound, 4000)
 
 
 def test_asking_in_between_changes_nothing() -> None:

@@ -36,6 +36,12 @@ def test_si_sdr_by_trying_scales(pair: tuple[np.ndarray, np.ndarray]) -> None:
     assert meter(pair[0], 3 * pair[1]).csdr_db() < meter(*pair).csdr_db() - 3
 
 
+def test_silence_is_no_perfect_estimate(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    silent = meter(pair[0], np.zeros_like(pair[0]))
+    assert (silent.si_sdr_db(), silent.csdr_db(), silent.sdr_db()) == (-100.0, 0.0, 0.0)
+    assert meter(pair[0], pair[0]).si_sdr_db() == 100.0
+
+
 def test_csdr_and_frames_by_brute_force(pair: tuple[np.ndarray, np.ndarray]) -> None:
     s, e = (x.astype(np.float64) for x in pair)
     assert meter(*pair).csdr_db() == pytest.approx(10 * np.log10((s**2).sum() / ((s - e) ** 2).sum()), abs=1e-6)

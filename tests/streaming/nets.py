@@ -24,6 +24,8 @@ CONFIGS: dict[str, NetConfig] = {
     "hs-tasnet complex": FULL.model_copy(update={"features": "complex"}),
     "hs-tasnet complex bands": SHARED.model_copy(update={"features": "complex"}),
     "hs-tasnet spectrum alone": FULL.model_copy(update={"branch": "spectrum"}),
+    "hs-tasnet centred": SHARED.model_copy(update={"masks": "centred"}),
+    "hs-tasnet centred, complex": FULL.model_copy(update={"masks": "centred", "features": "complex"}),
     "hs-tasnet waveform alone": SHARED.model_copy(update={"branch": "waveform"}),
     "x-umx": X_UMX,
     "x-umx asymmetric": X_UMX.model_copy(update={"hop": 16}),

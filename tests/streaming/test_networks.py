@@ -8,7 +8,7 @@ from nets import CONFIGS, SHARED, net_of
 from hearsim.audio import Format
 from hearsim.runtime.torch_step import TorchStep
 from hearsim.separation.framing import inverse_spectrum
-from hearsim.separation.hs_tasnet import HSTasNet
+from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
 from hearsim.separation.net import Masked, NetConfig
 from hearsim.separation.stage import Separator
 from hearsim.separation.systems import SYSTEMS, build
@@ -111,6 +111,17 @@ def test_masks_of_one_give_the_mixture_back() -> None:
             net.decoder.weight.zero_()
             mix = torch.randn(1, 2, 5000)
             torch.testing.assert_close(net(mix)[0, 2], mix[0], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["hs-tasnet centred", "hs-tasnet centred, complex"])
+def test_centred_masks_share_the_mixture_out(name: str) -> None:
+    net, mix = net_of(CONFIGS[name]), torch.randn(1, 2, 5000)
+    with torch.no_grad():
+        stems = net(mix)
+    torch.testing.assert_close(stems.sum(1), mix, atol=1e-5, rtol=0)
+    assert (stems.std((0, 2, 3)) > 0.05).all()
+    with pytest.raises(ValueError, match="masks"):
+        HSTasNetConfig(**{**CONFIGS[name].model_dump(), "branch": "waveform"})
 
 
 def test_complex_masks_turn_phases() -> None:

@@ -2,21 +2,24 @@
 
 import csv
 import os
+import resource
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from trees import RATE, noise_song, write_song
+from trees import RATE, TONES_HZ, noise_song, write, write_song
 from typer.testing import CliRunner
 
 from hearsim.cli.app import app
 from hearsim.errors import HearsimError
 from hearsim.separation.pack import read_weights
 from hearsim.separation.systems import build
+from hearsim.training import checkpoint
 from hearsim.training.augment import Augmentation
 from hearsim.training.data import read_tracks
 from hearsim.training.distributed import Group
@@ -154,7 +157,30 @@ def test_training_stops_early(spec_file: Path, tmp_path: Path) -> None:
     spec = change(spec_file, "learning_rate = 0.01", 'learning_rate = 1e-12\nschedule = "plateau"')
     spec = change(spec_file, "every = 10", "every = 2\nstop = 3")
     train(spec, tmp_path / "run")
-    assert int(curve(tmp_path / "run")[-1][0]) < 30
+    rows, found = curve(tmp_path / "run"), weights(tmp_path / "run")
+    assert int(rows[-1][0]) < 30
+    train(spec, tmp_path / "run", resume=True)  # it is over, and stays as it is
+    assert curve(tmp_path / "run") == rows
+    for key, tensor in weights(tmp_path / "run").items():
+        assert torch.equal(tensor, found[key]), key
+
+
+@pytest.mark.parametrize("file", ["checkpoint.pt", "averaged.safetensors"])
+def test_a_full_disk_is_a_sentence(spec_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
+    """What has been saved before stays whole."""
+    spec = change(spec_file, "steps = 30", "steps = 2")
+    train(spec, tmp_path / "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    if file != "checkpoint.pt":
+        monkeypatch.setattr(checkpoint, "save", lambda *_: None)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, limits[1]))
+    try:
+        with pytest.raises(HearsimError, match=rf"{file} can't be written.*: make room, and go on with --resume"):
+            train(spec, tmp_path / "run", resume=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
 
 
 def free_port() -> int:
@@ -186,15 +212,26 @@ def gradients(spec: TrainSpec) -> dict[str, object]:
     net = build(spec.model.config("")).train()
     lanes = group.lanes(4)
     tracks = read_tracks(spec.data.root, spec.data.cache, net.rate, say=print)
-    mixer = Mixer(tracks, 960, Augmentation(), {}, net.rate)
+    mixer = Mixer(tracks, 30 * net.hop, Augmentation(), {}, net.rate)
     stems, _ = Stretches(mixer, lanes, 4, 1, net.window - net.hop, 0).batch(0)
     loss, memories = loss_of(net, torch.from_numpy(stems), net.silent_memories(len(lanes)), torch.float32)
     loss.backward()
     grads = [parameter.grad for parameter in net.parameters()]
     group.average(grads)
-    return {"loss": group.mean(loss.item()), "tensors": [*grads, *group.gather(memories)]}
+    statistics = [buffer for name, buffer in net.named_buffers() if "running" in name]
+    return {"loss": group.mean(loss.item()), "tensors": [*grads, *group.gather(memories), *statistics]}
 
 
+GRADIENTS = """
+import sys, torch
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_loop import gradients
+from hearsim.training.spec import read_spec
+found = gradients(read_spec(Path(sys.argv[2])))
+torch.save(found, sys.argv[3] + str(torch.distributed.get_rank()))
+torch.distributed.destroy_process_group()
+"""
 BOTH = """
 import sys, torch
 from pathlib import Path
@@ -207,6 +244,8 @@ found = gradients(spec)
 if torch.distributed.get_rank() == 0:
     torch.save(found, str(run) + ".pt")
 train(spec, run)
+threads = [(thread / "comm").read_text() for thread in Path("/proc/self/task").iterdir()]
+assert not [name for name in threads if "gloo" in name], threads
 """
 
 
@@ -228,6 +267,34 @@ def test_two_processes_give_the_gradient_of_one_and_train_as_one(spec_file: Path
     for single, shared in zip(*(state["memories"] for state in states), strict=True):
         torch.testing.assert_close(shared, single, rtol=0, atol=1e-4)
     train(spec, tmp_path / "two", resume=True)  # nothing left to do, but it fits one process too
+
+
+def test_batch_norms_have_the_statistics_of_all_processes(spec_file: Path, tmp_path: Path) -> None:
+    sizes = "rate = 8000\nwindow = 64\nhop = 16\nunits = 8\nbases = 6\nbands = 16"
+    spec = change(spec_file, sizes, 'system = "x-umx-23ms"\nrate = 8000\nwindow = 64\nhop = 32\nunits = 8\nlayers = 1')
+    one = gradients(spec)
+    done = run_processes(2, "-c", GRADIENTS, str(Path(__file__).parent), str(spec_file), str(tmp_path / "found"))
+    assert [process.returncode for process in done] == [0, 0], done
+    for rank in (0, 1):
+        two = torch.load(tmp_path / f"found{rank}", weights_only=True)
+        assert one["loss"] == pytest.approx(two["loss"], rel=1e-6)
+        for single, shared in zip(one["tensors"], two["tensors"], strict=True):
+            torch.testing.assert_close(shared, single, rtol=1e-4, atol=1e-6)
+
+
+def test_a_run_can_be_resumed_from_its_first_step_on(
+    spec_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = read_spec(spec_file)
+    train(spec, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 3)
+        with pytest.raises(BreakOffError):
+            train(spec, tmp_path / "parts")
+    train(spec, tmp_path / "parts", resume=True)
+    assert curve(tmp_path / "parts") == curve(tmp_path / "whole")
+    for key, tensor in weights(tmp_path / "whole").items():
+        assert torch.equal(weights(tmp_path / "parts")[key], tensor), key
 
 
 def test_a_batch_that_can_not_be_shared_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,6 +357,26 @@ def test_bad_specs_are_sentences(spec_file: Path, tmp_path: Path) -> None:
         ("batch = 2", "batch = 0", "optimizer.batch = 0: Input should be greater than 0"),
         ("batch = 2", 'loss = "l2"', "optimizer.loss = 'l2': Input should be 'l1', 'l1_wave'"),
         ('name = "tiny"', 'name = "tiny"\nsystem = "huge"', "no system is called 'huge'"),
+        ('name = "tiny"', 'name = "tiny"\nchannels = 1', "model: examples are stereo and have the stems vocals, drums"),
+        ("units = 8", 'units = 8\nstems = ["drums", "vocals", "bass", "other"]', "in this order: leave channels"),
+        ("[validation]", "[augmentation]\nmute = 10\n[validation]", "augmentation.mute = 10: Input should be less"),
+        ("[validation]", "[augmentation]\nspeed_range = [0, 1]\n[validation]", "augmentation.speed_range.0 = 0"),
+        (
+            "[validation]",
+            "[augmentation]\ngain_db = [4, -8]\n[validation]",
+            "gain_db = [4, -8]: give the lower limit first",
+        ),
+        (
+            "[validation]",
+            "[augmentation]\nequalize_db = -1\n[validation]",
+            "augmentation.equalize_db = -1: Input should",
+        ),
+        ("seconds = 0.1", "seconds = inf", "optimizer.seconds = inf: Input should be a finite number"),
+        (
+            "[data]",
+            '[data]\nweights = { "song*" = -1 }',
+            "data.weights.song* = -1: Input should be greater than or equal",
+        ),
         ('validation = ["song2"]', "", ""),
     ):
         spec_file.write_text(text.replace(old, new))
@@ -314,8 +401,20 @@ def test_bad_data_and_folders_are_sentences(spec_file: Path, tmp_path: Path) -> 
         write_song(tmp_path / "poor" / f"song{number}", stems=("vocals", "bass", "other"))
     spec_file.write_text(text.replace('root = "songs"', 'root = "poor"'))
     assert "no track to train on has drums" in sentence(str(spec_file), "--run", str(run))
-    spec_file.write_text(text.replace('["song2"]', '["opera*"]'))
-    assert "no track that fits data.validation = ['opera*']" in sentence(str(spec_file), "--run", str(run))
+    for old, new, said in (
+        ('["song2"]', '["song2", "opera*"]', "songs holds no track that fits 'opera*' of data.validation: correct it"),
+        ("[data]", '[data]\nheld_out = ["song"]', "no track that fits 'song' of data.held_out"),
+        ("[data]", '[data]\nleft_out = ["Song1"]', "no track that fits 'Song1' of data.left_out"),
+    ):
+        spec_file.write_text(text.replace(old, new))
+        assert said in sentence(str(spec_file), "--run", str(run))
+    spec_file.write_text(text)
+    beats = np.zeros((2 * RATE, 2))
+    beats[0] = beats[-1] = 0.5
+    for stem in TONES_HZ:
+        write(tmp_path / "songs" / "song2" / f"{stem}.wav", beats)
+    spec_file.write_text(text.replace("seconds = 1.0", "seconds = 0.5"))
+    assert "the validation's excerpts are silent" in sentence(str(spec_file), "--run", str(run))
 
 
 def test_checkpoints_of_other_specs_and_broken_ones_are_sentences(spec_file: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from hearsim.metrics.separation import SdrMeter
 from hearsim.report.variants import lines
 from hearsim.separation.net import STEMS
 from hearsim.separation.pack import read_weights
-from hearsim.training import comparison
+from hearsim.training import comparison, loop
 from hearsim.training.data import read_tracks
 from hearsim.training.loop import train
 from hearsim.training.spec import read_spec
@@ -144,12 +144,15 @@ def test_what_is_finished_is_not_done_again_and_what_was_broken_off_goes_on(
 ) -> None:
     original, trained = comparison.train, []
 
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
     def breaking(spec, folder, resume, found):
         trained.append((folder.name, resume))
-        if folder.name == "small-gru-1" and len(trained) == 2:  # its log has begun, no checkpoint is there yet
-            folder.mkdir()
-            (folder / "log.csv").write_text("step,loss\n")
-            raise KeyboardInterrupt
+        if folder.name == "small-gru-1" and not resume:  # in its first step
+            with monkeypatch.context() as patch:
+                patch.setattr(loop, "loss_of", stopped)
+                return original(spec, folder, resume, found=found)
         if folder.name == "small-gru-5" and not resume:  # after its last checkpoint, before it is scored
             original(spec, folder, resume, found=found)
             raise KeyboardInterrupt
@@ -164,7 +167,7 @@ def test_what_is_finished_is_not_done_again_and_what_was_broken_off_goes_on(
     compare(file, "--table", str(table))
     assert len(table.read_text().splitlines()) == 1 + 2 * 5
     order = ["plain-1", "small-gru-1", "small-gru-1", "plain-5", "small-gru-5", "small-gru-5"]
-    assert trained == [(name, index == 5) for index, name in enumerate(order)]
+    assert trained == [(name, index in (2, 5)) for index, name in enumerate(order)]
     first = table.read_bytes()
     monkeypatch.setattr(comparison, "train", None)
     compare(file, "--table", str(table))
@@ -186,7 +189,7 @@ def test_runs_of_another_spec_and_damaged_ones_are_sentences(file: Path, tmp_pat
         assert "plain-1/finished.json is damaged" in sentence(file)
 
 
-def test_bad_files_of_variants_are_sentences(file: Path, tmp_path: Path) -> None:
+def test_bad_files_of_variants_are_sentences(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "can't be read (No such file" in sentence(tmp_path / "none.toml")
     for old, new, said in (
         ('"base.toml"', '"nowhere.toml"', "nowhere.toml can't be read"),
@@ -208,6 +211,9 @@ def test_bad_files_of_variants_are_sentences(file: Path, tmp_path: Path) -> None
     file.write_text(VARIANTS)
     assert "give --run and --table alone" in sentence(file, "--resume")
     assert "/proc/x/table.csv can't be written" in sentence(file, "--table", "/proc/x/table.csv")
+    with monkeypatch.context() as patch:
+        patch.setenv("WORLD_SIZE", "2")
+        assert "start it without torchrun" in sentence(file)
     (tmp_path / "runs").write_text("a file")
     assert "runs/plain-1 can't be written" in sentence(file)
 
