@@ -107,7 +107,7 @@ class Compensation(Processor):
                 curve[:, 1] += speech_over_tone_db(fmt.rate, tuple(falls.tolist()))
         self._delays, self._memory = np.zeros((2, BANDS, 4)), np.zeros((2, BANDS, 2))
         self._sides, self._sections = np.zeros((3, 2, BANDS)), np.zeros((2, BANDS, 12))
-        self._work, self._clock = np.zeros((2, DETECTOR_HOP)), np.zeros(1, np.int64)
+        self._work, self._clock = np.zeros((2, DETECTOR_HOP)), np.zeros(2, np.int64)
         self._lost = np.zeros(2, np.int64)
         self._phase = -fmt.late % DETECTOR_HOP
         self._out = np.zeros(fmt.shape, np.float32)
@@ -153,7 +153,7 @@ class Compensation(Processor):
     def reset(self) -> None:  # noqa: D102
         for state in (self._delays, self._sides, self._sections, self._memory):
             state.fill(0)
-        self._clock.fill(self._phase)
+        self._clock[...] = self._phase, 0
         self._lost.fill(0)
         _, gain_db, section_db = self._sides
         gain_db[...] = self._curve[..., 0]  # the gain that silence has

@@ -7,6 +7,8 @@ after sound never meets denormal numbers. Samples that are no sound (`hearsim.ds
 
 import math
 
+import numpy as np
+
 from hearsim.dsp.compiled import compiled
 from hearsim.dsp.equalizer import correct, section
 from hearsim.dsp.guard import LOUDEST_PA
@@ -26,14 +28,17 @@ def compress(  # type: ignore[no-untyped-def]
     `smoothing` (2, bands, 2): release factor per sample, attack share per hop.
     State: `delays` (2, bands, 4) of the band-passes; `sides` (3, 2, bands): peak, gain dB, section gain dB;
     `sections` (2, bands, 12): a1 a2 a3 m0 m1 m2 and their change per sample; `memory` (2, bands, 2);
-    `work` (2, DETECTOR_HOP) scratch; `clock` (1,); `lost` (2,): samples that were no sound.
+    `work` (2, DETECTOR_HOP) scratch; `clock` (2,): place in the hop, whether there was sound (until then nothing
+    moves, so the silence ahead of it, which is longer or shorter with the block, leaves no trace in the last bit);
+    `lost` (2,): samples that were no sound.
     Within a hop each band runs over all its samples at once, both ears side by side: their recursions overlap in
     the processor.
     """
     frames = block.shape[1]
     n = 0
     while n < frames:
-        if clock[0] == 0:
+        if clock[0] == 0 and (clock[1] or np.any(sides[0] > 0.0)):
+            clock[1] = 1
             _read_levels(curve, smoothing, sides)
             _move_sections(shapes, undo, table, sides, sections)
             _flush(delays)
