@@ -114,10 +114,12 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
             net.zero_grad()
             loss.backward()
             group.average(p.grad for p in net.parameters() if p.grad is not None)
-            nn.utils.clip_grad_norm_(net.parameters(), optim.clip)
+            length = float(nn.utils.clip_grad_norm_(net.parameters(), optim.clip))  # before it is clipped
             mean = group.mean(loss.item())
-            if not np.isfinite(mean):
-                raise HearsimError(f"the loss is {mean} at step {state.step}: lower the learning rate")
+            if not np.isfinite((mean, length)).all():
+                raise HearsimError(
+                    f"the loss is {mean} and its gradient {length} long at step {state.step}: lower the learning rate"
+                )
             for optimizer in optimizers.values():
                 optimizer.step()
             average.update_parameters(net)

@@ -12,6 +12,7 @@ from hearsim.separation.hs_tasnet import HSTasNetConfig
 from hearsim.separation.net import Masked, NetConfig, SeparatorNet
 from hearsim.separation.systems import build
 from hearsim.separation.tasnet import TasNetConfig
+from hearsim.separation.x_umx import XUmxConfig
 from hearsim.training.losses import Criterion, loss_of, multi_resolution_stft, negative_si_sdr
 from hearsim.training.synthesis import Spread, Synthesis
 
@@ -90,6 +91,20 @@ def test_a_step_downhill_lowers_every_loss(name: str, criterion: Criterion) -> N
             parameter.sub_(step * parameter.grad)
     after, _ = loss_of(net, stems, net.silent_memories(3), torch.float32, criterion)
     assert float(before - after) == pytest.approx(1e-3 * abs(float(before)), rel=0.2)
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+@pytest.mark.parametrize("name", [*CONFIGS, "x-umx"])
+def test_silence_has_a_gradient_of_numbers(name: str, criterion: Criterion) -> None:
+    """A track that has ended, or begins late: estimates and targets are both zero."""
+    net = net_of({**CONFIGS, "x-umx": XUmxConfig(window=128, hop=64, units=16, layers=1)}[name])
+    stems = stems_of(net, 160)
+    stems[1] = 0.0
+    loss, _ = loss_of(net, stems, net.silent_memories(3), torch.float32, criterion)
+    loss.backward()
+    assert torch.isfinite(loss)
+    for key, parameter in net.named_parameters():
+        assert torch.isfinite(parameter.grad).all(), key
 
 
 @pytest.mark.parametrize("name", CONFIGS)
