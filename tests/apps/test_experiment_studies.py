@@ -27,6 +27,9 @@ def test_expected_results_are_those_of_the_spec(name: str) -> None:
     found = set(expected(name))
     assert found <= planned
     assert {names[:-1] for names in found} == {names[:-1] for names in planned}
+    with (EXPERIMENTS / name / "expected.csv").open(newline="") as file:
+        keys = {row["cell"] for row in csv.DictReader(file)}
+    assert keys == {cell.key[:12] for cell in cells_of(study)}, "a model has changed since: run the study again"
     text = (EXPERIMENTS / name / "README.md").read_text()
     assert all(word in text for word in ("**Question.**", "figure.svg", "**What it does not show.**"))
     assert (EXPERIMENTS / name / "figure.svg").read_text().startswith("<?xml")
