@@ -140,8 +140,8 @@ def check_plan(study: Study, folder: Path) -> None:
     """Raise `HearsimError` where a folder holds another experiment, or results of another version."""
     path = folder / PLAN
     if not path.exists():
-        ours = ("cells", f"{PLAN}.part")  # all that there is of a run that was killed as it began
-        strangers = [item.name for item in folder.iterdir() if item.name not in ours and item.name[:4] != ".run"]
+        ours = ("cells", ".run*", f"{PLAN}.*.part")  # all that there is of a run that was killed as it began
+        strangers = [item.name for item in folder.iterdir() if not any(map(item.match, ours))]
         if strangers:
             raise HearsimError(f"{folder} holds {strangers[0]} and no {PLAN}, so no experiment: choose another --out")
         return

@@ -15,6 +15,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hearsim.separation.systems import build, system
 from hearsim.training.losses import loss_of
+from hearsim.training.optimizers import make_optimizers
+from hearsim.training.spec import OptimizerSpec
 
 RUNS = (  # system, examples, seconds of each, precision
     ("hs-tasnet-lite", 4, 4.0, torch.float32),
@@ -31,15 +33,16 @@ def _step_of(name: str, batch: int, seconds: float, precision: torch.dtype) -> t
     frames = round(seconds * net.rate / net.hop) * net.hop
     stems = 0.1 * torch.randn(batch, len(net.stems), net.channels, net.window - net.hop + frames)
     memories = net.silent_memories(batch)
-    optimizer = torch.optim.AdamW(net.parameters(), 1e-3, fused=True)
+    optimizers = make_optimizers(net, OptimizerSpec(method="muon", steps=1)).values()
     average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.999))
 
     def step() -> None:
         loss, _ = loss_of(net, stems, memories, precision)
-        optimizer.zero_grad()
+        net.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
         average.update_parameters(net)
 
     return step, batch * frames / net.rate

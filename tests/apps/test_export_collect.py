@@ -168,7 +168,7 @@ def test_a_table_that_cannot_be_written_is_said_and_written_anew_with_the_next_s
     server: Server, export: Path
 ) -> None:
     """The session itself is saved, and the page is told so."""
-    (export / "results/ratings.csv.part").symlink_to("/dev/full")
+    (export / f"results/ratings.csv.{os.getpid()}.part").symlink_to("/dev/full")
     assert post(server.server_port, session()) == (200, "")
     assert "ratings.csv can't be written (No space left on device)" in server.log[-1]  # type: ignore[attr-defined]
     assert len(list((export / "results/sessions").iterdir())) == 1
