@@ -77,7 +77,7 @@ class Report(Settings):
 class SpecFile(Settings):
     """The TOML as it stands."""
 
-    name: str = ""
+    name: str = ""  # or the file's; of an experiment.toml, its folder's
     rig: str = "aid"
     metrics: tuple[str, ...] = Field(min_length=1)
     outputs: tuple[str, ...] = ()
@@ -135,7 +135,7 @@ def read_study(path: Path, songs: Path | None = None) -> Study:
         return found
 
     study = Study(
-        name=spec.name or path.resolve().parent.name,
+        name=spec.name or (path.resolve().parent.name if path.stem == "experiment" else path.stem),
         path=path,
         rig=load_part(spec.rig, Rig, base, f"{path}: rig: "),
         metrics=spec.metrics,

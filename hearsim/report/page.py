@@ -57,13 +57,21 @@ def page(report: Table, players: Players, note: str) -> str:
 
 def _summary(report: Table) -> str:
     latency, times = report["latency"], sum(report["levels"]["mpo_events"].values())
-    suits = [verdict["scenario"] for verdict in latency["verdicts"] if verdict["ok"]]
-    in_time = f"in time for {' and '.join(suits)}" if suits else "too late for any way of listening"
+    ways = [(_way(verdict, latency), verdict["ok"]) for verdict in latency["verdicts"]]
+    named = [
+        (word, " and ".join(way for way, ok in ways if ok == fine))
+        for word, fine in (("in time", True), ("too late", False))
+    ]
+    in_time = ", ".join(f"{word} for {which}" for word, which in named if which)
     return (
         f"{report['input']['seconds']:.1f} s of sound for the listener {report['listener']['name']}: "
         f"{latency['total_ms']:.1f} ms from microphone to ear, {in_time}; "
         f"the limiter stepped in {times} time{'' if times == 1 else 's'}."
     )
+
+
+def _way(verdict: Table, latency: Table) -> str:
+    return f"{verdict['scenario']}{' (this aid)' if verdict['scenario'] == latency.get('scenario') else ''}"
 
 
 def _players(players: Players, note: str) -> str:
@@ -134,7 +142,7 @@ def _verdicts(latency: Table) -> str:
     rows: list[list[Cell]] = []
     for one in latency["verdicts"]:
         limit = "none" if one["limit_ms"] is None else f"{one['limit_ms']:g}\u00a0ms"
-        name = one["scenario"] + (" (this aid)" if one["scenario"] == latency.get("scenario") else "")
+        name = _way(one, latency)
         rows.append([name, limit, _verdict(one["ok"], "suits", "too late"), one["sentence"]])
     return table(
         "Does the live delay suit the way of listening?", ("way of listening", "limit", "verdict", "why"), rows, 0

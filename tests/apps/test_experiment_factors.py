@@ -1,5 +1,6 @@
 """What an experiment is made of: spec, panels, songs, separations, cells and their keys."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -257,3 +258,11 @@ def test_cepstral_correlation_orders_sounds() -> None:
     assert cepstral_correlation(song, 0 * song, 44100) == 0.0
     with pytest.raises(HearsimError, match="nothing of the reference is audible"):
         cepstral_correlation(1e-6 * song, song, 44100)
+
+
+def test_specs_without_a_name_in_one_folder_are_two_experiments(tmp_path: Path) -> None:
+    first = spec(tmp_path)
+    other = first.with_name("other.toml")
+    other.write_text(re.sub(r"^name = .*$", "", first.read_text(), flags=re.MULTILINE))
+    assert read_study(other).name == "other"
+    assert read_study(other.rename(tmp_path / "experiment.toml")).name == tmp_path.name

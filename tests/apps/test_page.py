@@ -116,8 +116,8 @@ def test_levels_mix_fitting_and_files(whole: str) -> None:
         assert expected in reader.rows
     for words in (
         "song.flac, rendered with the profile asymmetric-karaoke",
-        "20.0 s of sound for the listener two ears: 26.0 ms from microphone to ear, in time for streamed music; "
-        "the limiter stepped in 42 times.",
+        "20.0 s of sound for the listener two ears: 26.0 ms from microphone to ear, in time for streamed music, "
+        "too late for closed dome (this aid) and open dome; the limiter stepped in 42 times.",
         "became silence: 5.",
         "Fitting rule: nal-r.",
         "44100 Hz, 2 channels, 882441 frames, 20.01 s, −14.9 LUFS",
