@@ -11,6 +11,7 @@ from hearsim.units import Curve, FloatArray
 
 _LEAST_FFT = 8192
 _RIDGE = 1e-12  # of the mean power, where the inputs are exactly dependent (a stem with equal channels, say)
+_DEPENDENT = 1e-14  # of the mean power: a pivot under it is rounding, which is zero or not as the processor has it
 
 
 class Correlations:
@@ -73,9 +74,10 @@ class Filters:
         for ridge in (0.0, _RIDGE):
             matrix = block_toeplitz(own)
             diagonal = np.einsum("ii->i", matrix)  # a view
-            diagonal += np.finfo(float).eps + ridge * diagonal.mean()
-            factors, pivots, singular = linalg.lapack.dgetrf(matrix.T, overwrite_a=True)  # .T: symmetric, spares a copy
-            if not singular:
+            power = diagonal.mean()
+            diagonal += np.finfo(float).eps + ridge * power
+            factors, pivots, _ = linalg.lapack.dgetrf(matrix.T, overwrite_a=True)  # .T: symmetric, spares a copy
+            if np.abs(np.einsum("ii->i", factors)).min() > _DEPENDENT * power:
                 break
         self._factors = factors, pivots
 

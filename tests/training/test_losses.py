@@ -139,7 +139,7 @@ def test_bfloat16_stays_close(name: str) -> None:
         losses.append(float(loss))
         gradients.append(torch.cat([parameter.grad.flatten() for parameter in net.parameters()]))
     assert losses[1] == pytest.approx(losses[0], rel=0.01) and losses[0] != losses[1]
-    assert float((gradients[1] - gradients[0]).norm() / gradients[0].norm()) < 0.03
+    assert float((gradients[1] - gradients[0]).norm() / gradients[0].norm()) < 0.05
 
 
 def test_state_is_carried_over_pieces() -> None:
