@@ -55,13 +55,18 @@ def writes(path: Path) -> Iterator[None]:
         raise WriteError(path, error.strerror or str(error)) from error
 
 
+def part_of(path: Path) -> Path:
+    """Return the name that `path` has until it is whole: this process's, for another may be writing the same."""
+    return path.with_name(f"{path.name}.{os.getpid()}.part")
+
+
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that takes its name on success and vanishes on any error.
 
     Raises `WriteError` where the temporary file can't be opened or renamed.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # another process may be writing the same file
+    part = part_of(path)
     try:
         yield part
         os.replace(part, path)

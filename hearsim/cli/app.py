@@ -87,7 +87,7 @@ def latency(
         f"measured with an impulse and a chirp: {measure(aid, fmt)} samples live (declared {total.total_samples})"
     )
     aid.prepare(fmt)
-    load = load_of(time_blocks(aid, fmt, sound_s=5.0), fmt)
+    load = load_of(time_blocks(aid, fmt, 5 * fmt.rate // fmt.block), fmt)
     typer.echo(f"compute per block: {load}; load (p99 / deadline) {100 * load.load_p99:.0f} %")
     for verdict in verdicts(total.total_ms):
         typer.echo(f"{verdict.scenario}: {'suits' if verdict.ok else 'too late'}; {verdict.sentence}")

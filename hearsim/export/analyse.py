@@ -16,10 +16,10 @@ from typing import Any
 from scipy import stats
 
 from hearsim.errors import HearsimError
-from hearsim.export.beaqlejs_sessions import session_files, session_rows
+from hearsim.export.beaqlejs_sessions import session_files
 from hearsim.export.names import REFERENCE, RESULTS
 from hearsim.export.plot import write_plot
-from hearsim.export.ratings import Rating, read_ratings
+from hearsim.export.ratings import Rating, read_ratings, read_rows
 from hearsim.export.screening import Listener, Summary, screen, summarise
 from hearsim.export.sessions import COLUMNS, read_manifest
 from hearsim.paths import write_atomically, writes
@@ -60,8 +60,8 @@ def analyse(results: Path, manifest: Path | None = None, out: Path | None = None
     place = path if path.is_dir() else path.parent
     about = read_manifest(manifest or _manifest_of(place))
     paired = about["method"] == "paired"
-    sessions = [row for file in session_files(path) for row in session_rows(file, about)]
-    ratings = read_ratings(path, about)
+    rows = list(read_rows(path, about))
+    ratings = read_ratings(path, rows, about)
     listeners = [] if paired else screen(ratings)
     left_out = {one.participant for one in listeners if one.why}
     kept = [one for one in ratings if one.participant not in left_out]
@@ -80,8 +80,8 @@ def analyse(results: Path, manifest: Path | None = None, out: Path | None = None
         _write(out / "metrics.csv", Correlation, correlations)
         _write_joined(out / "joined.csv", ratings, left_out)
         write_plot(out / "ratings.svg", summary, kept, paired)
-        if sessions:
-            _write_rows(out / "ratings.csv", list(COLUMNS), sessions)
+        if session_files(path):
+            _write_rows(out / "ratings.csv", list(COLUMNS), (row for _, row in rows))
     return Analysis(out, paired, listeners, summary, correlations)
 
 

@@ -26,7 +26,7 @@ from hearsim.export.songs import Excerpt, read_excerpt
 from hearsim.export.spec import Plan, read_plan
 from hearsim.export.stimuli import Fitter, Fronts, Stimulus, remixes
 from hearsim.export.waves import TONE_HZ, encode, tone
-from hearsim.paths import temporary_folder, writes
+from hearsim.paths import part_of, temporary_folder, writes
 
 MANY = 1000
 TONE_DB_SPL, TONE_HEADROOM_DB = 80.0, 10.0
@@ -51,7 +51,7 @@ def build(
     _check_folder(out, force)
     _check_size(plan, out, yes)
     place = out.resolve()  # "." has no name
-    part = place.with_name(f"{place.name}.{os.getpid()}.part")
+    part = part_of(place)
     try:
         with temporary_folder(part):
             _write(plan, part, progress)

@@ -4,7 +4,7 @@ From our collector's table, webMUSHRA's own, or a filled-in trials.csv; or from 
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from hearsim.export.names import PRACTICE, REFERENCE
 
 ANSWERS = {"correct": 1.0, "incorrect": 0.0}
 Table = dict[str, Any]
+Row = tuple[str, dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,14 @@ class Rating:
     stimulus: Table  # its entry in the manifest
 
 
-def read_ratings(path: Path, manifest: Table) -> list[Rating]:
-    """Read all ratings but those of the practice, of a table, or of one or a folder of BeaqleJS's sessions.
+def read_ratings(path: Path, rows: Iterable[Row], manifest: Table) -> list[Rating]:
+    """Return all ratings but those of the practice, of the rows that `read_rows` found in `path`.
 
     Raises `HearsimError` naming file and line for a table that is none, a score that is none, ratings of another
     test or export, and for a stimulus that a participant has rated twice.
     """
     found: dict[tuple[str, str, str], Rating] = {}
-    for place, row in _rows_of(path, manifest):
+    for place, row in rows:
         if row["trial_id"] == PRACTICE:
             continue
         try:
@@ -56,8 +57,8 @@ def read_ratings(path: Path, manifest: Table) -> list[Rating]:
     return list(found.values())
 
 
-def _rows_of(path: Path, manifest: Table) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield all rows and where each stands."""
+def read_rows(path: Path, manifest: Table) -> Iterator[Row]:
+    """Yield the rows of a table, or of one or a folder of BeaqleJS's sessions, and where each stands."""
     sessions = session_files(path)
     for session in sessions:
         for row in session_rows(session, manifest):
@@ -66,7 +67,7 @@ def _rows_of(path: Path, manifest: Table) -> Iterator[tuple[str, dict[str, str]]
         yield from _rows(path)
 
 
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+def _rows(path: Path) -> Iterator[Row]:
     """Yield the rows of a table with the number of the line that each ends in."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:

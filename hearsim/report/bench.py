@@ -45,7 +45,7 @@ def bench(profile: str, seconds: float) -> Iterator[str]:
         stage.prepare(fmt)
     for _ in range(ROUNDS):
         for name, (stage, fmt) in systems.items():
-            times[name] += time_blocks(stage, fmt, seconds / ROUNDS)
+            times[name] += time_blocks(stage, fmt, int(seconds / ROUNDS * fmt.rate / fmt.block))
     for name, (_, fmt) in systems.items():
         load = load_of(times[name], fmt)
         share = float(np.median(times[name])) * fmt.rate / fmt.block
@@ -53,11 +53,11 @@ def bench(profile: str, seconds: float) -> Iterator[str]:
         yield f"{name}: {load}; {1 / mean:.1f} x real time ({100 * share:.2f} % of real time, median)"
 
 
-def time_blocks(stage: Processor, fmt: Format, sound_s: float) -> list[float]:
-    """Return the seconds that a prepared stage takes for each block of so much noise, at -20 dB re full scale."""
-    noise = (0.1 * np.random.default_rng(0).standard_normal((fmt.channels, fmt.block))).astype(np.float32)
+def time_blocks(stage: Processor, fmt: Format, blocks: int) -> list[float]:
+    """Return the seconds that a prepared stage takes for each of so many blocks of noise, at -20 dB re full scale."""
+    noise = (0.1 * np.random.default_rng(0).standard_normal(fmt.shape)).astype(np.float32)
     times = []
-    for _ in range(int(sound_s * fmt.rate / fmt.block)):
+    for _ in range(blocks):
         started = time.perf_counter()
         stage.process(noise)
         times.append(time.perf_counter() - started)

@@ -4,18 +4,15 @@ The networks have random weights, which cost what trained ones cost, and run in 
 thread counts take turns, so that a slow moment of the machine meets all of them.
 """
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
 
 from hearsim.audio import Format
 from hearsim.errors import HearsimError
 from hearsim.latency import Load, load_of
 from hearsim.paths import write_csv
-from hearsim.report.bench import LONGEST_S
+from hearsim.report.bench import LONGEST_S, time_blocks
 from hearsim.runtime.torch_step import use_threads
 from hearsim.separation.cost import StepCost, step_cost
 from hearsim.separation.net import NetConfig
@@ -61,18 +58,13 @@ def bench_systems(seconds: float, systems: dict[str, NetConfig] = SYSTEMS) -> li
         stages[name] = Separator(net), Format(config.rate, config.channels, config.hop)
         stages[name][0].prepare(stages[name][1])
     times: dict[tuple[str, int], list[float]] = {(name, threads): [] for name in systems for threads in THREADS}
-    rng = np.random.default_rng(0)
     try:
         for _ in range(ROUNDS):
             for name, (stage, fmt) in stages.items():
-                sound = (0.1 * rng.standard_normal(fmt.shape)).astype(np.float32)
+                blocks = WARM_UP + int(seconds / ROUNDS * fmt.rate / fmt.block)
                 for threads in THREADS:
                     use_threads(threads)
-                    for block in range(WARM_UP + int(seconds / ROUNDS * fmt.rate / fmt.block)):
-                        started = time.perf_counter()
-                        stage.process(sound)
-                        if block >= WARM_UP:
-                            times[name, threads].append(time.perf_counter() - started)
+                    times[name, threads] += time_blocks(stage, fmt, blocks)[WARM_UP:]
     finally:
         use_threads(1)
     return [

@@ -26,7 +26,7 @@ from hearsim.metrics.levels import BandLevels
 from hearsim.metrics.loudness import LoudnessMeter
 from hearsim.metrics.separation import SdrMeter
 from hearsim.output import MpoLimiter
-from hearsim.paths import temporary_folder, writes
+from hearsim.paths import part_of, temporary_folder, writes
 from hearsim.processor import Chain, Processor, Reblock, find
 from hearsim.report.players import Clip
 from hearsim.separation.stage import Separator
@@ -81,7 +81,7 @@ def output_folder(out: Path, force: bool, inputs: Sequence[Path] = ()) -> Iterat
             raise HearsimError(f"{source} would be replaced by an output: choose another --out than {out}")
     if out.exists() and not out.is_dir():
         raise HearsimError(f"{out} is a file: choose another --out")
-    part = out.with_name(f"{out.name}.{os.getpid()}.part") if out.name else Path(f"{os.getpid()}.part")
+    part = part_of(out) if out.name else Path(f"{os.getpid()}.part")
     try:
         with temporary_folder(part):
             with writes(out):

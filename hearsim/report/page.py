@@ -57,17 +57,17 @@ def page(report: Table, players: Players, note: str) -> str:
 
 def _summary(report: Table) -> str:
     latency, times = report["latency"], sum(report["levels"]["mpo_events"].values())
-    ways = [(_way(verdict, latency), verdict["ok"]) for verdict in latency["verdicts"]]
-    named = [
-        (word, " and ".join(way for way, ok in ways if ok == fine))
-        for word, fine in (("in time", True), ("too late", False))
-    ]
-    in_time = ", ".join(f"{word} for {which}" for word, which in named if which)
+    found = ((word, _ways(latency, ok)) for word, ok in (("in time", True), ("too late", False)))
+    in_time = ", ".join(f"{word} for {ways}" for word, ways in found if ways)
     return (
         f"{report['input']['seconds']:.1f} s of sound for the listener {report['listener']['name']}: "
         f"{latency['total_ms']:.1f} ms from microphone to ear, {in_time}; "
         f"the limiter stepped in {times} time{'' if times == 1 else 's'}."
     )
+
+
+def _ways(latency: Table, ok: bool) -> str:
+    return " and ".join(_way(verdict, latency) for verdict in latency["verdicts"] if verdict["ok"] == ok)
 
 
 def _way(verdict: Table, latency: Table) -> str:
