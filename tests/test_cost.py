@@ -44,7 +44,9 @@ def test_a_short_tail_reads_little_of_the_decoder() -> None:
 
 
 def test_benchmark_of_systems(tmp_path: Path) -> None:
-    found = bench_systems(0.05, {"one": TASNET, "two": LITE})
+    said: list[str] = []
+    found = bench_systems(0.05, {"one": TASNET, "two": LITE}, said.append)
+    assert said[:3] == ["building one", "building two", "timing one, round 1 of 5"] and len(said) == 2 + 2 * 5
     assert [len(line.split()) for line in lines(found)][1:] == [10, 10]
     write_table(tmp_path / "bench.csv", found)
     with (tmp_path / "bench.csv").open() as file:

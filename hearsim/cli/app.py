@@ -245,7 +245,7 @@ def bench(
     if systems:
         from hearsim.report.bench_systems import bench_systems, lines, write_table
 
-        found = bench_systems(seconds)
+        found = bench_systems(seconds, say=lambda line: typer.echo(line, err=True))
         typer.echo("\n".join(lines(found)))
         if table is not None:
             write_table(table, found)

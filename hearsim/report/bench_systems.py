@@ -4,7 +4,7 @@ The networks have random weights, which cost what trained ones cost, and run in 
 thread counts take turns, so that a slow moment of the machine meets all of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,24 +43,29 @@ class SystemBench(NamedTuple):
         return self.cost.multiply_adds * self.config.rate / self.config.hop
 
 
-def bench_systems(seconds: float, systems: dict[str, NetConfig] = SYSTEMS) -> list[SystemBench]:
+def bench_systems(
+    seconds: float, systems: dict[str, NetConfig] = SYSTEMS, say: Callable[[str], None] = lambda _: None
+) -> list[SystemBench]:
     """Return the cost of each system, timed over `seconds` of sound for each number of threads.
 
-    Raises `HearsimError` where that is less than a hop a round, and for more than an hour.
+    `say` is told what is being done, which takes minutes. Raises `HearsimError` where `seconds` are less than a hop a
+    round, and for more than an hour.
     """
     stages: dict[str, tuple[Separator, Format]] = {}
     benches: dict[str, tuple[int, StepCost]] = {}
     for name, config in systems.items():
         if not ROUNDS * config.hop / config.rate <= seconds <= LONGEST_S:
             raise HearsimError(f"--seconds {seconds:g} can't be timed: give 1 to {LONGEST_S}")
+        say(f"building {name}")
         net = build(config).eval()
         benches[name] = net.parameter_count(), step_cost(net)
         stages[name] = Separator(net), Format(config.rate, config.channels, config.hop)
         stages[name][0].prepare(stages[name][1])
     times: dict[tuple[str, int], list[float]] = {(name, threads): [] for name in systems for threads in THREADS}
     try:
-        for _ in range(ROUNDS):
+        for round_ in range(1, ROUNDS + 1):
             for name, (stage, fmt) in stages.items():
+                say(f"timing {name}, round {round_} of {ROUNDS}")
                 blocks = WARM_UP + int(seconds / ROUNDS * fmt.rate / fmt.block)
                 for threads in THREADS:
                     use_threads(threads)

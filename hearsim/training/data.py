@@ -18,7 +18,7 @@ import soxr
 
 from hearsim.errors import HearsimError
 from hearsim.paths import write_atomically
-from hearsim.training.readers import Part, Skipped, find_sources
+from hearsim.training.readers import Part, Skipped, Source, find_sources
 from hearsim.units import FloatArray
 
 SILENT_PEAK = 1e-3
@@ -37,7 +37,7 @@ class Track:
 
     def fits(self, patterns: Iterable[str]) -> bool:
         """Tell whether its name fits one of the patterns (as of file names: `r0*`)."""
-        return any(fnmatch(self.name, pattern) for pattern in patterns)
+        return _fits(self.name, patterns)
 
     def read(self, stem: str, start: int, frames: int) -> FloatArray:
         """Return (channels, frames) of a stem, zeros where the track lacks it or has ended."""
@@ -48,18 +48,27 @@ class Track:
         return out
 
 
+def _fits(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns)
+
+
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
 def read_tracks(
-    root: Path, cache: Path, rate: int = 44100, say: Callable[[str], None] = _say, load: bool = False
+    root: Path,
+    cache: Path,
+    rate: int = 44100,
+    say: Callable[[str], None] = _say,
+    load: bool = False,
+    patterns: tuple[str, ...] = ("*",),
 ) -> list[Track]:
-    """Return all tracks under a folder, their stems decoded into `cache` at a rate in Hz.
+    """Return the tracks under a folder whose names fit a pattern, their stems decoded into `cache` at a rate in Hz.
 
     With `load` they are read into memory, else the files of the cache are mapped.
     `say` is told what is left out, and why, a line each, and how many files are silent. Raises `HearsimError` where
-    no track can be used, and where the cache can't be written.
+    no track can be used or fits one of the patterns, and where the cache can't be written.
     """
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -68,7 +77,7 @@ def read_tracks(
     tracks: list[Track] = []
     skipped: list[Skipped] = []
     silent: list[Path] = []
-    for source in find_sources(root):
+    for source in _fitting(root, patterns):
         if isinstance(source, Skipped):
             skipped.append(source)
             continue
@@ -91,6 +100,16 @@ def read_tracks(
         first = f"{skipped[0].path}: {skipped[0].why}" if skipped else f"{silent[0]} is silent"
         raise HearsimError(f"{root} holds no track that can be used: {len(skipped) + len(silent)} are not, {first}")
     return tracks
+
+
+def _fitting(root: Path, patterns: tuple[str, ...]) -> list[Source | Skipped]:
+    """Return the sources whose names fit a pattern, and what was left out before there were names."""
+    found = find_sources(root)
+    names = [source.name for source in found if isinstance(source, Source)]
+    for pattern in patterns:
+        if names and not any(_fits(name, [pattern]) for name in names):
+            raise HearsimError(f"{root} holds no track that fits {pattern!r}: it has {names[0]} and so on")
+    return [source for source in found if isinstance(source, Skipped) or _fits(source.name, patterns)]
 
 
 def _names(paths: list[Path], root: Path) -> str:

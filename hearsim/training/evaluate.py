@@ -18,7 +18,7 @@ from hearsim.metrics.stem_scores import Score
 from hearsim.paths import write_atomically, writes
 from hearsim.separation.model import ModelInfo, load_model
 from hearsim.separation.net import STEMS
-from hearsim.training.data import Track, read_tracks
+from hearsim.training.data import read_tracks
 from hearsim.training.scoring import CEILING, MIXTURE, SCORING, fingerprint, score_track
 
 FILE = "evaluation.json"
@@ -67,7 +67,9 @@ def evaluate(
     if info.name in (MIXTURE, CEILING):
         raise HearsimError(f"a model called {info.name!r} can't stand in one table with the {info.name}: rename it")
     evaluation = _held(out, info)
-    tracks = _chosen(read_tracks(root, cache / "stems", net.rate), patterns, root)
+    tracks = read_tracks(root, cache / "stems", net.rate, patterns=patterns)
+    if all(len(track.stems) < 2 for track in tracks):
+        raise HearsimError(f"{root}: no track that fits {', '.join(patterns)} has two stems, so none can be separated")
     _save(evaluation, out)  # which tells before the work whether the folder can be written
     for track in tracks:
         if len(track.stems) < 2:
@@ -84,16 +86,6 @@ def evaluate(
         elif evaluation.tracks[track.name].sha256 != checksum:
             raise HearsimError(f"{track.name} has changed since it was scored in {out}: choose another --out")
         yield track.name, evaluation.tracks[track.name].scores
-
-
-def _chosen(tracks: list[Track], patterns: tuple[str, ...], root: Path) -> list[Track]:
-    for pattern in patterns:
-        if not any(track.fits([pattern]) for track in tracks):
-            raise HearsimError(f"{root} holds no track that fits {pattern!r}: it has {tracks[0].name} and so on")
-    chosen = [track for track in tracks if track.fits(patterns)]
-    if all(len(track.stems) < 2 for track in chosen):
-        raise HearsimError(f"{root}: no track that fits {', '.join(patterns)} has two stems, so none can be separated")
-    return chosen
 
 
 def _save(evaluation: Evaluation, out: Path) -> None:

@@ -35,6 +35,16 @@ def test_a_folder_of_tracks(tmp_path: Path) -> None:
         expect_tone(tracks["first"], stem, hz)
 
 
+def test_only_chosen_tracks_are_decoded(tmp_path: Path) -> None:
+    for name in ("first", "second", "third"):
+        write_song(tmp_path / "data" / name, stems=("vocals", "other"))
+    tracks = read_tracks(tmp_path / "data", tmp_path / "cache", RATE, patterns=("sec*", "third"))
+    assert [track.name for track in tracks] == ["second", "third"]
+    assert len(list((tmp_path / "cache").iterdir())) == 4
+    with pytest.raises(HearsimError, match=r"data holds no track that fits 'fourth': it has first and so on"):
+        read_tracks(tmp_path / "data", tmp_path / "cache", RATE, patterns=("first", "fourth"))
+
+
 def test_of_several_files_of_a_stem_the_lossless_one_counts(tmp_path: Path) -> None:
     write(tmp_path / "data" / "song" / "vocals.ogg", tone(550))
     write(tmp_path / "data" / "song" / "vocals.wav", tone(440))
