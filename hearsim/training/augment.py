@@ -32,6 +32,7 @@ class Augmentation(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     whole_songs: Chance = 0.5  # share of examples whose stems belong together; else each comes from any track
+    other_voice: Chance = 0.0  # chance of a whole song being sung by a voice of any track
     gain_db: Limits = (-8.0, 4.0)  # of each stem
     level_db: Limits = (-10.0, 4.0)  # of the whole mixture
     polarity: Chance = 0.5  # chance of a stem being turned upside down

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hearsim.errors import HearsimError
 from hearsim.separation.net import STEMS
-from hearsim.training.augment import Augmentation, colour, draw_colour, draw_playing, low_pass, play
+from hearsim.training.augment import Augmentation, Playing, colour, draw_colour, draw_playing, low_pass, play
 from hearsim.training.data import Track
 from hearsim.units import FloatArray, db_to_gain
 
@@ -38,7 +38,7 @@ class Mixer:
         self, tracks: list[Track], frames: int, augmentation: Augmentation, weights: dict[str, float], rate: int
     ) -> None:
         self.frames, self.augmentation, self.rate = frames, augmentation, rate
-        if augmentation.whole_songs < 1:
+        if augmentation.whole_songs < 1 or augmentation.other_voice > 0:
             self._pools = {s: _pool([t for t in tracks if s in t.stems], weights, f"has {s}") for s in STEMS}
         if augmentation.whole_songs > 0:
             songs = [t for t in tracks if len(t.stems) >= 3]
@@ -66,14 +66,13 @@ class Mixer:
         level = np.float32(db_to_gain(common.uniform(*chosen.level_db)))
         corner_hz = common.uniform(6000, 16000)
         stems = np.zeros((len(STEMS), 2, self.frames), np.float32)
-        if whole:
-            track, playing = self._draw(self._songs, common), draw_playing(chosen, common)
-            start = self._start(track, None, playing.frames(self.frames), common)
+        song = self._source(self._songs, None, common) if whole else None
         for index, (stem, generator) in enumerate(zip(STEMS, own, strict=True)):
             changes = draw_colour(chosen, generator)
-            if not whole:
-                track, playing = self._draw(self._pools[stem], generator), draw_playing(chosen, generator)
-                start = self._start(track, stem, playing.frames(self.frames), generator)
+            source = song
+            if source is None or (stem == "vocals" and generator.random() < chosen.other_voice):
+                source = self._source(self._pools[stem], stem, generator)
+            track, playing, start = source
             if changes.muted or stem not in track.stems:
                 continue
             piece = play(track.read(stem, start, playing.frames(self.frames)), self.rate, playing)[:, : self.frames]
@@ -83,6 +82,11 @@ class Mixer:
         if cut:
             stems = low_pass(stems, self.rate, corner_hz)
         return np.ascontiguousarray(stems)
+
+    def _source(self, pool: Pool, stem: str | None, rng: np.random.Generator) -> tuple[Track, Playing, int]:
+        """Return a track, how it is played, and from which sample on."""
+        track, playing = self._draw(pool, rng), draw_playing(self.augmentation, rng)
+        return track, playing, self._start(track, stem, playing.frames(self.frames), rng)
 
     @staticmethod
     def _draw(pool: Pool, rng: np.random.Generator) -> Track:

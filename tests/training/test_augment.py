@@ -14,6 +14,7 @@ from hearsim.training.mixer import Mixer
 FRAMES = RATE
 ALONE: dict[str, dict[str, Any]] = {
     "whole_songs": {"whole_songs": 0.0},
+    "other_voice": {"other_voice": 1.0},
     "gain_db": {"gain_db": (-6.0, -3.0)},
     "level_db": {"level_db": (-6.0, -3.0)},
     "polarity": {"polarity": 1.0},
@@ -54,6 +55,12 @@ def test_without_changes_songs_are_as_they_are(tracks: list[Track]) -> None:
         )
     ]
     assert len(matches) == 1
+
+
+def test_another_voice_sings_over_the_same_song(tracks: list[Track]) -> None:
+    plain, sung = example(tracks, 5), example(tracks, 5, other_voice=1.0)
+    np.testing.assert_array_equal(sung[1:], plain[1:])
+    assert sung[0].any() and not np.array_equal(sung[0], plain[0])
 
 
 @pytest.mark.parametrize("name", ALONE)
