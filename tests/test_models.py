@@ -17,6 +17,7 @@ from hearsim.hearing_aid import hearing_aid
 from hearsim.paths import find_model, model_names
 from hearsim.processor import render
 from hearsim.profile import load_profile
+from hearsim.separation.ensemble import EnsembleConfig
 from hearsim.separation.hs_tasnet import HSTasNetConfig
 from hearsim.separation.model import load_model, read_info
 from hearsim.separation.net import STEMS, NetConfig
@@ -29,6 +30,14 @@ SMALL: dict[str, NetConfig] = {
     "hs-tasnet": HSTasNetConfig(window=128, hop=32, units=16, bases=12, bands=24, memory="gru", skip=False),
     "x-umx": XUmxConfig(window=128, hop=64, units=16),
     "tasnet": TasNetConfig(window=128, hop=64, units=16, bases=24, stems=("vocals", "rest")),
+    "ensemble": EnsembleConfig(
+        window=128,
+        hop=32,
+        members=(
+            HSTasNetConfig(window=128, hop=32, units=16, bases=12, bands=24),
+            HSTasNetConfig(window=128, hop=32, units=12, bases=8, bands=24, planes=4, masks="centred"),
+        ),
+    ),
 }
 
 
@@ -122,7 +131,52 @@ def test_a_run_becomes_a_model(architecture: str, tmp_path: Path) -> None:
     with torch.no_grad():
         torch.testing.assert_close(loaded(sound), net(sound), atol=0, rtol=0)
     with pytest.raises(HearsimError, match="already holds a model"):
-        pack(run, tmp_path / "mine")
+        pack([run], tmp_path / "mine")
+
+
+def test_two_runs_become_their_mean(tmp_path: Path) -> None:
+    nets = []
+    for name, masks in (("one", "free"), ("two", "centred")):
+        nets.append(build(SMALL["hs-tasnet"].model_copy(update={"masks": masks})).eval())
+        (tmp_path / name).mkdir()
+        save_weights(nets[-1], tmp_path / name / AVERAGED)
+    packs = [word for name in ("one", "two") for word in ("--pack", str(tmp_path / name))]
+    told = CliRunner().invoke(app, ["models", *packs, "--out", str(tmp_path / "both")])
+    assert told.exit_code == 0, told.output
+    loaded, info = load_model(tmp_path / "both")
+    assert info.architecture == "ensemble" and info.parameters == sum(net.parameter_count() for net in nets)
+    sound = torch.randn(1, 2, 999)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(sound), (nets[0](sound) + nets[1](sound)) / 2, atol=1e-6, rtol=1e-5)
+    save_weights(build(SMALL["hs-tasnet"].model_copy(update={"hop": 64})), tmp_path / "two" / AVERAGED)
+    with pytest.raises(HearsimError, match=r"an ensemble of .*one.*two.*: members: hop must be the same"):
+        pack([tmp_path / "one", tmp_path / "two"], tmp_path / "unlike")
+    save_weights(build(SMALL["x-umx"]), tmp_path / "two" / AVERAGED)
+    with pytest.raises(HearsimError, match=r"an ensemble of .*two.*members"):
+        pack([tmp_path / "one", tmp_path / "two"], tmp_path / "unlike")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("planes = 4", "planes = -4", r"\[network\] members\.1\.planes = -4"),
+        ("planes = 4", "plane = 4", r"the key members\.1\.plane is not known"),
+        ("planes = 0", "planes = 0\nmemory = 1", r"not TOML"),
+        ("bands = 24", "bands = 20", r"\[network\] members: bands must be the same in all"),
+        ('branch = "both"', 'branch = "waveform"', r"\[network\] members\.1\.masks = .centred.: the waveform branch alone"),
+        ("hop = 32\nchannels", "hop = 64\nchannels", r"model\.toml: \[network\] members: hop must be the same"),
+    ],
+)
+def test_wrong_ensembles_get_a_sentence(tmp_path: Path, old: str, new: str, sentence: str) -> None:
+    save_model(build(SMALL["ensemble"]), "both", "", tmp_path / "both")
+    path = tmp_path / "both" / "model.toml"
+    before, mark, after = path.read_text().rpartition(old) if "hop" not in old else path.read_text().partition(old)
+    assert mark
+    path.write_text(before + new + after)
+    with pytest.raises(HearsimError, match=sentence) as caught:
+        load_model(path.parent)
+    assert "\n" not in str(caught.value)
+    print(caught.value)
 
 
 @pytest.mark.parametrize("architecture", SMALL)
@@ -158,16 +212,16 @@ def test_what_pack_refuses(tmp_path: Path) -> None:
     net = build(config)
     path, out = tmp_path / AVERAGED, tmp_path / "out"
     with pytest.raises(HearsimError, match="does not exist"):
-        pack(tmp_path, out)
+        pack([tmp_path], out)
     path.write_bytes(b"no weights")
     with pytest.raises(HearsimError, match="can't be read"):
-        pack(tmp_path, out)
+        pack([tmp_path], out)
     save_file(net.state_dict(), path)
     with pytest.raises(HearsimError, match="give --system"):
-        pack(tmp_path, out)
+        pack([tmp_path], out)
     with pytest.raises(HearsimError, match="another network"):
-        pack(tmp_path, out, config=SMALL["x-umx"])
-    assert pack(tmp_path, out, config=config).parameters == net.parameter_count()
+        pack([tmp_path], out, config=SMALL["x-umx"])
+    assert pack([tmp_path], out, config=config).parameters == net.parameter_count()
     with torch.no_grad():
         net.mask.weight[0, 0] = 1e6
     with pytest.raises(HearsimError, match=r"mask\.weight holds weights too large"):
@@ -176,7 +230,7 @@ def test_what_pack_refuses(tmp_path: Path) -> None:
         net.mask.weight[0, 0] = torch.nan
     save_weights(net, path)
     with pytest.raises(HearsimError, match="not finite"):
-        pack(path, tmp_path / "other")
+        pack([path], tmp_path / "other")
     assert not (tmp_path / "other").exists() and not (tmp_path / "large").exists()
 
 

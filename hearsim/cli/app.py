@@ -102,7 +102,8 @@ def latency(
 @app.command()
 def models(
     pack: Annotated[
-        Path | None, typer.Option(help="A training run (or a file of its weights) to make a model of.")
+        list[Path] | None,
+        typer.Option(help="A training run (or a file of its weights) to make a model of; of several, their mean."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The model's folder, named as the model.")] = None,
     summary: Annotated[str, typer.Option(help="What the list says of it, in a line.")] = "",
@@ -113,7 +114,7 @@ def models(
     from hearsim.paths import find_model, model_names
     from hearsim.separation.model import read_info
 
-    if pack is None:
+    if not pack:
         for name in model_names():
             info = read_info(find_model(name))
             typer.echo(f"{name}: {info.parameters / 1e6:.2f} M parameters, {info.weights}. {info.summary}")

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from hearsim.separation.bands import band_features, band_matrices, band_owners, compressed
 from hearsim.separation.framing import spectrum
-from hearsim.separation.memory import MEMORIES, Memory, MemoryKind
+from hearsim.separation.memory import MEMORIES, Carrier, Memory, MemoryKind
 from hearsim.separation.net import Count, Masked, NetConfig, SeparatorNet
+from hearsim.separation.refinement import Refinement
 
 
 class HSTasNetConfig(NetConfig):
@@ -41,6 +42,17 @@ class HSTasNetConfig(NetConfig):
     """"free" masks each stem for itself, as in the paper. "centred" shares out what the stems lack of the mixture, or
     have too much, in equal parts, so that they sum to it (Wisdom et al. 2019, arXiv 1811.08521, without weights); the
     waveform branch's masks then have signs, where rectified ones can die and take the branch with them."""
+
+    planes: int = Field(default=0, strict=True, ge=0)
+    """Planes of the convolutions over time and bands (`hearsim.separation.refinement`; ours); 0: there are none."""
+
+    @field_validator("planes")
+    @classmethod
+    def _planes_need_bands(cls, planes: int, others: ValidationInfo) -> int:
+        found = others.data
+        if planes and (not found.get("bands") or found.get("features") != "magnitude" or found["branch"] == "waveform"):
+            raise ValueError("convolutions need bands, features = 'magnitude' and a spectrogram branch: give 0")
+        return planes
 
     @field_validator("masks")
     @classmethod
@@ -100,6 +112,10 @@ class HSTasNet(SeparatorNet):
             self.basis_mask = nn.Linear(units, len(config.stems) * config.bases)
             self.decoder = nn.Linear(config.bases, config.channels * config.window, bias=False)
             nn.init.normal_(self.decoder.weight, std=1e-3)  # the waveform branch starts almost silent
+        self.refinement: Refinement | None = None
+        if config.planes:
+            seen, asked = inputs // config.bands, len(config.stems) * config.channels
+            self.refinement = Refinement(seen, asked, config.bands, units, config.planes, config.hop)
 
     def _spectrum_sizes(self, config: HSTasNetConfig) -> tuple[int, int]:
         """Return the numbers of spectral features and of mask values a stem; make the band matrices."""
@@ -126,15 +142,14 @@ class HSTasNet(SeparatorNet):
             features = bins.unflatten(-1, (2, -1)).square().sum(-2).sqrt().mean(-2)
         return _as_weights(bins), _as_weights(features)
 
-    def _masks(self, x: Tensor) -> Tensor:
-        """Return masks as in `Masked` of what the branch remembers (b, T, units)."""
-        masks: Tensor = self.spectrum_mask(self.spectrum_norm(x.float()))
+    def _masks(self, logits: Tensor) -> Tensor:
+        """Return masks as in `Masked` of what the mask layer gives (b, T, stems * values)."""
         values = self.config.bands or self.window // 2 + 1
         if self.complex_masks:
-            masks = masks.unflatten(-1, (len(self.stems), self.channels, 2, values))
+            masks = logits.unflatten(-1, (len(self.stems), self.channels, 2, values))
             whole = masks.new_tensor([1.0, 0.0])[:, None]
         else:
-            masks = torch.sigmoid(masks).unflatten(-1, (len(self.stems), -1, values))
+            masks = torch.sigmoid(logits).unflatten(-1, (len(self.stems), -1, values))
             whole = masks.new_ones(1)
         return self._share(masks, whole) if self.config.masks == "centred" else masks
 
@@ -144,8 +159,7 @@ class HSTasNet(SeparatorNet):
 
     def _remember(self, inputs: list[Tensor], states: tuple[Tensor, ...]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         """Return what each branch's mask layer sees (b, T, units), and the states of the memories."""
-        early = [*self.memories()[: len(inputs)]]
-        found = [memory(x, state) for memory, x, state in zip(early, inputs, states, strict=False)]
+        found = [memory(x, state) for memory, x, state in zip(self._recurrent(), inputs, states, strict=False)]
         outputs, after = [output for output, _ in found], [state for _, state in found]
         full = self.config.fusion == "full"
         joined = torch.cat(outputs, -1) if full else sum(outputs[1:], outputs[0])
@@ -164,19 +178,29 @@ class HSTasNet(SeparatorNet):
         return parts, tuple(after)
 
     def masked(self, frames: Tensor, memories: tuple[Tensor, ...]) -> Masked:  # noqa: D102
+        recurrent = len(self._recurrent())
+        states, local = memories[:recurrent], memories[recurrent:]
         inputs: list[Tensor] = []
-        masks = bins = weights = None
+        masks = bins = weights = seen = None
         if self.has_spectrum:
             found = [self._spectrogram(example) for example in frames]  # one by one: each stays in the cache
             bins, features = (torch.stack(each) for each in zip(*found, strict=True))
             inputs.append(self.spectrum_in(features))
+            if self.refinement is not None:
+                seen, told, after_look = self.refinement.look(self._planes(features), local)
+                inputs[0] = inputs[0] + told
         if self.has_waveform:
             signal, gate = self.encoder(_as_weights(frames).flatten(-2)).chunk(2, -1)
             bases = torch.relu(signal) * torch.sigmoid(gate)
             inputs.append(self.basis_in(bases))
-        parts, after = self._remember(inputs, memories)
+        parts, after = self._remember(inputs, states)
         if self.has_spectrum:
-            masks = self._masks(parts[0])
+            logits = self.spectrum_mask(self.spectrum_norm(parts[0].float()))
+            if self.refinement is not None and seen is not None:
+                more, after_correction = self.refinement.correct(self._planes(logits), seen, local)
+                logits = logits + more.transpose(-1, -2).flatten(-2)
+                after = (*after, *after_look, *after_correction)
+            masks = self._masks(logits)
         if self.has_waveform:
             weights = self.basis_mask(self.basis_norm(parts[-1].float())).unflatten(-1, (len(self.stems), -1))
             centred = self.config.masks == "centred"
@@ -184,7 +208,15 @@ class HSTasNet(SeparatorNet):
             weights = weights * bases.unsqueeze(-2)
         return Masked(masks, bins, weights, after)
 
-    def memories(self) -> list[Memory]:  # noqa: D102
+    def _planes(self, values: Tensor) -> Tensor:
+        """Return values of bands (b, T, planes * bands) as (b, T, bands, planes)."""
+        planes: Tensor = values.unflatten(-1, (-1, self.config.bands)).transpose(-1, -2)
+        return planes
+
+    def _recurrent(self) -> list[Memory]:
         early = [self.spectrum_memory] if self.has_spectrum else []
         early += [self.basis_memory] if self.has_waveform else []
         return [*early, self.fused_memory, *self.late_memories]
+
+    def memories(self) -> list[Carrier]:  # noqa: D102
+        return [*self._recurrent(), *(self.refinement.convolutions() if self.refinement is not None else [])]

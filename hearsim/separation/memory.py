@@ -6,12 +6,27 @@ LSTM, hidden alone for a GRU. `nn.LSTM` repacks its weights at every call, which
 """
 
 import abc
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 MemoryKind = Literal["lstm", "gru"]
+
+
+class Carrier(Protocol):
+    """What carries a state from frame to frame."""
+
+    def silent(self, batch: int, device: torch.device) -> Tensor:
+        """Return the state before the first frame, (layers, parts, batch, units)."""
+
+
+@runtime_checkable
+class Framed(Protocol):
+    """What has a twin for single frames."""
+
+    def frames(self) -> nn.Module:
+        """Return a twin with a copy of the weights that takes one frame a call."""
 
 
 class Memory(nn.Module, abc.ABC):
@@ -75,9 +90,9 @@ class _LstmFrames(Memory):
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for w_in, w_rec, b_in, b_rec in memory.lstm.all_weights:
             enter, forget, candidate, leave = torch.cat((w_in.detach(), w_rec.detach()), 1).T.chunk(4, -1)
-            self.weights.append(_fixed(torch.cat((enter, forget, leave, candidate), -1)))
+            self.weights.append(fixed(torch.cat((enter, forget, leave, candidate), -1)))
             enter, forget, candidate, leave = (b_in + b_rec).detach().chunk(4)
-            self.biases.append(_fixed(torch.cat((enter, forget, leave, candidate))))
+            self.biases.append(fixed(torch.cat((enter, forget, leave, candidate))))
 
     def recur(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         x, states = x[:, 0], []
@@ -120,8 +135,8 @@ class _GruFrames(Memory):
         super().__init__(memory.units, memory.layers, memory.skip)
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for w_in, w_rec, b_in, b_rec in memory.gru.all_weights:
-            self.weights += [_fixed(w_in.detach().T), _fixed(w_rec.detach().T)]
-            self.biases += [_fixed(b_in.detach()), _fixed(b_rec.detach())]
+            self.weights += [fixed(w_in.detach().T), fixed(w_rec.detach().T)]
+            self.biases += [fixed(b_in.detach()), fixed(b_rec.detach())]
 
     def recur(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         x, states = x[:, 0], []
@@ -139,7 +154,8 @@ class _GruFrames(Memory):
         return self
 
 
-def _fixed(tensor: Tensor) -> nn.Parameter:
+def fixed(tensor: Tensor) -> nn.Parameter:
+    """Return a parameter that isn't trained, laid out in one piece."""
     return nn.Parameter(tensor.contiguous(), requires_grad=False)
 
 
@@ -151,8 +167,8 @@ class FrameLinear(nn.Module):
 
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
-        self.weight = _fixed(layer.weight.detach().T)
-        self.bias = None if layer.bias is None else _fixed(layer.bias.detach())
+        self.weight = fixed(layer.weight.detach().T)
+        self.bias = None if layer.bias is None else fixed(layer.bias.detach())
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x (..., inputs) times the weight, plus the bias."""
@@ -162,9 +178,14 @@ class FrameLinear(nn.Module):
 
 
 def lay_out(module: nn.Module) -> None:
-    """Put the twins for single frames in the place of all memories and linear layers inside a module."""
+    """Put the twins for single frames in the place of all memories and linear layers inside a module.
+
+    Decoders stay as they are: of them only the filters are read.
+    """
     for name, child in module.named_children():
-        twin = child.frames() if isinstance(child, Memory) else child
+        if name == "decoder":
+            continue
+        twin = child.frames() if isinstance(child, Framed) else child
         if isinstance(child, nn.Linear) and child.out_features >= child.in_features:  # else nn.Linear's way is faster
             twin = FrameLinear(child)
         setattr(module, name, twin)

@@ -19,7 +19,7 @@ from hearsim.paths import find_model
 if TYPE_CHECKING:
     from hearsim.separation.net import SeparatorNet
 
-Architecture = Literal["hs-tasnet", "x-umx", "tasnet"]
+Architecture = Literal["hs-tasnet", "x-umx", "tasnet", "ensemble"]
 Precision = Literal["float32", "float16"]
 
 
@@ -60,7 +60,10 @@ def complaint(error: ValidationError, kind: type[BaseModel]) -> str:
     if first["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, kind.model_fields, n=1)
         return f"the key {key} is not known: {f'did you mean {near[0]}?' if near else 'remove it'}"
-    return f"{key} = {first['input']!r}: {first['msg'].removeprefix('Value error, ')}"
+    value = (
+        "" if isinstance(first["input"], dict | list | tuple) else f" = {first['input']!r}"
+    )  # which would fill a page
+    return f"{key}{value}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def checksum(info: ModelInfo, weights: bytes) -> str:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from torch import Tensor, nn
 
 from hearsim.separation.framing import frame, inverse_spectrum, overlap_add, spectrum, windows
-from hearsim.separation.memory import Memory, lay_out
+from hearsim.separation.memory import Carrier, lay_out
 
 STEMS = ("vocals", "drums", "bass", "other")
 Count = Annotated[int, Field(strict=True, ge=1)]
@@ -102,8 +102,8 @@ class SeparatorNet(nn.Module, abc.ABC):
         """Find the masks of (batch, T, channels, window) frames; `memories` are the states before the first."""
 
     @abc.abstractmethod
-    def memories(self) -> list[Memory]:
-        """Return the memories, in the order of their states."""
+    def memories(self) -> list[Carrier]:
+        """Return what carries a state, in the order of the states."""
 
     def silent_memories(self, batch: int = 1) -> tuple[Tensor, ...]:
         """Return the states of the memories before the first frame."""
@@ -176,9 +176,7 @@ class SeparatorNet(nn.Module, abc.ABC):
         """Return a twin for `step`: the same network with its weights laid out for single frames."""
         shared = {id(tensor): tensor for tensor in (*self.parameters(), *self.buffers())}
         twin = copy.deepcopy(self, shared).eval()
-        decoder, twin.decoder = twin.decoder, None
         lay_out(twin)
-        twin.decoder = decoder
         return twin
 
     def step(self, hop: Tensor, state: NetState) -> tuple[Tensor, NetState]:

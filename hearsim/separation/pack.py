@@ -1,8 +1,9 @@
 """Turn trained weights into a model folder: `hearsim models --pack RUN --out DIR`."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hearsim.errors import HearsimError
 from hearsim.paths import write_atomically
@@ -56,18 +57,37 @@ def read_weights(path: Path, config: "NetConfig | None" = None) -> "SeparatorNet
 
 
 def pack(
-    run: Path, folder: Path, summary: str = "", weights: Precision = "float32", config: "NetConfig | None" = None
+    runs: Sequence[Path],
+    folder: Path,
+    summary: str = "",
+    weights: Precision = "float32",
+    config: "NetConfig | None" = None,
 ) -> ModelInfo:
     """Make a model folder, named as the model, of a training run (or of a file of its weights); return its info.
 
-    Raises `HearsimError` where the run has no weights yet or the folder holds a model already.
+    Of several runs the model is an ensemble. Raises `HearsimError` where a run has no weights yet, the networks are
+    too different for an ensemble, or the folder holds a model already.
     """
-    path = run / AVERAGED if run.is_dir() else run
-    if not path.is_file():
-        raise HearsimError(f"{path} does not exist: give the folder of a training run that has saved its weights")
+    paths = [run / AVERAGED if run.is_dir() else run for run in runs]
+    for path in paths:
+        if not path.is_file():
+            raise HearsimError(f"{path} does not exist: give the folder of a training run that has saved its weights")
     if (folder / "model.toml").exists():
         raise HearsimError(f"{folder} already holds a model: give another folder, or remove that one")
-    return save_model(read_weights(path, config), folder.resolve().name, summary, folder, weights)
+    nets = [read_weights(path, config) for path in paths]
+    net = nets[0] if len(nets) == 1 else _ensemble(nets, paths)
+    return save_model(net, folder.resolve().name, summary, folder, weights)
+
+
+def _ensemble(nets: "Sequence[SeparatorNet]", paths: Sequence[Path]) -> "SeparatorNet":
+    """Return the mean of networks; raises `HearsimError` where they don't fit together."""
+    from hearsim.separation.systems import build, read_config
+
+    where = f"an ensemble of {', '.join(map(str, paths))}:"
+    net = build(read_config("ensemble", {"members": [net.config.model_dump() for net in nets]}, where))
+    states = {f"members.{i}.{key}": tensor for i, one in enumerate(nets) for key, tensor in one.state_dict().items()}
+    net.load_state_dict(states)
+    return net.eval()
 
 
 def save_model(net: "SeparatorNet", name: str, summary: str, folder: Path, weights: Precision = "float32") -> ModelInfo:
@@ -109,8 +129,15 @@ def _stored(key: str, tensor: "Tensor", weights: Precision) -> "Tensor":
 
 
 def _toml(info: ModelInfo) -> str:
-    """Return model.toml: JSON's strings, numbers, booleans and lists of them are TOML's too."""
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in info if key != "network"]
-    lines += ["", "[network]"]
-    lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in info.network.items()]
+    """Return model.toml; the members of an ensemble are tables of their own."""
+    own, members = dict(info.network), info.network.get("members", [])
+    own.pop("members", None)
+    lines = [f"{key} = {_toml_value(value)}" for key, value in info if key != "network"]
+    for name, table in (("[network]", own), *(("[[network.members]]", member) for member in members)):
+        lines += ["", name, *(f"{key} = {_toml_value(value)}" for key, value in table.items())]
     return "\n".join(lines) + "\n"
+
+
+def _toml_value(value: Any) -> str:
+    """Return a string, number, boolean, or list of them: JSON's are TOML's too."""
+    return json.dumps(value, ensure_ascii=False)

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hearsim.errors import HearsimError
+from hearsim.separation.ensemble import Ensemble, EnsembleConfig
 from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
 from hearsim.separation.model import Architecture, complaint
 from hearsim.separation.net import NetConfig, SeparatorNet
@@ -16,6 +17,7 @@ ARCHITECTURES: dict[Architecture, tuple[type[NetConfig], type[SeparatorNet]]] = 
     "hs-tasnet": (HSTasNetConfig, HSTasNet),
     "x-umx": (XUmxConfig, XUmx),
     "tasnet": (TasNetConfig, TasNet),
+    "ensemble": (EnsembleConfig, Ensemble),
 }
 SYSTEMS: dict[str, NetConfig] = {
     "hs-tasnet": HSTasNetConfig(),

@@ -9,7 +9,7 @@ stems sum to one, as in the first TasNet; Hann-windowed filters in the decoder a
 import torch
 from torch import Tensor, nn
 
-from hearsim.separation.memory import LstmMemory, Memory
+from hearsim.separation.memory import Carrier, LstmMemory
 from hearsim.separation.net import Count, Masked, NetConfig, SeparatorNet
 
 
@@ -41,5 +41,5 @@ class TasNet(SeparatorNet):
         masks = torch.softmax(self.mask(self.mask_norm(x.float())).unflatten(-1, (len(self.stems), -1)), -2)
         return Masked(None, None, masks * bases.unsqueeze(-2), (after,))
 
-    def memories(self) -> list[Memory]:  # noqa: D102
+    def memories(self) -> list[Carrier]:  # noqa: D102
         return [self.memory]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from hearsim.separation.framing import spectrum
-from hearsim.separation.memory import LstmMemory, Memory
+from hearsim.separation.memory import Carrier, LstmMemory
 from hearsim.separation.net import Count, Masked, NetConfig, SeparatorNet
 
 
@@ -94,7 +94,7 @@ class XUmx(SeparatorNet):
         masks = torch.stack([part.mask(both, self.channels) for part in parts], 2)  # (b, T, stems, c, K)
         return Masked(masks, bins, None, tuple(state for _, state in found))
 
-    def memories(self) -> list[Memory]:  # noqa: D102
+    def memories(self) -> list[Carrier]:  # noqa: D102
         return [part.memory for part in self._parts()]
 
     def _parts(self) -> list[_OpenUnmix]:

@@ -1,0 +1,87 @@
+"""Several networks as one, whose masks are the mean of theirs (Breiman 1996, "Bagging predictors").
+
+Networks that learned from other examples, or see with other layers, err in other places, so the mean errs less. It
+costs what all of them cost, and is as late as one.
+"""
+
+from typing import Any
+
+import torch
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+from torch import Tensor, nn
+
+from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
+from hearsim.separation.memory import Carrier
+from hearsim.separation.net import Masked, NetConfig, SeparatorNet
+
+ALIKE = ("rate", "window", "hop", "channels", "stems", "bands", "features")
+"""What members must have in common for the mean of their masks to have a meaning."""
+
+
+class EnsembleConfig(NetConfig):
+    """The members; their common rate, window and so on are the ensemble's own."""
+
+    members: tuple[HSTasNetConfig, ...] = Field(min_length=2)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_its_members(cls, table: Any) -> Any:
+        """Take what all networks have from the first member where it isn't given."""
+        members = table.get("members") if isinstance(table, dict) else None
+        if not members:
+            return table
+        first = members[0].model_dump() if isinstance(members[0], NetConfig) else members[0]
+        shared = {key: first[key] for key in NetConfig.model_fields if isinstance(first, dict) and key in first}
+        return {**shared, **table}
+
+    @field_validator("members")
+    @classmethod
+    def _members_are_alike(
+        cls, members: tuple[HSTasNetConfig, ...], others: ValidationInfo
+    ) -> tuple[HSTasNetConfig, ...]:
+        for member in members:
+            if member.branch == "waveform":
+                raise ValueError("a member without a spectrogram has no masks to average: leave it out")
+            for key in ALIKE:
+                if getattr(member, key) != others.data.get(key, getattr(members[0], key)):
+                    raise ValueError(f"{key} must be the same in all, and the ensemble's own: give networks that agree")
+        return members
+
+
+class Ensemble(SeparatorNet):
+    """The mean of several HS-TasNets; see the module."""
+
+    def __init__(self, config: EnsembleConfig) -> None:
+        super().__init__(config)
+        self.members = nn.ModuleList(HSTasNet(member) for member in config.members)
+        first = self._members()[0]
+        self.complex_masks = first.complex_masks
+        self.register_buffer("spread", first.spread, persistent=False)
+
+    def _members(self) -> list[HSTasNet]:
+        return [member for member in self.members if isinstance(member, HSTasNet)]
+
+    def memories(self) -> list[Carrier]:  # noqa: D102
+        return [memory for member in self._members() for memory in member.memories()]
+
+    def masked(self, frames: Tensor, memories: tuple[Tensor, ...]) -> Masked:  # noqa: D102
+        found, at = [], 0
+        for member in self._members():
+            count = len(member.memories())
+            found.append(member.masked(frames, memories[at : at + count]))
+            at += count
+        masks = torch.stack([one.masks for one in found if one.masks is not None]).mean(0)
+        waves = [one.weights / len(found) for one in found if one.weights is not None]
+        after = tuple(state for one in found for state in one.memories)
+        return Masked(masks, found[0].bins, torch.cat(waves, -1) if waves else None, after)
+
+    def spectrum_filters(self) -> Tensor | None:  # noqa: D102
+        return self._joined([member.spectrum_filters() for member in self._members()])
+
+    def tail_filters(self) -> Tensor | None:  # noqa: D102
+        return self._joined([member.tail_filters() for member in self._members()])
+
+    @staticmethod
+    def _joined(filters: list[Tensor | None]) -> Tensor | None:
+        there = [each for each in filters if each is not None]
+        return torch.cat(there) if there else None

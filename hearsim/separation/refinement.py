@@ -1,0 +1,120 @@
+"""Causal convolutions over time and bands, for what looks alike in every band: partials, sibilants, strokes.
+
+The dense layers of a memory learn each band for itself; these learn such patterns once (as the convolutional blocks
+of most separators do, Jansson et al. 2017, ISMIR). They see the features, tell the memories what they find, and
+correct the masks that the memories ask for.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hearsim.separation.memory import fixed
+
+TIME, BAND = 3, 3
+"""Taps of a convolution along time and along bands."""
+APART = 512
+"""Samples between its taps along time, whatever the hop."""
+EARLY, LATE = 1, 3
+"""Convolutions after the first one, before and after the memories."""
+NARROW = 8
+"""Planes that the memories get."""
+
+
+class Convolution(nn.Module):
+    """A causal convolution over planes (batch, T, bands, inputs) that gives `outputs` planes.
+
+    What it carries from frame to frame are its last inputs. Its weight is a matrix, so that Muon moves it.
+    """
+
+    def __init__(self, inputs: int, outputs: int, bands: int, hop: int) -> None:
+        super().__init__()
+        self.inputs, self.bands, self.dilation = inputs, bands, max(1, APART // hop)
+        layer = nn.Linear(inputs * TIME * BAND, outputs)
+        self.weight, self.bias = layer.weight, layer.bias
+
+    def silent(self, batch: int, device: torch.device) -> Tensor:
+        """Return the state before the first frame: (1, 1, batch, frames * bands * inputs)."""
+        return torch.zeros(1, 1, batch, (TIME - 1) * self.dilation * self.bands * self.inputs, device=device)
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (batch, T, bands, outputs) and the state after the last frame."""
+        past = state[0, 0].unflatten(-1, (-1, self.bands, self.inputs)).to(x.dtype)
+        whole = torch.cat((past, x), 1)
+        weight = self.weight.unflatten(1, (TIME, BAND, self.inputs)).permute(0, 3, 1, 2)  # channels last: fast
+        output = functional.conv2d(
+            whole.permute(0, 3, 1, 2), weight, self.bias, padding=(0, BAND // 2), dilation=(self.dilation, 1)
+        )
+        return output.permute(0, 2, 3, 1), whole[:, -past.shape[1] :].flatten(1)[None, None]
+
+    def frames(self) -> "FrameConvolution":
+        """Return a twin for single frames."""
+        return FrameConvolution(self)
+
+
+class FrameConvolution(Convolution):
+    """The same for one frame, (batch, 1, bands, inputs): one matrix product, a quarter of the time of `conv2d`."""
+
+    def __init__(self, whole: Convolution) -> None:
+        nn.Module.__init__(self)
+        self.inputs, self.bands, self.dilation = whole.inputs, whole.bands, whole.dilation
+        self.weight, self.bias = fixed(whole.weight.detach().T), fixed(whole.bias.detach())
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (batch, 1, bands, outputs) and the state after the frame."""
+        batch = len(x)
+        whole = torch.cat((state[0, 0].view(batch, -1, self.bands, self.inputs), x), 1)
+        taps = functional.pad(whole[:, :: self.dilation], (0, 0, BAND // 2, BAND // 2))
+        columns = taps.unfold(2, BAND, 1).permute(0, 2, 1, 4, 3).reshape(batch * self.bands, -1)
+        output = torch.addmm(self.bias, columns, self.weight).view(batch, 1, self.bands, -1)
+        return output, whole[:, 1:].flatten(1)[None, None]
+
+    def frames(self) -> "FrameConvolution":
+        """Return itself."""
+        return self
+
+
+class Refinement(nn.Module):
+    """The convolutions around the memories, with `planes` planes; at the start of training they change nothing.
+
+    `features` and `masks` are the numbers of planes of features and of masks, `units` is the width of the memories.
+    """
+
+    def __init__(self, features: int, masks: int, bands: int, units: int, planes: int, hop: int) -> None:
+        super().__init__()
+        self.first = Convolution(features, planes, bands, hop)
+        self.place = nn.Parameter(torch.zeros(1, 1, bands, planes))  # what differs from band to band
+        self.early = nn.ModuleList(Convolution(planes, planes, bands, hop) for _ in range(EARLY))
+        self.narrow = nn.Linear(planes, NARROW)
+        self.remembered = nn.Linear(NARROW * bands, units, bias=False)
+        self.guess = nn.Linear(masks, planes)
+        self.late = nn.ModuleList(Convolution(planes, planes, bands, hop) for _ in range(LATE))
+        self.last = nn.Linear(planes, masks)
+        for weights in (self.remembered.weight, self.last.weight, self.last.bias):
+            nn.init.zeros_(weights)
+
+    def convolutions(self) -> list[Convolution]:
+        """Return the convolutions in the order of their states."""
+        return [module for module in (self.first, *self.early, *self.late) if isinstance(module, Convolution)]
+
+    def look(self, features: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Return the planes of features (b, T, bands, features), what memories get (b, T, units), and the states."""
+        x, state = self.first(features, states[0])
+        x, after = self._pass(self.early, x + self.place.to(x.dtype), states[1:])
+        told: Tensor = self.remembered(torch.relu(self.narrow(x)).flatten(-2))
+        return x, told, [state, *after]
+
+    def correct(self, logits: Tensor, x: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor]]:
+        """Return what is to be added to logits of masks (b, T, bands, masks), given the planes, and the states."""
+        x, after = self._pass(self.late, x + self.guess(logits), states[1 + EARLY :])
+        more: Tensor = self.last(torch.relu(x))
+        return more, after
+
+    @staticmethod
+    def _pass(layers: nn.ModuleList, x: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor]]:
+        after = []
+        for layer, before in zip(layers, states, strict=False):
+            more, state = layer(torch.relu(x), before)
+            x = x + more
+            after.append(state)
+        return x, after
