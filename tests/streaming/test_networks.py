@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from nets import CONFIGS, SHARED, net_of
+from nets import CONFIGS, PLANES, SHARED, net_of
 
 from hearsim.audio import Format
 from hearsim.runtime.torch_step import TorchStep
@@ -196,3 +196,24 @@ def test_mono_and_stereo() -> None:
     assert out.shape == (4, 1, 64)
     sound = 0.1 * np.random.default_rng(0).standard_normal((1, 64)).astype(np.float32)
     assert stage.process(sound).shape == (4, 1, 64)
+
+
+def test_convolutions_change_nothing_at_the_start_of_training() -> None:
+    with_planes = build(PLANES).eval()
+    without = build(PLANES.model_copy(update={"planes": 0})).eval()
+    missing, unexpected = with_planes.load_state_dict(without.state_dict(), strict=False)
+    assert missing and all(key.startswith("refinement.") for key in missing) and not unexpected
+    mix = 0.3 * torch.randn(1, 2, 1000)
+    with torch.no_grad():
+        torch.testing.assert_close(with_planes(mix), without(mix), atol=0, rtol=0)
+        with_planes.refinement.last.weight.normal_()
+        assert (with_planes(mix) - without(mix)).abs().max() > 1e-3
+
+
+def test_an_ensemble_is_the_mean_of_its_members() -> None:
+    net = net_of(CONFIGS["ensemble asymmetric"])
+    mix = 0.3 * torch.randn(1, 2, 1000)
+    with torch.no_grad():
+        mean = torch.stack([member(mix) for member in net.members]).mean(0)
+        assert mean.abs().max() > 0.05
+        torch.testing.assert_close(net(mix), mean, atol=1e-6, rtol=1e-5)
