@@ -7,9 +7,9 @@ Alone, the time is the thread's own, so that what else runs on the machine count
 `torchrun --nproc-per-node 2 -m hearsim bench --training` the processes share each batch, as in training, and the time
 is the wall's: waiting for each other and exchanging gradients count.
 
-What limits two processes is what doesn't shrink with a process's examples, about half of hs-tasnet-lite's step of 4 x 4 s
-in bfloat16: Muon's matrix products, which each process makes for all matrices (a quarter of the step), and the memories,
-which step through time as slowly with two examples as with four.
+What limits two processes is what doesn't shrink with a process's examples, about half of hs-tasnet-lite's step of
+4 x 4 s in bfloat16: Muon's matrix products, which each process makes for all matrices (a quarter of the step), and the
+memories, which step through time as slowly with two examples as with four.
 """
 
 import time
