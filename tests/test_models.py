@@ -22,7 +22,7 @@ from hearsim.separation.hs_tasnet import HSTasNetConfig
 from hearsim.separation.model import load_model, read_info
 from hearsim.separation.net import STEMS, NetConfig
 from hearsim.separation.pack import AVERAGED, pack, save_model, save_weights
-from hearsim.separation.systems import build, system
+from hearsim.separation.systems import build, read_config, system
 from hearsim.separation.tasnet import TasNetConfig
 from hearsim.separation.x_umx import XUmxConfig
 
@@ -148,26 +148,37 @@ def test_two_runs_become_their_mean(tmp_path: Path) -> None:
     sound = torch.randn(1, 2, 999)
     with torch.no_grad():
         torch.testing.assert_close(loaded(sound), (nets[0](sound) + nets[1](sound)) / 2, atol=1e-6, rtol=1e-5)
-    save_weights(build(SMALL["hs-tasnet"].model_copy(update={"hop": 64})), tmp_path / "two" / AVERAGED)
-    with pytest.raises(HearsimError, match=r"an ensemble of .*one.*two.*: members: hop must be the same"):
-        pack([tmp_path / "one", tmp_path / "two"], tmp_path / "unlike")
-    save_weights(build(SMALL["x-umx"]), tmp_path / "two" / AVERAGED)
-    with pytest.raises(HearsimError, match=r"an ensemble of .*two.*members"):
-        pack([tmp_path / "one", tmp_path / "two"], tmp_path / "unlike")
+    for other, sentence in (
+        (
+            SMALL["hs-tasnet"].model_copy(update={"hop": 64}),
+            r"an ensemble of .*one.*two.*: members: hop is 64 in one and 32",
+        ),
+        (
+            SMALL["x-umx"],
+            r"two/averaged\.safetensors is a network of x-umx: an ensemble is made of hs-tasnet ones alone",
+        ),
+        (SMALL["ensemble"], r"two/averaged\.safetensors is a network of ensemble: an ensemble is made of"),
+    ):
+        save_weights(build(other), tmp_path / "two" / AVERAGED)
+        with pytest.raises(HearsimError, match=sentence):
+            pack([tmp_path / "one", tmp_path / "two"], tmp_path / "unlike")
+    with pytest.raises(HearsimError, match="is a network of ensemble"):
+        pack([tmp_path / "two", tmp_path / "two"], tmp_path / "unlike")
 
 
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
         ("planes = 4", "planes = -4", r"\[network\] members\.1\.planes = -4"),
+        ("[[network.members]]", "[network.members]", r"members"),
         ("planes = 4", "plane = 4", r"the key members\.1\.plane is not known"),
-        ("bands = 24", "bands = 20", r"\[network\] members: bands must be the same in all"),
+        ("bands = 24", "bands = 20", r"\[network\] members: bands is 20 in one and 24 in another"),
         (
             'branch = "both"',
             'branch = "waveform"',
             r"\[network\] members\.1\.masks = 'centred': the waveform",
         ),
-        ("hop = 32\nchannels", "hop = 64\nchannels", r"model\.toml: \[network\] members: hop must be the same"),
+        ("hop = 32\nchannels", "hop = 64\nchannels", r"model\.toml: \[network\] members: hop is 32 in one and 64"),
     ],
 )
 def test_wrong_ensembles_get_a_sentence(tmp_path: Path, old: str, new: str, sentence: str) -> None:
@@ -194,8 +205,9 @@ def test_every_architecture_runs_in_the_aid(architecture: str, tmp_path: Path) -
     assert np.abs(aided.samples - untouched.samples).max() > 1e-3
 
 
-def test_half_the_bytes(tmp_path: Path) -> None:
-    net = build(SMALL["x-umx"]).eval()
+@pytest.mark.parametrize("architecture", ["x-umx", "ensemble"])
+def test_half_the_bytes(architecture: str, tmp_path: Path) -> None:
+    net = build(SMALL[architecture]).eval()
     sizes = []
     for weights in ("float32", "float16"):
         save_model(net, "net", "", tmp_path / weights, weights)  # type: ignore[arg-type]
@@ -234,6 +246,18 @@ def test_what_pack_refuses(tmp_path: Path) -> None:
     with pytest.raises(HearsimError, match="not finite"):
         pack([path], tmp_path / "other")
     assert not (tmp_path / "other").exists() and not (tmp_path / "large").exists()
+
+
+@pytest.mark.parametrize("others", [{"bands": 0}, {"features": "complex"}, {"branch": "waveform"}, {"branch": "wave"}])
+def test_convolutions_need_bands_of_magnitudes(others: dict[str, object]) -> None:
+    with pytest.raises(HearsimError, match=r"the spec: .*(planes = 4: convolutions need bands|branch = 'wave')"):
+        read_config("hs-tasnet", {"bands": 24, "planes": 4, **others}, "the spec:")
+
+
+@pytest.mark.parametrize("members", [5, True, "both", {"units": 4}, []])
+def test_members_are_a_list(members: object) -> None:
+    with pytest.raises(HearsimError, match=r"the spec: members"):
+        read_config("ensemble", {"members": members}, "the spec:")
 
 
 def test_a_system_that_is_none() -> None:

@@ -110,7 +110,7 @@ def models(
     float16: Annotated[bool, typer.Option(help="Store half the bytes.")] = False,
     system: Annotated[str, typer.Option(help="The system (see `bench --systems`), for weights that name none.")] = "",
 ) -> None:
-    """List the shipped models; with --pack, make a model folder of a training run."""
+    """List the shipped models; with --pack, make a model folder of a training run, or of several."""
     from hearsim.paths import find_model, model_names
     from hearsim.separation.model import read_info
 

@@ -1,4 +1,4 @@
-"""Several networks as one, whose masks are the mean of theirs (Breiman 1996, "Bagging predictors").
+"""Several networks as one, whose stems are the mean of theirs (Breiman 1996, "Bagging predictors").
 
 Networks that learned from other examples, or see with other layers, err in other places, so the mean errs less. It
 costs what all of them cost, and is as late as one.
@@ -28,7 +28,7 @@ class EnsembleConfig(NetConfig):
     def _as_its_members(cls, table: Any) -> Any:
         """Take what all networks have from the first member where it isn't given."""
         members = table.get("members") if isinstance(table, dict) else None
-        if not members:
+        if not isinstance(members, list | tuple) or not members:
             return table
         first = members[0].model_dump() if isinstance(members[0], NetConfig) else members[0]
         shared = {key: first[key] for key in NetConfig.model_fields if isinstance(first, dict) and key in first}
@@ -43,8 +43,9 @@ class EnsembleConfig(NetConfig):
             if member.branch == "waveform":
                 raise ValueError("a member without a spectrogram has no masks to average: leave it out")
             for key in ALIKE:
-                if getattr(member, key) != others.data.get(key, getattr(members[0], key)):
-                    raise ValueError(f"{key} must be the same in all, and the ensemble's own: give networks that agree")
+                mine, theirs = getattr(member, key), others.data.get(key, getattr(members[0], key))
+                if mine != theirs:
+                    raise ValueError(f"{key} is {mine} in one and {theirs} in another: give networks that agree in it")
         return members
 
 

@@ -4,7 +4,9 @@
     frame ----+                                   +-- memory --+   (+ skip from the encoder)           +-- sum
               +-- gated bases - linear - memory --+            +-- memory -- mask x bases - decoder ---+
 
-One configuration gives all sizes, and the network without one of its parts for the ablations.
+One configuration gives all sizes, and the network without one of its parts for the ablations. With `planes`,
+convolutions beside it see the features too, add to what the memories get, and correct the masks
+(`hearsim.separation.refinement`).
 """
 
 from typing import Literal
@@ -49,8 +51,8 @@ class HSTasNetConfig(NetConfig):
     @field_validator("planes")
     @classmethod
     def _planes_need_bands(cls, planes: int, others: ValidationInfo) -> int:
-        found = others.data
-        if planes and (not found.get("bands") or found.get("features") != "magnitude" or found["branch"] == "waveform"):
+        has = others.data.get
+        if planes and (not has("bands") or has("features") != "magnitude" or has("branch") == "waveform"):
             raise ValueError("convolutions need bands, features = 'magnitude' and a spectrogram branch: give 0")
         return planes
 

@@ -6,7 +6,7 @@ LSTM, hidden alone for a GRU. `nn.LSTM` repacks its weights at every call, which
 """
 
 import abc
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,14 +19,6 @@ class Carrier(Protocol):
 
     def silent(self, batch: int, device: torch.device) -> Tensor:
         """Return the state before the first frame, (layers, parts, batch, units)."""
-
-
-@runtime_checkable
-class Framed(Protocol):
-    """What has a twin for single frames."""
-
-    def frames(self) -> nn.Module:
-        """Return a twin with a copy of the weights that takes one frame a call."""
 
 
 class Memory(nn.Module, abc.ABC):
@@ -90,9 +82,9 @@ class _LstmFrames(Memory):
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for w_in, w_rec, b_in, b_rec in memory.lstm.all_weights:
             enter, forget, candidate, leave = torch.cat((w_in.detach(), w_rec.detach()), 1).T.chunk(4, -1)
-            self.weights.append(fixed(torch.cat((enter, forget, leave, candidate), -1)))
+            self.weights.append(_fixed(torch.cat((enter, forget, leave, candidate), -1)))
             enter, forget, candidate, leave = (b_in + b_rec).detach().chunk(4)
-            self.biases.append(fixed(torch.cat((enter, forget, leave, candidate))))
+            self.biases.append(_fixed(torch.cat((enter, forget, leave, candidate))))
 
     def recur(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         x, states = x[:, 0], []
@@ -135,8 +127,8 @@ class _GruFrames(Memory):
         super().__init__(memory.units, memory.layers, memory.skip)
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for w_in, w_rec, b_in, b_rec in memory.gru.all_weights:
-            self.weights += [fixed(w_in.detach().T), fixed(w_rec.detach().T)]
-            self.biases += [fixed(b_in.detach()), fixed(b_rec.detach())]
+            self.weights += [_fixed(w_in.detach().T), _fixed(w_rec.detach().T)]
+            self.biases += [_fixed(b_in.detach()), _fixed(b_rec.detach())]
 
     def recur(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         x, states = x[:, 0], []
@@ -154,8 +146,7 @@ class _GruFrames(Memory):
         return self
 
 
-def fixed(tensor: Tensor) -> nn.Parameter:
-    """Return a parameter that isn't trained, laid out in one piece."""
+def _fixed(tensor: Tensor) -> nn.Parameter:
     return nn.Parameter(tensor.contiguous(), requires_grad=False)
 
 
@@ -167,8 +158,8 @@ class FrameLinear(nn.Module):
 
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
-        self.weight = fixed(layer.weight.detach().T)
-        self.bias = None if layer.bias is None else fixed(layer.bias.detach())
+        self.weight = _fixed(layer.weight.detach().T)
+        self.bias = None if layer.bias is None else _fixed(layer.bias.detach())
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x (..., inputs) times the weight, plus the bias."""
@@ -185,7 +176,7 @@ def lay_out(module: nn.Module) -> None:
     for name, child in module.named_children():
         if name == "decoder":
             continue
-        twin = child.frames() if isinstance(child, Framed) else child
+        twin = child.frames() if isinstance(child, Memory) else child
         if isinstance(child, nn.Linear) and child.out_features >= child.in_features:  # else nn.Linear's way is faster
             twin = FrameLinear(child)
         setattr(module, name, twin)

@@ -60,9 +60,8 @@ def complaint(error: ValidationError, kind: type[BaseModel]) -> str:
     if first["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, kind.model_fields, n=1)
         return f"the key {key} is not known: {f'did you mean {near[0]}?' if near else 'remove it'}"
-    value = (
-        "" if isinstance(first["input"], dict | list | tuple) else f" = {first['input']!r}"
-    )  # which would fill a page
+    shown = repr(first["input"])
+    value = f" = {shown}" if len(shown) <= 80 else ""  # a whole table would fill a page
     return f"{key}{value}: {first['msg'].removeprefix('Value error, ')}"
 
 

@@ -9,12 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hearsim.separation.memory import fixed
-
 TIME, BAND = 3, 3
 """Taps of a convolution along time and along bands."""
 APART = 512
-"""Samples between its taps along time, whatever the hop."""
+"""About as many samples lie between its taps along time: whole hops, at least one."""
 EARLY, LATE = 1, 3
 """Convolutions after the first one, before and after the memories."""
 NARROW = 8
@@ -46,32 +44,6 @@ class Convolution(nn.Module):
             whole.permute(0, 3, 1, 2), weight, self.bias, padding=(0, BAND // 2), dilation=(self.dilation, 1)
         )
         return output.permute(0, 2, 3, 1), whole[:, -past.shape[1] :].flatten(1)[None, None]
-
-    def frames(self) -> "FrameConvolution":
-        """Return a twin for single frames."""
-        return FrameConvolution(self)
-
-
-class FrameConvolution(Convolution):
-    """The same for one frame, (batch, 1, bands, inputs): one matrix product, a quarter of the time of `conv2d`."""
-
-    def __init__(self, whole: Convolution) -> None:
-        nn.Module.__init__(self)
-        self.inputs, self.bands, self.dilation = whole.inputs, whole.bands, whole.dilation
-        self.weight, self.bias = fixed(whole.weight.detach().T), fixed(whole.bias.detach())
-
-    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (batch, 1, bands, outputs) and the state after the frame."""
-        batch = len(x)
-        whole = torch.cat((state[0, 0].view(batch, -1, self.bands, self.inputs), x), 1)
-        taps = functional.pad(whole[:, :: self.dilation], (0, 0, BAND // 2, BAND // 2))
-        columns = taps.unfold(2, BAND, 1).permute(0, 2, 1, 4, 3).reshape(batch * self.bands, -1)
-        output = torch.addmm(self.bias, columns, self.weight).view(batch, 1, self.bands, -1)
-        return output, whole[:, 1:].flatten(1)[None, None]
-
-    def frames(self) -> "FrameConvolution":
-        """Return itself."""
-        return self
 
 
 class Refinement(nn.Module):

@@ -27,7 +27,7 @@ Factors = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_lower_f
 
 
 class Augmentation(BaseModel):
-    """Chances and sizes of changes. All are on by default but `stretch`, which takes time and a package."""
+    """Chances and sizes of changes; by default all but `other_voice`, and `stretch`, which takes time and a package."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

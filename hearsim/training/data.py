@@ -68,7 +68,7 @@ def read_tracks(
 
     With `load` they are read into memory, else the files of the cache are mapped.
     `say` is told what is left out, and why, a line each, and how many files are silent. Raises `HearsimError` where
-    no track can be used or fits one of the patterns, and where the cache can't be written.
+    no track can be used, where none fits one of the patterns, and where the cache can't be written.
     """
     try:
         cache.mkdir(parents=True, exist_ok=True)

@@ -38,8 +38,8 @@ class Mixer:
         self, tracks: list[Track], frames: int, augmentation: Augmentation, weights: dict[str, float], rate: int
     ) -> None:
         self.frames, self.augmentation, self.rate = frames, augmentation, rate
-        if augmentation.whole_songs < 1 or augmentation.other_voice > 0:
-            self._pools = {s: _pool([t for t in tracks if s in t.stems], weights, f"has {s}") for s in STEMS}
+        mixed = STEMS if augmentation.whole_songs < 1 else ("vocals",) if augmentation.other_voice > 0 else ()
+        self._pools = {s: _pool([t for t in tracks if s in t.stems], weights, f"has {s}") for s in mixed}
         if augmentation.whole_songs > 0:
             songs = [t for t in tracks if len(t.stems) >= 3]
             self._songs = _pool(

@@ -18,7 +18,7 @@ def make_optimizers(net: SeparatorNet, optim: OptimizerSpec) -> dict[str, Optimi
     """Return the optimizers of a network by name; together they move every parameter once.
 
     "muon" takes all matrices, its steps scaled so that AdamW's learning rate fits it (Liu et al. 2025, arXiv
-    2502.16982); biases and norms stay with AdamW.
+    2502.16982); whatever is no matrix (biases, norms) stays with AdamW.
     """
     matrices = [p for p in net.parameters() if optim.method == "muon" and p.ndim == 2]
     rest = [p for p in net.parameters() if optim.method != "muon" or p.ndim != 2]

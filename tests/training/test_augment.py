@@ -60,7 +60,21 @@ def test_without_changes_songs_are_as_they_are(tracks: list[Track]) -> None:
 def test_another_voice_sings_over_the_same_song(tracks: list[Track]) -> None:
     plain, sung = example(tracks, 5), example(tracks, 5, other_voice=1.0)
     np.testing.assert_array_equal(sung[1:], plain[1:])
-    assert sung[0].any() and not np.array_equal(sung[0], plain[0])
+    assert not np.array_equal(sung[0], plain[0])
+    assert any(
+        np.array_equal(track.read("vocals", start, FRAMES), sung[0])
+        for track in tracks
+        for start in range(track.frames - FRAMES)
+        if np.array_equal(track.read("vocals", start, 8), sung[0, :, :8])
+    )
+    many = [example(tracks, seed, other_voice=0.5)[0] for seed in range(40)]
+    kept = sum(np.array_equal(found, example(tracks, seed)[0]) for seed, found in enumerate(many))
+    assert 10 <= kept <= 30
+    mute = [
+        Track(track.name, track.frames, {k: v for k, v in track.stems.items() if k != "vocals"}) for track in tracks
+    ]
+    alone = Track("voice", tracks[0].frames, {"vocals": tracks[0].stems["vocals"]})
+    assert example([*mute, alone], 5, other_voice=1.0)[0].any() and not example([*mute, alone], 5)[0].any()
 
 
 @pytest.mark.parametrize("name", ALONE)
