@@ -1,5 +1,8 @@
 """Twenty minutes of streaming change nothing: the last minute scores as the first, and no more cells saturate.
 
+Both minutes follow upon the same song. What was heard before does change a minute's score: of hs-tasnet-lite-6ms, one
+song's bass has 2.64 dB from silence and after itself, and 2.89 after another song, in the fifth minute as in the tenth.
+
 A cell of an LSTM that always pushes one way grows for as long as it is played to (in the first hs-tasnet-lite from
 3 800 in the first minute to 44 700 after an hour). It has become a constant, which does no harm; what must not happen
 is that cells which carry something join it.
@@ -30,9 +33,9 @@ class Minute(NamedTuple):
 
 
 def stream(name: str, minutes: int) -> list[Minute]:
-    """Play songs without a pause through one separator, the first song again at the end."""
+    """Play songs without a pause through one separator: the last one, then all in turn, for one more than `minutes`."""
     songs = [demo_song(FRAMES / RATE, RATE, seed) for seed in SEEDS]
-    order = [minute % len(SEEDS) for minute in range(minutes - 1)] + [0]
+    order = [minute % len(SEEDS) for minute in range(-1, minutes + 1)]
     separator = Separator(name)
     hop = separator.hop
     separator.prepare(Format(RATE, 2, hop))
@@ -60,9 +63,8 @@ def stream(name: str, minutes: int) -> list[Minute]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", model_names())
 def test_twenty_minutes_change_nothing(name: str) -> None:
-    minutes = stream(name, 20)
-    first, last = minutes[0], minutes[-1]
-    assert first.seed == last.seed
+    _, first, *_, before, last = minutes = stream(name, 20)
+    assert first.seed == last.seed and minutes[0].seed == before.seed
     for stem in STEMS:
         assert last.sdr_db[stem] == pytest.approx(first.sdr_db[stem], abs=0.2)
     assert last.saturated <= first.saturated + 0.01 * last.cells
