@@ -236,6 +236,9 @@ def test_what_pack_refuses(tmp_path: Path) -> None:
     with pytest.raises(HearsimError, match="another network"):
         pack([tmp_path], out, config=SMALL["x-umx"])
     assert pack([tmp_path], out, config=config).parameters == net.parameter_count()
+    for words, sentence in ((["--out", str(out)], "--out needs --pack"), (["--pack", str(path)], "--pack needs --out")):
+        told = CliRunner().invoke(app, ["models", *words])
+        assert told.exit_code != 0 and sentence in str(told.exception)
     with torch.no_grad():
         net.mask.weight[0, 0] = 1e6
     with pytest.raises(HearsimError, match=r"mask\.weight holds weights too large"):

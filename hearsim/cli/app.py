@@ -115,6 +115,8 @@ def models(
     from hearsim.separation.model import read_info
 
     if not pack:
+        if out is not None:
+            raise HearsimError("--out needs --pack: the training run to make a model of")
         for name in model_names():
             info = read_info(find_model(name))
             typer.echo(f"{name}: {info.parameters / 1e6:.2f} M parameters, {info.weights}. {info.summary}")

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import resource
 import socket
 import subprocess
@@ -108,6 +109,8 @@ def test_resuming_is_exact(
     spec_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schedule: str, method: str
 ) -> None:
     spec = change(spec_file, "steps = 30", f'steps = 30\nreset = 0.5\nschedule = "{schedule}"\nmethod = "{method}"')
+    if method == "muon":
+        spec = change(spec_file, "bases = 6", "bases = 6\nplanes = 4")
     if schedule == "plateau":  # scores that make it cut the rate before the interruption and after it
         spec = change(spec_file, "every = 10", "every = 5\nflat = 1")
         monkeypatch.setattr(Validation, "score_db", lambda *_: 1.0)
@@ -450,3 +453,23 @@ def test_checkpoints_of_other_specs_and_broken_ones_are_sentences(spec_file: Pat
     spec_file.write_text(text)
     (run / "checkpoint.pt").write_bytes(b"PK, or so it says")
     assert "is no checkpoint of this version" in sentence(str(spec_file), "--run", str(run), "--resume")
+
+
+THROUGHPUT = """
+import torch
+from hearsim.training import throughput
+throughput.RUNS, throughput.ROUNDS = (("hs-tasnet-lite", 2, 0.1, torch.float32),), 1
+print(*throughput.throughput(), sep="\\n")
+"""
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_throughput_is_told_once_by_however_many_processes(count: int) -> None:
+    done = run_processes(count, "-c", THROUGHPUT)
+    assert [process.returncode for process in done] == [0] * count, done[-1].stderr
+    (line, *more), *others = (process.stdout.split("\n") for process in done)
+    where = "one core's time" if count == 1 else "wall time, 2 processes"
+    assert re.fullmatch(
+        rf"training hs-tasnet-lite, 2 x 0.1 s, float32: [\d.]+ x real time \(best .*\) in {where}", line
+    )
+    assert not "".join(more) and not any("".join(text) for text in others)
