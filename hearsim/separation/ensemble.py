@@ -4,10 +4,8 @@ Networks that learned from other examples, or see with other layers, err in othe
 costs what all of them cost, and is as late as one.
 """
 
-from typing import Any
-
 import torch
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
@@ -22,17 +20,6 @@ class EnsembleConfig(NetConfig):
     """The members; their common rate, window and so on are the ensemble's own."""
 
     members: tuple[HSTasNetConfig, ...] = Field(min_length=2)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_its_members(cls, table: Any) -> Any:
-        """Take what all networks have from the first member where it isn't given."""
-        members = table.get("members") if isinstance(table, dict) else None
-        if not isinstance(members, list | tuple) or not members:
-            return table
-        first = members[0].model_dump() if isinstance(members[0], NetConfig) else members[0]
-        shared = {key: first[key] for key in NetConfig.model_fields if isinstance(first, dict) and key in first}
-        return {**shared, **table}
 
     @field_validator("members")
     @classmethod

@@ -81,13 +81,16 @@ def pack(
 
 def _ensemble(nets: "Sequence[SeparatorNet]", paths: Sequence[Path]) -> "SeparatorNet":
     """Return the mean of networks; raises `HearsimError` where they don't fit together."""
+    from hearsim.separation.net import NetConfig
     from hearsim.separation.systems import architecture_of, build, read_config
 
     for path, net in zip(paths, nets, strict=True):
         if (kind := architecture_of(net.config)) != "hs-tasnet":
             raise HearsimError(f"{path} is a network of {kind}: an ensemble is made of hs-tasnet ones alone")
     where = f"an ensemble of {', '.join(map(str, paths))}:"
-    ensemble = build(read_config("ensemble", {"members": [net.config.model_dump() for net in nets]}, where))
+    members = [net.config.model_dump() for net in nets]
+    shared = {key: members[0][key] for key in NetConfig.model_fields}
+    ensemble = build(read_config("ensemble", {**shared, "members": members}, where))
     states = {f"members.{i}.{key}": tensor for i, one in enumerate(nets) for key, tensor in one.state_dict().items()}
     ensemble.load_state_dict(states)
     return ensemble.eval()

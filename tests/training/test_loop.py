@@ -158,11 +158,12 @@ def test_training_stops_early(spec_file: Path, tmp_path: Path) -> None:
     spec = change(spec_file, "learning_rate = 0.01", 'learning_rate = 1e-12\nschedule = "plateau"')
     spec = change(spec_file, "every = 10", "every = 2\nstop = 3")
     train(spec, tmp_path / "run")
-    steps = []
+    rows, steps = curve(tmp_path / "run"), []
     for _ in range(2):
         steps.append(torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["state"]["step"])
         train(spec, tmp_path / "run", resume=True)  # it is over, and stays as it is
-    assert steps[0] == steps[1] == int(curve(tmp_path / "run")[-1][0]) < 30
+    assert steps[0] == steps[1] == int(rows[-1][0]) < 30
+    assert curve(tmp_path / "run") == rows
 
 
 @pytest.mark.parametrize(("what", "said"), [("loss", "the loss is nan"), ("gradient", "its gradient nan long")])

@@ -132,8 +132,10 @@ def test_spreading_masks_over_bins_is_the_matrix() -> None:
     torch.testing.assert_close(spread.transposed(grad), grad @ net.spread.T)
 
 
-@pytest.mark.parametrize("name", ["symmetric", "asymmetric", "centred", "centred, asymmetric"])
-def test_bfloat16_stays_close(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "share"), [("symmetric", 0.03), ("asymmetric", 0.03), ("centred", 0.05), ("centred, asymmetric", 0.05)]
+)
+def test_bfloat16_stays_close(name: str, share: float) -> None:
     losses, gradients = [], []
     for precision in (torch.float32, torch.bfloat16):
         net = net_of(CONFIGS[name])
@@ -142,7 +144,7 @@ def test_bfloat16_stays_close(name: str) -> None:
         losses.append(float(loss))
         gradients.append(torch.cat([parameter.grad.flatten() for parameter in net.parameters()]))
     assert losses[1] == pytest.approx(losses[0], rel=0.01) and losses[0] != losses[1]
-    assert float((gradients[1] - gradients[0]).norm() / gradients[0].norm()) < 0.05
+    assert float((gradients[1] - gradients[0]).norm() / gradients[0].norm()) < share
 
 
 def test_state_is_carried_over_pieces() -> None:
