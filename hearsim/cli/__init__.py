@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command line; bad input is one sentence on stderr and exit code 2."""
     from hearsim.cli.app import app
-    from hearsim.errors import HearsimError
+    from hearsim.core.errors import HearsimError
 
     try:
         app(prog_name="hearsim")

@@ -9,7 +9,7 @@ import typer
 from hearsim.cli import live
 from hearsim.cli.experiment import experiment
 from hearsim.cli.export import export
-from hearsim.errors import HearsimError
+from hearsim.core.errors import HearsimError
 
 app = typer.Typer(
     help="A hearing-aid simulation toolkit with real-time music separation inside.",
@@ -40,9 +40,8 @@ def render(
         return
     from rich.console import Console
 
-    from hearsim.cli.progress import render_bar
-    from hearsim.cli.tables import ledger, metrics
-    from hearsim.profile import load_profile
+    from hearsim.cli.tables import ledger, metrics, render_bar
+    from hearsim.profile.load import load_profile
     from hearsim.report.run import render_song
 
     loaded = load_profile(profile)
@@ -55,15 +54,15 @@ def render(
 @app.command()
 def show(profile: Annotated[str, typer.Argument(help="A profile's name or path.")] = "") -> None:
     """Print a profile's signal path, ledger and fitting; without a name, list the profiles."""
-    from hearsim.profile import load_profile, profile_names
+    from hearsim.profile.load import load_profile, profile_names
 
     if not profile:
         typer.echo("\n".join(profile_names()))
         return
     loaded = load_profile(profile)  # before the heavy imports: a typing error is told at once
+    from hearsim.aid.hearing_aid import hearing_aid
     from hearsim.cli.tables import fitting
-    from hearsim.hearing_aid import hearing_aid
-    from hearsim.processor import describe
+    from hearsim.core.processor import describe
 
     typer.echo(describe(hearing_aid(loaded), _format(loaded.aid.block_samples)))
     _print(fitting(loaded))
@@ -74,10 +73,11 @@ def latency(
     profile: Annotated[str, typer.Argument(help="A profile's name or path.")] = DEFAULT_PROFILE,
 ) -> None:
     """Print the declared and the measured latency, the compute load, and the comb of the vent."""
-    from hearsim.hearing_aid import hearing_aid
-    from hearsim.latency import load_of, measure, measured_budget, vent_comb, verdicts
-    from hearsim.profile import load_profile
-    from hearsim.report.bench import time_blocks
+    from hearsim.aid.hearing_aid import hearing_aid
+    from hearsim.bench.blocks import time_blocks
+    from hearsim.core.latency import load_of, measure, measured_budget, verdicts
+    from hearsim.ear.vent import vent_comb
+    from hearsim.profile.load import load_profile
 
     loaded = load_profile(profile)
     aid, fmt = hearing_aid(loaded), _format(loaded.aid.block_samples)
@@ -111,8 +111,8 @@ def models(
     system: Annotated[str, typer.Option(help="The system (see `bench --systems`), for weights that name none.")] = "",
 ) -> None:
     """List the shipped models; with --pack, make a model folder of a training run, or of several."""
-    from hearsim.paths import find_model, model_names
-    from hearsim.separation.model import read_info
+    from hearsim.core.files import find_model, model_names
+    from hearsim.separation.models import read_info
 
     if not pack:
         if out is not None:
@@ -121,8 +121,8 @@ def models(
             info = read_info(find_model(name))
             typer.echo(f"{name}: {info.parameters / 1e6:.2f} M parameters, {info.weights}. {info.summary}")
         return
-    from hearsim.separation.pack import pack as make
-    from hearsim.separation.systems import system as config_of
+    from hearsim.separation.models import pack as make
+    from hearsim.separation.registry import system as config_of
 
     if out is None:
         raise HearsimError("--pack needs --out: the folder of the new model")
@@ -158,9 +158,7 @@ def train(
 
 
 def _compare(spec: Path, run: Path, table: Path | None) -> None:
-    from hearsim.report.variants import lines, write_table
-    from hearsim.training.comparison import run_variants
-    from hearsim.training.variants import Variants
+    from hearsim.training.comparison import Variants, lines, run_variants, write_table
 
     finished = []
     for found in run_variants(Variants(spec), run):
@@ -184,8 +182,8 @@ def evaluate(
     from rich.progress import Progress
 
     from hearsim.cli.tables import evaluation as tables_of
-    from hearsim.report.evaluation import Scores, describe_track, write_plot, write_scores, write_summary
     from hearsim.training.evaluate import evaluate as run_evaluation
+    from hearsim.training.evaluation_tables import Scores, describe_track, write_plot, write_scores, write_summary
 
     out = out or Path("out") / f"evaluate-{Path(model).name}"
     cache = Path("~/.cache/hearsim").expanduser()
@@ -220,7 +218,7 @@ def score(
     import json
 
     from hearsim.cli.tables import score as tables_of
-    from hearsim.profile import load_profile
+    from hearsim.profile.load import load_profile
     from hearsim.report.score import score as score_files
 
     found = score_files(reference, processed, load_profile(profile) if profile else None)
@@ -240,20 +238,20 @@ def bench(
 ) -> None:
     """Time the separator, the aid and the whole chain on one thread; or compare networks, or time their training."""
     if training:
-        from hearsim.training.throughput import throughput
+        from hearsim.bench.training import throughput
 
         for line in throughput():
             typer.echo(line)
         return
     if systems:
-        from hearsim.report.bench_systems import bench_systems, lines, write_table
+        from hearsim.bench.networks import bench_systems, lines, write_table
 
         found = bench_systems(seconds, say=lambda line: typer.echo(line, err=True))
         typer.echo("\n".join(lines(found)))
         if table is not None:
             write_table(table, found)
         return
-    from hearsim.report.bench import bench as run_bench
+    from hearsim.bench.blocks import bench as run_bench
 
     for line in run_bench(profile, seconds):
         typer.echo(line)
@@ -264,8 +262,8 @@ app.command()(live.devices)
 
 
 def _format(block: int) -> Any:
-    from hearsim.audio import Format
-    from hearsim.audio_files import AID_RATE_HZ
+    from hearsim.core.audio import Format
+    from hearsim.core.audio_files import AID_RATE_HZ
 
     return Format(AID_RATE_HZ, 2, block)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from hearsim.experiment.run import Outcome, Progress
 
+
 experiment = typer.Typer(
     help="Run an experiment, every combination of its factors; or report it.", no_args_is_help=True
 )
@@ -36,7 +37,7 @@ def run(
     yes: Annotated[bool, typer.Option(help="Run however many cells there are.")] = False,
 ) -> None:
     """Compute every cell of an experiment that its folder doesn't hold yet, and write results.csv."""
-    from hearsim.errors import HearsimError
+    from hearsim.core.errors import HearsimError
     from hearsim.experiment.plan import MANY_CELLS, cells_of, count, parse_shard, shard_of, spec_folder
     from hearsim.experiment.run import Where, estimate
     from hearsim.experiment.run import run as run_cells

@@ -35,7 +35,7 @@ def write(
     """Render the stimuli and write a test that is ready to run."""
     from rich.progress import Progress
 
-    from hearsim.export.build import build
+    from hearsim.listening_test.build import build
 
     with Progress(transient=True, disable=not sys.stdout.isatty()) as bar:
         task = bar.add_task("rendering", total=None)
@@ -50,7 +50,7 @@ def collect(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8000,
 ) -> None:
     """Serve a webMUSHRA test on this machine and keep its results, until Ctrl-C."""
-    from hearsim.export.collect import serve
+    from hearsim.listening_test.collector import serve
 
     with serve(folder, webmushra, port, typer.echo) as server:
         for who, address in server.addresses().items():
@@ -72,7 +72,7 @@ def analyse(
     from rich.console import Console
 
     from hearsim.cli.tables import listening_test
-    from hearsim.export.analyse import analyse as run_analysis
+    from hearsim.listening_test.analyse import analyse as run_analysis
 
     found = run_analysis(results, manifest, out)
     console = Console()

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from hearsim.latency import Budget
-    from hearsim.listener import Profile
-    from hearsim.live.page.host import Page
+    from hearsim.core.latency import Budget
+    from hearsim.live.page.process import Page
     from hearsim.live.session import Session
+    from hearsim.profile.schema import Profile
+
 
 DEFAULT_PROFILE = "moderate-vocals-up"
 STATUS_EVERY_S = 5.0
@@ -53,12 +54,12 @@ def live(
     """Play a song or the input through the aid, live; move it in the browser, or type `help` for the controls."""
     import signal
 
-    from hearsim.audio_files import open_source
-    from hearsim.errors import HearsimError
-    from hearsim.live.page.host import Page
+    from hearsim.core.audio_files import open_source
+    from hearsim.core.errors import HearsimError
+    from hearsim.live.ledger import ledger
+    from hearsim.live.page.process import Page
     from hearsim.live.session import Session
-    from hearsim.live.timing import ledger
-    from hearsim.profile import load_profile
+    from hearsim.profile.load import load_profile
 
     for name in ("SIGTERM", "SIGHUP"):  # ended from outside, or its terminal is gone: as with Ctrl-C, fade out
         if hasattr(signal, name):
@@ -98,7 +99,7 @@ def devices() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from hearsim.audio_files import AID_RATE_HZ
+    from hearsim.core.audio_files import AID_RATE_HZ
     from hearsim.live.portaudio import Choice, choose, listed
 
     table = Table("number", title="Sound devices", title_justify="left")
@@ -125,8 +126,8 @@ def replayed(song: Path | None, log: Path, out: Path, force: bool) -> None:
 
     Raises `HearsimError` for bad input, and where it does not.
     """
-    from hearsim.audio_files import open_source, open_wave
-    from hearsim.errors import HearsimError
+    from hearsim.core.audio_files import open_source, open_wave
+    from hearsim.core.errors import HearsimError
     from hearsim.live.log import read_log
     from hearsim.live.replay import Checksums, replay
 
@@ -149,7 +150,7 @@ def replayed(song: Path | None, log: Path, out: Path, force: bool) -> None:
 
 
 def _song_of(source: dict[str, Any], folder: Path, log: Path) -> Path:
-    from hearsim.errors import HearsimError
+    from hearsim.core.errors import HearsimError
 
     if source.get("demo"):
         return _demo(folder)
@@ -159,8 +160,8 @@ def _song_of(source: dict[str, Any], folder: Path, log: Path) -> Path:
 
 
 def _demo(folder: Path) -> Path:
-    from hearsim.audio_files import write
-    from hearsim.demo_song import demo_song, mixture
+    from hearsim.core.audio_files import write
+    from hearsim.music.demo_song import demo_song, mixture
 
     write(folder / "demo.wav", mixture(demo_song()))
     return folder / "demo.wav"
@@ -168,7 +169,7 @@ def _demo(folder: Path) -> Path:
 
 def _converse(session: "Session", mixer: "Page | None", seconds: float | None) -> None:
     """Obey typed lines and say what happens until the session ends."""
-    from hearsim.errors import HearsimError
+    from hearsim.core.errors import HearsimError
     from hearsim.live.commands import obey
 
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -200,7 +201,7 @@ def _read_lines(into: "queue.SimpleQueue[str]") -> None:
 
 
 def _status(session: "Session") -> str:
-    from hearsim.units import gain_to_db
+    from hearsim.core.units import gain_to_db
 
     playing, working = session.control.playing, session.control.working
     left, right = (f"{max(gain_to_db(peak), -99):.0f}" for peak in playing.array("peaks"))
@@ -213,7 +214,7 @@ def _status(session: "Session") -> str:
 
 def _counts(session: "Session") -> list[str]:
     """Return load and lateness of a session, which is still open, in sentences."""
-    from hearsim.live.timing import load
+    from hearsim.live.ledger import load
 
     playing, working = session.control.playing, session.control.working
     times = load(working.seconds(), playing.period, session.rate)
@@ -229,7 +230,7 @@ def _print_ledger(budget: "Budget") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from hearsim.units import samples_to_ms
+    from hearsim.core.units import samples_to_ms
 
     table = Table("part", "kind", "source", title="Latency, input to ear", title_justify="left")
     table.add_column("samples", justify="right")
@@ -244,10 +245,10 @@ def _print_ledger(budget: "Budget") -> None:
 
 def _measure(profile: "Profile", device: str | None, loss: bool, seconds: float) -> None:
     """Print the delay through a cable, chirp by chirp, beside what is declared and reported."""
-    from hearsim.errors import HearsimError
+    from hearsim.core.errors import HearsimError
+    from hearsim.live.ledger import ledger
     from hearsim.live.loopback import chirps, flatten, measure
     from hearsim.live.session import Session
-    from hearsim.live.timing import ledger
 
     typer.echo("loading the model ...")
     with Session(profile, None, device, loss, probe=chirps()) as session:

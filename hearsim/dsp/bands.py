@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import signal
 
-from hearsim.units import Curve
+from hearsim.core.units import Curve
 
 AUDIOMETRIC_HZ = (250.0, 500.0, 750.0, 1000.0, 1500.0, 2000.0, 3000.0, 4000.0, 6000.0)
 

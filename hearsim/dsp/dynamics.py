@@ -2,16 +2,17 @@
 
 Loops run sample by sample in one order, with a hop counter kept in the state, so results do not depend on the
 block: no `fastmath`, no parallel loops. States that decay under 1e-30 are set to zero at each hop, so silence
-after sound never meets denormal numbers. Samples that are no sound (`hearsim.dsp.guard`) are counted as silence.
+after sound never meets denormal numbers. Samples that are no sound (`hearsim.core.invalid_samples`) are counted as
+silence.
 """
 
 import math
 
 import numpy as np
 
+from hearsim.core.invalid_samples import LOUDEST_PA
 from hearsim.dsp.compiled import compiled
 from hearsim.dsp.equalizer import correct, section
-from hearsim.dsp.guard import LOUDEST_PA
 
 DETECTOR_HOP = 32  # samples between two readings of the level: 0.73 ms at 44.1 kHz
 TINY = 1e-30

@@ -17,9 +17,9 @@ import math
 
 import numpy as np
 
+from hearsim.core.units import Curve
 from hearsim.dsp.bands import AUDIOMETRIC_HZ, BAND_EDGES_HZ
 from hearsim.dsp.compiled import compiled
-from hearsim.units import Curve
 
 BANDS = len(AUDIOMETRIC_HZ)
 SHELF_Q = math.sqrt(0.5)

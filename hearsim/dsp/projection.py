@@ -7,7 +7,7 @@ correlations at those lags, and their matrix is Toeplitz in each pair of inputs.
 import numpy as np
 from scipy import fft, linalg
 
-from hearsim.units import Curve, FloatArray
+from hearsim.core.units import Curve, FloatArray
 
 _LEAST_FFT = 8192
 _RIDGE = 1e-12  # of the mean power, where the inputs are exactly dependent (a stem with equal channels, say)

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hearsim.experiment.scores import METRICS
+from hearsim.core.files import write_csv, writes
 from hearsim.experiment.spec import CONDITION, Study
 from hearsim.experiment.statistics import POOLED, Names, Results, Summary
-from hearsim.paths import write_csv, writes
-from hearsim.report.figures import drawing, save_svg, svg
+from hearsim.pages.svg import drawing, save_svg, svg
+from hearsim.simulation.measures import METRICS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
 
 _COLOURS = (
     "#1f5fbf",

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from hearsim.core.files import write_atomically, write_csv, writes
 from hearsim.experiment.figures import Picture, cells, pictures
-from hearsim.experiment.scores import METRICS
 from hearsim.experiment.spec import FACTORS, Study
 from hearsim.experiment.statistics import POOLED, RESAMPLES, Results, Summary, differences, read_results, summarise
 from hearsim.experiment.store import RESULTS, check_plan
-from hearsim.paths import write_atomically, write_csv, writes
-from hearsim.report.markup import Cell, number, table, whole_page
+from hearsim.pages.html import Cell, number, table, whole_page
+from hearsim.simulation.measures import METRICS
 
 PAGE, SUMMARY, DIFFERENCES = "report.html", "summary.csv", "differences.csv"
 _HEAD = ("metric", "mix", "aid", "model", "listener", "mean", "low", "high", "takes")

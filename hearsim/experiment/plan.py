@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from hearsim import __version__
-from hearsim.errors import HearsimError
-from hearsim.experiment.models import Separation
-from hearsim.experiment.songs import Song
+from hearsim.core.errors import HearsimError
 from hearsim.experiment.spec import FACTORS, Study
-from hearsim.listener import Profile
-from hearsim.profile import load_aid
+from hearsim.music.songs import Song
+from hearsim.profile.load import load_aid
+from hearsim.profile.schema import Profile
+from hearsim.simulation.stems import Separation
 
 COUNTING = 1
 """Counts up when a change of the code changes results: cells of an earlier count are computed anew."""

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from hearsim.errors import HearsimError
+from hearsim.core.errors import HearsimError
 from hearsim.experiment.cell import Record, is_shared, run_cell, share
 from hearsim.experiment.plan import Cell, shard_of
 from hearsim.experiment.spec import Study

@@ -28,13 +28,16 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field
 
-from hearsim.errors import HearsimError
-from hearsim.experiment.models import Separation
-from hearsim.experiment.panels import Drawn, bisgaard
-from hearsim.experiment.scores import METRICS
-from hearsim.experiment.songs import FolderSongs, MadeSong, Song
-from hearsim.listener import Aid, Listener, Mix, Rig, Settings
-from hearsim.profile import check, load_listeners, load_part, nearest, read_toml
+from hearsim.core.errors import HearsimError
+from hearsim.core.files import read_toml
+from hearsim.core.validation import Settings, check, nearest
+from hearsim.music.songs import FolderSongs, MadeSong, Song
+from hearsim.profile.clarity import load_listeners
+from hearsim.profile.load import load_part
+from hearsim.profile.panels import Drawn, bisgaard
+from hearsim.profile.schema import Aid, Listener, Mix, Rig
+from hearsim.simulation.measures import METRICS
+from hearsim.simulation.stems import Separation
 
 FACTORS = ("listener", "song", "seed", "mix", "aid", "model")
 CONDITION = ("mix", "aid", "model")

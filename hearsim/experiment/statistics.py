@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hearsim.errors import HearsimError
+from hearsim.core.errors import HearsimError
 from hearsim.experiment.spec import CONDITION, FACTORS, Study
 
 POOLED = "all"

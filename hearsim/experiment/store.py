@@ -20,11 +20,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from hearsim.errors import HearsimError, WriteError
+from hearsim.core.errors import HearsimError, WriteError
+from hearsim.core.files import write_atomically, write_csv, writes
 from hearsim.experiment.cell import Record
 from hearsim.experiment.plan import Cell, plan_file
 from hearsim.experiment.spec import FACTORS, Study
-from hearsim.paths import write_atomically, write_csv, writes
 
 PLAN, RESULTS, PARQUET, TIMINGS = "plan.json", "results.csv", "results.parquet", "timings.csv"
 TURN = ".run.lock"

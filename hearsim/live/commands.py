@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from hearsim.errors import HearsimError
-from hearsim.listener import STEMS
-from hearsim.live.desk import STEPS
+from hearsim.core.errors import HearsimError
+from hearsim.live.events import STEPS
 from hearsim.live.session import Session
+from hearsim.profile.schema import STEMS
 
 HELP = """\
 Enter             panic: silence at once; Enter again fades in

@@ -13,12 +13,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from hearsim.errors import HearsimError
-from hearsim.listener import STEMS, Mix, Profile
-from hearsim.live.desk import STEPS, Desk, Step
+from hearsim.core.errors import HearsimError
+from hearsim.core.processor import Part
+from hearsim.core.units import db_to_gain, gain_to_db
+from hearsim.live.events import STEPS, Desk, Step
 from hearsim.live.shared import Arrays, Block, real, text, whole
-from hearsim.processor import Part
-from hearsim.units import db_to_gain, gain_to_db
+from hearsim.profile.schema import STEMS, Mix, Profile
 
 LOWEST_DB, HIGHEST_DB = -60.0, 12.0  # a fader's travel
 SAFE_LEVEL_DB = -20.0  # under the calibrated level, where a session starts

@@ -5,19 +5,26 @@ device ended by itself.
 """
 
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from dataclasses import dataclass
+from multiprocessing.synchronize import Semaphore
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from hearsim.audio_files import Source
-from hearsim.live.control import CHANGING, READY, Control, Playing
+from hearsim.core.audio_files import Source, open_source
+from hearsim.core.units import FloatArray
+from hearsim.live.control import CHANGING, ENDED, FAILED, OPENING, READY, RUNNING, Control, Playing
+from hearsim.live.events import Kind
+from hearsim.live.ledger import BLOCK, check_period
 from hearsim.live.player import Player, Rings
-from hearsim.live.portaudio import Choice, portaudio
+from hearsim.live.portaudio import Choice, choose, portaudio
+from hearsim.live.process import PRIORITY, ask_for_priority, parent_lives, quiet_process, report_failure
 from hearsim.live.resampling import Resampled, lateness
-from hearsim.live.timing import BLOCK, check_period
-from hearsim.units import FloatArray
+from hearsim.live.shared import fitting
 
 SILENT_DEVICE_S = 2.0  # without a call for so long a device is taken for gone
 LONGEST_LATENCY_S = 10.0  # what reports more tells no truth (PipeWire's JACK has said 97 million seconds)
@@ -136,3 +143,59 @@ class SoundDevice:
                 calls, since = control.playing.callbacks, time.monotonic()
             if not stream.active or time.monotonic() - since > SILENT_DEVICE_S:
                 raise DeviceLostError(f"{self._choice.label} has gone: is its server still running, is it plugged in?")
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What to open: "null", the path of a file that stands for a device, a device's name, or None for the best.
+
+    `source` says what the worker hears, the file that is fed or the device; `probe`: see `Player`.
+    """
+
+    device: str | None
+    source: Literal["file", "device"]
+    rate: int
+    probe: bool = False
+
+
+def run_audio(stream: Stream, control: Control, rings: Rings, wake: Semaphore) -> None:
+    """Open the device and play until the end is asked for: the whole of the audio process."""
+    playing, wanted = control.playing, control.wanted
+    with report_failure(playing):
+        playing.state = OPENING
+        player = Player(control, rings, wake, stream.rate, stream.source, stream.probe)
+        device, remarks = _device(stream, playing)
+
+        def going() -> bool:
+            if not parent_lives():
+                wanted.stop = 1  # nobody else can say so any more: fade out, and end
+                control.working.state = 0  # nor that the worker, which does the same, is gone
+            return not wanted.quit
+
+        while not wanted.go and not wanted.stop and going():  # the path may still be loading
+            time.sleep(0.005)
+        quiet_process()
+        playing.message = fitting(" ".join(remarks))
+        playing.state = RUNNING
+        try:
+            device.run(player, control, rings, going)
+        except DeviceLostError as error:
+            playing.message = fitting(str(error))
+            playing.state = FAILED
+            os._exit(1)  # without PortAudio's own farewell, which waits for a server that is gone
+        rings.changes.post(Kind.END, playing.position)
+        playing.state = ENDED
+
+
+def _device(stream: Stream, playing: Playing) -> tuple[Device, list[str]]:
+    """Return the device, and what there is to be said of it."""
+    if stream.device == "null":
+        return NullDevice(), []
+    if stream.device is not None and Path(stream.device).is_file():
+        return FileDevice(open_source(stream.device, stream.rate)), []
+    choice = choose(stream.device, stream.source == "device", stream.rate)
+    device = SoundDevice(choice, stream.rate)
+    # for this thread, which may hold the interpreter when the callback wants it; the worker says what comes of it
+    ask_for_priority(PRIORITY)
+    playing.device = fitting(choice.label)
+    return device, device.remarks

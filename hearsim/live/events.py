@@ -4,13 +4,25 @@ The worker's events count samples of the source, the audio process's count sampl
 together. The log (JSON lines) opens with a header and holds one event a line, in the order they were read.
 """
 
+from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, Literal, get_args
 
-from hearsim.errors import HearsimError
-from hearsim.listener import STEMS
-from hearsim.live.desk import STEPS, Desk
+from hearsim.core.errors import HearsimError
 from hearsim.live.rings import Event
+from hearsim.profile.schema import STEMS
+
+Step = Literal["dry", "remix", "aid"]
+STEPS: tuple[Step, ...] = get_args(Step)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What can be moved while the path plays: amplitude factors per stem, the step of the bypass, the hearing loss."""
+
+    gains: dict[str, float] = field(default_factory=dict)
+    step: Step = "aid"
+    loss: bool = False
 
 
 class Kind(IntEnum):

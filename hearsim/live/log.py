@@ -16,11 +16,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hearsim.errors import HearsimError
-from hearsim.listener import Profile
+from hearsim.core.errors import HearsimError
 from hearsim.live.events import Kind, from_table, profile_of
+from hearsim.live.ledger import BLOCK
 from hearsim.live.rings import Event
-from hearsim.live.timing import BLOCK
+from hearsim.profile.schema import Profile
 
 SCHEMA = "session log/1"
 

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hearsim.errors import HearsimError
-from hearsim.listener import STEMS
+from hearsim.core.errors import HearsimError
+from hearsim.core.units import Curve, FloatArray
 from hearsim.live.player import FADE_IN_S
+from hearsim.live.recording import PIECE
 from hearsim.live.rings import Ring
-from hearsim.live.scribe import PIECE
 from hearsim.live.session import Session
-from hearsim.units import Curve, FloatArray
+from hearsim.profile.schema import STEMS
 
 CHIRP, EVERY = 4096, 22050  # samples of a chirp, and from one to the next
 AMPLITUDE = 0.05  # -26 dB under full scale: someone may wear the headphones

@@ -15,17 +15,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hearsim.audio import Format
-from hearsim.dsp.glide import Glide
-from hearsim.dsp.matching import match_levels
-from hearsim.hearing_aid import Ear, hearing_aid, unaided
-from hearsim.listener import STEMS, Profile
-from hearsim.live.desk import STEPS, Desk
-from hearsim.output import MpoLimiter, ToPascal, ceiling_pa
-from hearsim.processor import Delay, Part, Processor, find
-from hearsim.remix import RAMP_MS, Remix
-from hearsim.separation.stage import Separator
-from hearsim.units import Curve, FloatArray, ms_to_samples
+from hearsim.aid.hearing_aid import hearing_aid
+from hearsim.aid.limiter import MpoLimiter, ceiling_pa
+from hearsim.aid.remix import RAMP_MS, Remix
+from hearsim.aid.separator import Separator
+from hearsim.core.audio import Format
+from hearsim.core.calibration import ToPascal
+from hearsim.core.composites import Delay
+from hearsim.core.processor import Part, Processor, find
+from hearsim.core.units import Curve, FloatArray, ms_to_samples
+from hearsim.dsp.level_match import match_levels
+from hearsim.dsp.ramps import Glide
+from hearsim.ear.ear import Ear, unaided
+from hearsim.live.events import STEPS, Desk
+from hearsim.profile.schema import STEMS, Profile
 
 MATCH_SECONDS = 2.0  # how slowly the level match follows: music's bars, not its beats
 

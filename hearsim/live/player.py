@@ -12,14 +12,14 @@ from typing import Literal
 
 import numpy as np
 
-from hearsim.audio_files import HIGHEST
-from hearsim.dsp.guard import only_sound
+from hearsim.core.audio_files import HIGHEST
+from hearsim.core.invalid_samples import only_sound
+from hearsim.core.units import FloatArray, db_to_gain
 from hearsim.live.control import Control
 from hearsim.live.events import Kind
-from hearsim.live.outlet import FADE, LARGEST_PERIOD, Outlet
+from hearsim.live.ledger import turn, waiting
+from hearsim.live.output_stage import FADE, LARGEST_PERIOD, Outlet
 from hearsim.live.rings import Event, EventRing, Ring
-from hearsim.live.timing import turn, waiting
-from hearsim.units import FloatArray, db_to_gain
 
 FADE_IN_S, FADE_OUT_S, MOVE_S, PANIC_S = 1.5, 0.02, 0.05, 0.005
 METER_FALL_S = 0.3

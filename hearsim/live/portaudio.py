@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from hearsim.errors import HearsimError
+from hearsim.core.errors import HearsimError
 
 JACK = "JACK"
 Heard = Callable[[Any, Any, float, Any], None]  # input or None, output, reported latency in seconds, flags

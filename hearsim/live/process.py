@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from hearsim.errors import HearsimError
+from hearsim.core.errors import HearsimError
 from hearsim.live.shared import fitting
 
 PRIORITY = 8  # of worker and audio process, under JACK's own

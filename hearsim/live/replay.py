@@ -10,17 +10,17 @@ from contextlib import closing
 
 import numpy as np
 
-from hearsim.audio import Format
-from hearsim.audio_files import Source
-from hearsim.errors import HearsimError
+from hearsim.core.audio import Format
+from hearsim.core.audio_files import Source
+from hearsim.core.errors import HearsimError
+from hearsim.core.units import FloatArray
 from hearsim.live.events import Kind, desk_of, profile_of
+from hearsim.live.ledger import BLOCK
 from hearsim.live.log import Recording, SessionLog
-from hearsim.live.outlet import Outlet
+from hearsim.live.output_stage import Outlet
 from hearsim.live.path import LivePath
 from hearsim.live.player import Rings
-from hearsim.live.scribe import endless
-from hearsim.live.timing import BLOCK
-from hearsim.units import FloatArray
+from hearsim.live.recording import endless
 
 
 def replay(log: SessionLog, song: Source) -> Iterator[FloatArray]:

@@ -13,8 +13,8 @@ import math
 
 import numpy as np
 
+from hearsim.core.units import FloatArray
 from hearsim.live.player import Player
-from hearsim.units import FloatArray
 
 CROSSINGS = 32  # of the sinc on each side, at the lower of both rates
 BETA = 0.1102 * (80.0 - 8.7)  # Kaiser's formula for 80 dB (Kaiser and Schafer 1980, eq. 7)

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from hearsim.core.units import FloatArray
 from hearsim.live.shared import Arrays, Block, whole
-from hearsim.units import FloatArray
 
 CHANNELS = 2
 

@@ -15,19 +15,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from hearsim.audio_files import AID_RATE_HZ, Source
-from hearsim.errors import HearsimError
-from hearsim.listener import Profile
-from hearsim.live.audio_process import Stream, run_audio
+from hearsim.core.audio_files import AID_RATE_HZ, Source
+from hearsim.core.errors import HearsimError
+from hearsim.core.units import FloatArray
 from hearsim.live.control import ENDED, READY, RUNNING, Control, packed
+from hearsim.live.devices import Stream, run_audio
 from hearsim.live.events import Kind
 from hearsim.live.log import header, profile_line
-from hearsim.live.paperwork import Paperwork
 from hearsim.live.player import Rings
 from hearsim.live.process import undisturbed
-from hearsim.live.scribe import PIECE, check_new, endless
+from hearsim.live.recording import PIECE, Paperwork, check_new, endless
 from hearsim.live.worker import run_worker
-from hearsim.units import FloatArray
+from hearsim.profile.schema import Profile
 
 LOADING_S, OPENING_S, CLOSING_S = 180.0, 20.0, 5.0
 REOPEN_EVERY_S = 1.0

@@ -10,15 +10,15 @@ from multiprocessing.synchronize import Semaphore
 
 import numpy as np
 
-from hearsim.audio import Format
-from hearsim.listener import STEMS
+from hearsim.core.audio import Format
+from hearsim.core.units import FloatArray
 from hearsim.live.control import CHANGING, LOADING, READY, Control, Wanted
 from hearsim.live.events import Kind, desk_values
+from hearsim.live.ledger import BLOCK
 from hearsim.live.path import LivePath
 from hearsim.live.player import Rings
 from hearsim.live.process import PRIORITY, ask_for_priority, parent_lives, quiet_process, report_failure
-from hearsim.live.timing import BLOCK
-from hearsim.units import FloatArray
+from hearsim.profile.schema import STEMS
 
 WARM_UP_BLOCKS = 16
 

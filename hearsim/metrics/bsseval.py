@@ -23,9 +23,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
+from hearsim.core.errors import HearsimError
+from hearsim.core.units import Curve, FloatArray
 from hearsim.dsp.projection import Correlations, Filters
-from hearsim.errors import HearsimError
-from hearsim.units import Curve, FloatArray
 
 TAPS = 512
 

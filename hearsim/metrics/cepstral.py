@@ -11,9 +11,9 @@ import math
 import numpy as np
 from scipy import fft
 
-from hearsim.errors import HearsimError
-from hearsim.hearing_loss import erb_number, free_field_threshold_db_spl
-from hearsim.units import REFERENCE_PA, Curve, FloatArray, ms_to_samples
+from hearsim.core.errors import HearsimError
+from hearsim.core.units import REFERENCE_PA, Curve, FloatArray, ms_to_samples
+from hearsim.ear.auditory import erb_number, free_field_threshold_db_spl
 
 _FRAME_MS, _HOP_MS = 16.0, 8.0  # Kates & Arehart 2010: raised-cosine windows of 16 ms at half overlap
 _LOWEST_HZ, _HIGHEST_HZ, _BANDS = 80.0, 16000.0, 32

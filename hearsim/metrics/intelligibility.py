@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 import soxr
 
-from hearsim.errors import HearsimError
-from hearsim.units import Curve, FloatArray
+from hearsim.core.errors import HearsimError
+from hearsim.core.units import Curve, FloatArray
 
 Kind = Literal["stoi", "estoi"]
 STOI_RATE_HZ = 10000  # Taal et al. 2011, section II

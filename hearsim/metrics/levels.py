@@ -5,8 +5,8 @@ import math
 import numpy as np
 from scipy import fft
 
+from hearsim.core.units import REFERENCE_PA, Curve, FloatArray, gain_to_db
 from hearsim.dsp.bands import THIRD_OCTAVES_HZ
-from hearsim.units import REFERENCE_PA, Curve, FloatArray, gain_to_db
 
 _WIDEST_BIN_HZ = 3.0  # the 63 Hz band (14.5 Hz) then holds the main lobe of a sine window, three bins
 _FLOOR_DB_SPL = -100.0

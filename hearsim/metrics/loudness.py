@@ -3,8 +3,8 @@
 import numpy as np
 import pyloudnorm
 
-from hearsim.errors import HearsimError
-from hearsim.units import Curve, FloatArray, gain_to_db
+from hearsim.core.errors import HearsimError
+from hearsim.core.units import Curve, FloatArray, gain_to_db
 
 _BLOCK_S, _BLOCKS_PER_S = 0.4, 10  # BS.1770-4, annex 1: gating blocks of 400 ms, 75 % overlap
 _ABSOLUTE_GATE_LUFS, _RELATIVE_GATE_LU = -70.0, -10.0  # BS.1770-4, annex 1, eq. 5 and 6

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy import fft
 
-from hearsim.errors import HearsimError
-from hearsim.units import Curve, FloatArray
+from hearsim.core.errors import HearsimError
+from hearsim.core.units import Curve, FloatArray
 
 SILENT_DB = -50.0  # a 1 s frame this far under the clip's mean power does not play
 

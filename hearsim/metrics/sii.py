@@ -1,9 +1,29 @@
 """Speech Intelligibility Index, ANSI S3.5-1997, one-third-octave band method."""
 
-import numpy as np
+from functools import lru_cache
 
-from hearsim.errors import HearsimError
-from hearsim.units import Curve
+import numpy as np
+from scipy import fft
+
+from hearsim.core.errors import HearsimError
+from hearsim.core.units import REFERENCE_PA, Curve, FloatArray
+
+
+@lru_cache(maxsize=2)
+def threshold_noise(channels: int, frames: int, rate_hz: int) -> FloatArray:
+    """Return noise (channels, frames) in pascals that masks as the threshold of normal hearing does.
+
+    Its spectrum level is that of the internal noise of ANSI S3.5-1997, table 3, constant outside 160 Hz to 8 kHz. It
+    is the same at every call, so that it is no difference between two sounds.
+    """
+    white = np.random.default_rng(0).standard_normal((channels, frames))
+    bins_hz = np.maximum(1.0, fft.rfftfreq(frames, 1 / rate_hz))
+    level_db = np.interp(np.log(bins_hz), np.log(BANDS_HZ), INTERNAL_NOISE_DB)
+    shape = REFERENCE_PA * 10 ** (0.05 * level_db) * np.sqrt(rate_hz / 2)  # white noise has the power 2 / rate in 1 Hz
+    noise: FloatArray = fft.irfft(fft.rfft(white) * shape, frames).astype(np.float32)
+    noise.setflags(write=False)
+    return noise
+
 
 BANDS_HZ = np.array(
     [160, 200, 250, 315, 400, 500, 630, 800, 1000, 1250, 1600, 2000, 2500, 3150, 4000, 5000, 6300, 8000],

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from hearsim.errors import HearsimError
+from hearsim.core.errors import HearsimError
 from hearsim.metrics.bsseval import BssEval, Signals
 from hearsim.metrics.separation import SdrMeter
 

@@ -4,20 +4,13 @@ The bar is written by hand and takes the page's colours and width; the curves ar
 ear, so that they stay readable on a narrow screen. The same report gives the same bytes.
 """
 
-import io
 import math
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from hearsim.paths import write_atomically, writes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from hearsim.pages.svg import drawing, svg
 
 Table = dict[str, Any]
 KIND_COLOURS = {"buffering": "#8fb4dc", "algorithm": "#f2b06b", "device": "#93cf87", "acoustics": "#cfb0a0"}
@@ -120,46 +113,8 @@ def band_levels(report: Table, ear: str) -> str:
         return svg(figure, label, f"levels-{ear}")
 
 
-@contextmanager
-def drawing(width_in: float, height_in: float) -> Iterator[tuple["Figure", "Axes"]]:
-    """Yield a figure and its axes under settings of our own, whatever the user's matplotlibrc says."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update({"svg.hashsalt": "hearsim", "svg.fonttype": "none", "font.size": 10})
-        figure = Figure(figsize=(width_in, height_in), layout="constrained", facecolor="none")
-        axes = figure.subplots()
-        axes.set_facecolor("white")
-        yield figure, axes
-
-
 def _frequency_axis(axis: "Axes", ticks_hz: tuple[float, ...]) -> None:
     """Label an axis in octaves re 1 kHz with frequencies."""
     labels = [f"{f / 1000:g}k" if f >= 1000 else f"{math.floor(f + 0.5)}" for f in ticks_hz]
     axis.set_xticks([math.log2(f / 1000) for f in ticks_hz], labels)
     axis.grid(alpha=0.3)
-
-
-def save_svg(figure: "Figure", path: Path) -> None:
-    """Write a figure as a file of its own, on white, whole or not at all; raises `WriteError`."""
-    with writes(path), write_atomically(path) as part:
-        figure.savefig(part, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
-
-
-def svg(figure: "Figure", label: str, name: str) -> str:
-    """Return a figure as an <svg> element with an accessible name.
-
-    Inside an HTML page namespaces are not needed, ids must be unique, and a style for * would hit the whole page.
-    """
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
-    text = re.sub(r' (xmlns|xmlns:xlink|version)="[^"]*"', "", text)
-    text = re.sub(r' (width|height)="[^"]*pt"', "", text, count=2)
-    text = re.sub(r'\bid="', f'id="{name}-', text).replace("url(#", f"url(#{name}-")
-    text = text.replace('xlink:href="#', f'href="#{name}-')
-    return text.replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1)

@@ -4,14 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hearsim.audio_files import open_source
-from hearsim.errors import HearsimError
-from hearsim.listener import Profile
-from hearsim.paths import writes
-from hearsim.report.collect import collect
-from hearsim.report.job import Progress, open_stems, output_folder, process, separate, write_demo
+from hearsim.core.audio_files import open_source
+from hearsim.core.errors import HearsimError
+from hearsim.core.files import writes
+from hearsim.core.results import output_folder
+from hearsim.music.songs import open_stems, write_demo
+from hearsim.profile.schema import Profile
 from hearsim.report.page import write_page
-from hearsim.report.players import excerpts
+from hearsim.report.report_json import collect
+from hearsim.simulation.clips import excerpts
+from hearsim.simulation.streaming import Progress, process, separate
 
 LONGEST_FRAMES = 3 * 3600 * 44100
 """Float32 stereo of three hours is 3.8 GB; a WAV file holds 4."""

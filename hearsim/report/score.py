@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from hearsim.audio import Calibration
-from hearsim.audio_files import Source, open_source
+from hearsim.core.audio_files import Source, open_source
+from hearsim.core.calibration import Calibration
+from hearsim.core.errors import HearsimError
+from hearsim.core.units import FloatArray, db_to_gain, gain_to_db, ms_to_samples, samples_to_ms
 from hearsim.dsp.projection import Correlations
-from hearsim.errors import HearsimError
-from hearsim.listener import Profile
 from hearsim.metrics.intelligibility import StoiMeter
 from hearsim.metrics.levels import BandLevels
 from hearsim.metrics.loudness import LoudnessMeter
 from hearsim.metrics.separation import SdrMeter
-from hearsim.units import FloatArray, db_to_gain, gain_to_db, ms_to_samples, samples_to_ms
+from hearsim.profile.schema import Profile
 
 Table = dict[str, Any]
 EARS = ("left", "right")

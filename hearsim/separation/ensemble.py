@@ -9,8 +9,8 @@ from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
-from hearsim.separation.memory import Carrier
 from hearsim.separation.net import Masked, NetConfig, SeparatorNet
+from hearsim.separation.recurrent import Carrier
 
 ALIKE = ("rate", "window", "hop", "channels", "stems", "bands", "features")
 """What members must have in common for the mean of their masks to have a meaning."""

@@ -6,7 +6,7 @@
 
 One configuration gives all sizes, and the network without one of its parts for the ablations. With `planes`,
 convolutions beside it see the features too, add to what the memories get, and correct the masks
-(`hearsim.separation.refinement`).
+(`hearsim.separation.convolutions`).
 """
 
 from typing import Literal
@@ -16,10 +16,10 @@ from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from hearsim.separation.bands import band_features, band_matrices, band_owners, compressed
+from hearsim.separation.convolutions import Refinement
 from hearsim.separation.framing import spectrum
-from hearsim.separation.memory import MEMORIES, Carrier, Memory, MemoryKind
 from hearsim.separation.net import Count, Masked, NetConfig, SeparatorNet
-from hearsim.separation.refinement import Refinement
+from hearsim.separation.recurrent import MEMORIES, Carrier, Memory, MemoryKind
 
 
 class HSTasNetConfig(NetConfig):
@@ -46,7 +46,7 @@ class HSTasNetConfig(NetConfig):
     waveform branch's masks then have signs, where rectified ones can die and take the branch with them."""
 
     planes: int = Field(default=0, strict=True, ge=0)
-    """Planes of the convolutions over time and bands (`hearsim.separation.refinement`; ours); 0: there are none."""
+    """Planes of the convolutions over time and bands (`hearsim.separation.convolutions`; ours); 0: there are none."""
 
     @field_validator("planes")
     @classmethod

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from torch import Tensor, nn
 
 from hearsim.separation.framing import frame, inverse_spectrum, overlap_add, spectrum, windows
-from hearsim.separation.memory import Carrier, lay_out
+from hearsim.separation.recurrent import Carrier, lay_out
 
 STEMS = ("vocals", "drums", "bass", "other")
 Count = Annotated[int, Field(strict=True, ge=1)]
@@ -25,7 +25,7 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 class NetConfig(BaseModel):
     """What all networks have: rate in Hz, window, hop and synthesis window in samples, channels, stems.
 
-    Raises pydantic's `ValidationError` for sizes that no network can have; `hearsim.separation.systems` words it.
+    Raises pydantic's `ValidationError` for sizes that no network can have; `hearsim.separation.registry` words it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)

@@ -9,8 +9,8 @@ stems sum to one, as in the first TasNet; Hann-windowed filters in the decoder a
 import torch
 from torch import Tensor, nn
 
-from hearsim.separation.memory import Carrier, LstmMemory
 from hearsim.separation.net import Count, Masked, NetConfig, SeparatorNet
+from hearsim.separation.recurrent import Carrier, LstmMemory
 
 
 class TasNetConfig(NetConfig):

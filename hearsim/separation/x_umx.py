@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, distributed, nn
 
 from hearsim.separation.framing import spectrum
-from hearsim.separation.memory import Carrier, LstmMemory
 from hearsim.separation.net import Count, Masked, NetConfig, SeparatorNet
+from hearsim.separation.recurrent import Carrier, LstmMemory
 
 
 class XUmxConfig(NetConfig):

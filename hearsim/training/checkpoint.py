@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hearsim.errors import HearsimError
-from hearsim.paths import write_atomically
+from hearsim.core.errors import HearsimError
+from hearsim.core.files import write_atomically
+from hearsim.separation.models import AVERAGED, read_weights
 from hearsim.separation.net import SeparatorNet
-from hearsim.separation.pack import AVERAGED, read_weights
-from hearsim.training.schedule import Progress
+from hearsim.training.optimizers import Progress
 from hearsim.training.spec import TrainSpec
 
 FREE = {"data.root", "data.cache", "data.load", "optimizer.threads", "optimizer.save_minutes"}

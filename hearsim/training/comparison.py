@@ -1,27 +1,97 @@
 """Trains and scores the runs of a file of variants, as far as their folder doesn't hold them yet."""
 
 import json
+import statistics
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, StringConstraints, ValidationError
 
-from hearsim.errors import HearsimError
+from hearsim.core.errors import HearsimError
+from hearsim.core.files import write_atomically, write_csv
+from hearsim.core.units import FloatArray
+from hearsim.core.validation import complaint
 from hearsim.metrics.separation import SdrMeter
-from hearsim.paths import write_atomically
+from hearsim.music.tracks import Track, read_tracks
+from hearsim.separation.models import read_weights
 from hearsim.separation.net import STEMS, SeparatorNet
-from hearsim.separation.pack import read_weights
-from hearsim.separation.pieces import separate
+from hearsim.separation.offline import separate
 from hearsim.training import checkpoint
-from hearsim.training.data import Track, read_tracks
 from hearsim.training.distributed import processes
 from hearsim.training.loop import CHECKPOINT, train
-from hearsim.training.spec import TrainSpec
-from hearsim.training.variants import Variants
-from hearsim.units import FloatArray
+from hearsim.training.spec import TrainSpec, read_spec
+
+Name = Annotated[str, StringConstraints(pattern=r"^[\w.]+(-[\w.]+)*$")]
+
+
+class ScoreSpec(BaseModel):
+    """What is scored: an excerpt of `seconds` from the middle of each track, tracks in named groups of patterns."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    seconds: PositiveFloat = 60.0
+    tracks: dict[str, tuple[str, ...]] = Field(min_length=1)
+
+
+class VariantsSpec(BaseModel):
+    """What a file of variants says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base: Path
+    seeds: tuple[NonNegativeInt, ...] = Field(default=(1, 2), min_length=1)
+    test: ScoreSpec
+    variants: dict[Name, dict[str, dict[str, Any]]] = Field(min_length=1)
+
+
+class Variants:
+    """A file of variants, read and checked: the spec of each run.
+
+    Raises `HearsimError` naming file and key; also for a variant that trains on what is scored, or that changes where
+    the tracks lie or their rate, as all variants share them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            said = VariantsSpec.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        except OSError as error:
+            raise HearsimError(f"{path} can't be read ({error.strerror}): give a file of variants (TOML)") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise HearsimError(f"{path} is not TOML: {error}") from None
+        except ValidationError as error:
+            raise HearsimError(f"{path}: {complaint(error, VariantsSpec)}") from None
+        self.test = said.test
+        base = read_spec(path.parent / said.base)
+        self.base, self.rate = base, base.model.config(str(said.base)).rate
+        self.specs: dict[tuple[str, int], TrainSpec] = {}  # all variants of the first seed, then of the next
+        for seed in said.seeds:
+            for name, changes in said.variants.items():
+                self.specs[name, seed] = _changed(base, name, seed, changes, f"{path}: variants.{name}")
+        for name in said.variants:
+            spec = self.specs[name, said.seeds[0]]
+            if (spec.data.root, spec.data.cache) != (base.data.root, base.data.cache):
+                raise HearsimError(f"{path}: variants.{name} has tracks of its own: name root and cache in the base")
+            if spec.model.config("").rate != self.rate:
+                raise HearsimError(f"{path}: variants.{name} has a rate of its own: name model.rate in the base spec")
+
+
+def _changed(base: TrainSpec, name: str, seed: int, changes: dict[str, dict[str, Any]], where: str) -> TrainSpec:
+    """Return a base spec with some keys changed."""
+    tables = base.model_dump()
+    for table, keys in changes.items():
+        tables[table] = {**tables.get(table, {}), **keys}
+    tables["model"]["name"], tables["optimizer"]["seed"] = name, seed
+    try:
+        spec = TrainSpec.model_validate(tables)
+    except ValidationError as error:
+        raise HearsimError(f"{where}: {complaint(error, TrainSpec)}") from None
+    spec.model.config(where)
+    return spec
+
 
 FINISHED = "finished.json"
 MIXTURE = "mixture"
@@ -154,3 +224,85 @@ def _score(excerpt: Excerpt, net: SeparatorNet | None, rate: int) -> TrackScore:
         start += piece.shape[-1]
     scores = {stem: meter.sdr_db() for stem, meter in zip(excerpt.stems, meters, strict=True)}
     return TrackScore(group=excerpt.group, track=excerpt.track, stems=scores)
+
+
+COLUMNS = (
+    *("group", "variant", "seed", "parameters", "live_ms", "audio_hours", "cpu_hours"),
+    *(f"{stem}_db" for stem in STEMS),
+    "overall_db",
+)
+
+
+class Row(NamedTuple):
+    """What a run scores on a group: energy SDR in dB per stem, None for a stem that no track has, and their mean."""
+
+    group: str
+    run: Run
+    stems: dict[str, float | None]
+    overall_db: float
+
+
+def rows(runs: list[Run]) -> list[Row]:
+    """Return the scores of runs, group by group."""
+    groups = dict.fromkeys(score.group for run in runs for score in run.scores)
+    return [_row(group, run) for group in groups for run in runs]
+
+
+def _row(group: str, run: Run) -> Row:
+    scores = [score.stems for score in run.scores if score.group == group]
+    found = {stem: [stems[stem] for stems in scores if stem in stems] for stem in STEMS}
+    stems = {stem: statistics.median(values) if values else None for stem, values in found.items()}
+    return Row(group, run, stems, statistics.fmean(value for value in stems.values() if value is not None))
+
+
+def spread_db(found: list[Row]) -> float | None:
+    """Return the largest distance between two seeds of a variant, overall, in any group; None for a single seed."""
+    seeds: dict[tuple[str, str], list[float]] = {}
+    for row in found:
+        seeds.setdefault((row.group, row.run.variant), []).append(row.overall_db)
+    distances = [max(values) - min(values) for values in seeds.values() if len(values) > 1]
+    return max(distances, default=None)
+
+
+def lines(runs: list[Run]) -> Iterator[str]:
+    """Yield the table as text: a row a group and variant, each value the mean over the seeds."""
+    found = rows(runs)
+    yield (
+        f"{'tracks':<10}{'variant':<24}{'seeds':>6}{'M par.':>8}{'live ms':>9}"
+        + "".join(f"{stem:>8}" for stem in (*STEMS, "overall"))
+        + f"{'seeds apart':>13}"
+    )
+    for group, variant in dict.fromkeys((row.group, row.run.variant) for row in found):
+        same = [row for row in found if (row.group, row.run.variant) == (group, variant)]
+        run, overall = same[0].run, [row.overall_db for row in same]
+        sizes = "" if run.parameters is None else f"{run.parameters / 1e6:.3f}"
+        delay = "" if run.live_ms is None else f"{run.live_ms:.1f}"
+        means = [_mean([row.stems[stem] for row in same]) for stem in STEMS] + [statistics.fmean(overall)]
+        apart = f"{max(overall) - min(overall):.2f}" if len(overall) > 1 else ""
+        seeds = "" if run.seed is None else len(same)
+        yield (
+            f"{group:<10}{variant:<24}{seeds:>6}{sizes:>8}{delay:>9}"
+            + "".join(f"{'' if value is None else f'{value:.2f}':>8}" for value in means)
+            + f"{apart:>13}"
+        )
+    spread = spread_db(found)
+    if spread is not None:
+        yield f"two seeds of a variant are up to {spread:.2f} dB apart (overall): smaller differences are no result"
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
+
+
+def write_table(path: Path, runs: list[Run]) -> None:
+    """Write a CSV, a row for each group and run."""
+    write_csv(path, COLUMNS, _cells(runs))
+
+
+def _cells(runs: list[Run]) -> Iterator[list[str]]:
+    for group, run, stems, overall in rows(runs):
+        numbers = [run.live_ms, run.audio_hours, run.cpu_hours, *stems.values(), overall]
+        cells = ["" if value is None else f"{value:.4f}" for value in numbers]
+        counts = ["" if value is None else str(value) for value in (run.seed, run.parameters)]
+        yield [group, run.variant, *counts, *cells]

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, distributed, nn
 
-from hearsim.errors import HearsimError
+from hearsim.core.errors import HearsimError
 
 
 def processes() -> int:

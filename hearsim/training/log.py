@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
-from hearsim.errors import HearsimError
+from hearsim.core.errors import HearsimError
 
 COLUMNS = ("step", "loss", "hours", "x_real_time", "learning_rate", "validation_db")
 

@@ -16,20 +16,19 @@ from safetensors import SafetensorError
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from hearsim.errors import HearsimError
-from hearsim.paths import write_atomically
+from hearsim.core.errors import HearsimError
+from hearsim.core.files import write_atomically
+from hearsim.music.tracks import Track, read_tracks
+from hearsim.separation.models import AVERAGED, save_weights
 from hearsim.separation.net import SeparatorNet
-from hearsim.separation.pack import AVERAGED, save_weights
-from hearsim.separation.systems import build
+from hearsim.separation.registry import build
 from hearsim.training import checkpoint
 from hearsim.training.checkpoint import State
-from hearsim.training.data import Track, read_tracks
 from hearsim.training.distributed import Group
+from hearsim.training.examples import Mixer, Stretches, batches
 from hearsim.training.log import RunLog
 from hearsim.training.losses import loss_of
-from hearsim.training.mixer import Mixer, Stretches, batches
-from hearsim.training.optimizers import make_optimizers
-from hearsim.training.schedule import learning_rate
+from hearsim.training.optimizers import learning_rate, make_optimizers
 from hearsim.training.spec import TrainSpec
 from hearsim.training.validation import Validation
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from hearsim.separation.framing import overlap_add, spectrum
 from hearsim.separation.net import Masked, SeparatorNet
-from hearsim.training.synthesis import Synthesis
+from hearsim.training.fast_synthesis import Synthesis
 
 Criterion = Literal["l1", "l1_wave", "multi_resolution_stft", "si_sdr"]
 RESOLUTIONS = (512, 1024, 2048)

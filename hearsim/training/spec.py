@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 
-from hearsim.errors import HearsimError
-from hearsim.separation.model import complaint
+from hearsim.core.errors import HearsimError
+from hearsim.core.validation import complaint
 from hearsim.separation.net import STEMS, NetConfig
-from hearsim.separation.systems import architecture_of, read_config, system
-from hearsim.training.augment import Augmentation
+from hearsim.separation.registry import architecture_of, read_config, system
+from hearsim.training.examples import Augmentation
 from hearsim.training.losses import Criterion
 
 

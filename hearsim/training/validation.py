@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
-from hearsim.errors import HearsimError
+from hearsim.core.errors import HearsimError
+from hearsim.core.units import FloatArray
+from hearsim.music.tracks import Track
 from hearsim.separation.net import STEMS, SeparatorNet
-from hearsim.training.data import Track
 from hearsim.training.spec import ValidationSpec
-from hearsim.units import FloatArray
 
 QUIET = 1e-4
 """Share of the mixture's energy under which a stem doesn't count: -40 dB."""

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from hearsim.audio import Audio, Format
-from hearsim.audio_files import open_source, write
-from hearsim.listener import Profile
+from hearsim.core.audio import Audio, Format
+from hearsim.core.audio_files import open_source, write
 from hearsim.live.control import Control
 from hearsim.live.events import Kind, to_table
+from hearsim.live.ledger import BLOCK
 from hearsim.live.log import header, profile_line, read_log
 from hearsim.live.path import LivePath
 from hearsim.live.player import Player, Rings
 from hearsim.live.replay import replay
-from hearsim.live.timing import BLOCK
 from hearsim.live.worker import Worker, wanted_path
+from hearsim.profile.schema import Profile
 
 RATE = 44100
 

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from websockets.sync.client import ClientConnection, connect
 
-from hearsim.listener import Profile
 from hearsim.live.control import READY, RUNNING, Control
-from hearsim.live.page.host import Page
-from hearsim.live.paperwork import Paperwork
+from hearsim.live.ledger import turn, waiting
+from hearsim.live.page.process import Page
 from hearsim.live.player import Rings
+from hearsim.live.recording import Paperwork
 from hearsim.live.session import Session
-from hearsim.live.timing import turn, waiting
+from hearsim.profile.schema import Profile
 
 PERIOD, PATIENCE_S = 256, 60.0
 PARTS = [

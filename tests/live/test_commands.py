@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from hearsim.audio import Audio
-from hearsim.audio_files import read, write
 from hearsim.cli.app import app
-from hearsim.demo_song import demo_song, mixture
-from hearsim.errors import HearsimError
+from hearsim.core.audio import Audio
+from hearsim.core.audio_files import read, write
+from hearsim.core.errors import HearsimError
 from hearsim.live.commands import obey
 from hearsim.live.control import Control, Wanted
 from hearsim.live.log import header
 from hearsim.live.session import Session
-from hearsim.profile import load_profile
+from hearsim.music.demo_song import demo_song, mixture
+from hearsim.profile.load import load_profile
 
 PROFILE = load_profile("moderate-vocals-up")
 HEADER = json.dumps(header(PROFILE, False, 44100, {})) + "\n"

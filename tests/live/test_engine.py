@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from inline import RATE, Inline
 
-from hearsim.audio import Audio
-from hearsim.demo_song import demo_song, mixture
-from hearsim.hearing_aid import hearing_aid
-from hearsim.listener import STEMS
+from hearsim.aid.hearing_aid import hearing_aid
+from hearsim.core.audio import Audio
+from hearsim.core.processor import render
 from hearsim.live.events import Kind
-from hearsim.live.outlet import FADE
+from hearsim.live.ledger import turn, waiting
+from hearsim.live.output_stage import FADE
 from hearsim.live.path import LivePath, ceiling_of
-from hearsim.live.timing import turn, waiting
 from hearsim.live.worker import Worker
-from hearsim.processor import render
-from hearsim.profile import load_profile
+from hearsim.music.demo_song import demo_song, mixture
+from hearsim.profile.load import load_profile
+from hearsim.profile.schema import STEMS
 
 PROFILE = load_profile("moderate-vocals-up")
 

@@ -15,19 +15,19 @@ import pytest
 from jack import jack, needs_jack, plug_cable, start_server, stop_server, talking_to
 from waiting import resident_kb, wait
 
-from hearsim.audio import Audio
-from hearsim.audio_files import Source, open_source, read, write
-from hearsim.demo_song import demo_song, mixture
-from hearsim.errors import HearsimError
+from hearsim.core.audio import Audio
+from hearsim.core.audio_files import Source, open_source, read, write
+from hearsim.core.errors import HearsimError
 from hearsim.live.control import FAILED, READY, RUNNING
 from hearsim.live.events import Kind
+from hearsim.live.ledger import budget
 from hearsim.live.log import SessionLog, read_log
 from hearsim.live.loopback import Arrival, chirps, flatten, measure
-from hearsim.live.outlet import FADE
+from hearsim.live.output_stage import FADE
 from hearsim.live.replay import replay
 from hearsim.live.session import Session
-from hearsim.live.timing import budget
-from hearsim.profile import load_profile
+from hearsim.music.demo_song import demo_song, mixture
+from hearsim.profile.load import load_profile
 
 pytestmark = needs_jack
 PROFILE = load_profile("moderate-vocals-up")

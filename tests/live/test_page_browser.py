@@ -11,7 +11,7 @@ import pytest
 from browser import chromium, needs_browser, opened
 from stage import Stage, until
 
-from hearsim.profile import load_mix, load_profile
+from hearsim.profile.load import load_mix, load_profile
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, WebSocketRoute

@@ -17,14 +17,14 @@ from stage import until
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from hearsim.audio import Audio
-from hearsim.demo_song import demo_song, mixture
+from hearsim.core.audio import Audio
+from hearsim.core.units import FloatArray
 from hearsim.live.control import RUNNING
 from hearsim.live.events import Kind
-from hearsim.live.page.host import Page
+from hearsim.live.page.process import Page
 from hearsim.live.session import Session
-from hearsim.profile import load_profile
-from hearsim.units import FloatArray
+from hearsim.music.demo_song import demo_song, mixture
+from hearsim.profile.load import load_profile
 
 
 class Endless:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hearsim.errors import HearsimError
+from hearsim.core.errors import HearsimError
 from hearsim.live import devices, portaudio
 from hearsim.live.control import Control
 from hearsim.live.devices import DeviceLostError, SoundDevice

@@ -13,10 +13,9 @@ import pytest
 import soundfile
 from waiting import PATIENCE_S, resident_kb, wait
 
-from hearsim.audio import Audio
-from hearsim.audio_files import open_source, read, write
-from hearsim.demo_song import demo_song, mixture
-from hearsim.errors import HearsimError
+from hearsim.core.audio import Audio
+from hearsim.core.audio_files import open_source, read, write
+from hearsim.core.errors import HearsimError
 from hearsim.live import session as live_session
 from hearsim.live.control import RUNNING, Control
 from hearsim.live.log import read_log
@@ -24,7 +23,8 @@ from hearsim.live.loopback import chirps, flatten, measure
 from hearsim.live.process import report_failure
 from hearsim.live.replay import Checksums, replay
 from hearsim.live.session import Session
-from hearsim.profile import load_profile
+from hearsim.music.demo_song import demo_song, mixture
+from hearsim.profile.load import load_profile
 
 PROFILE = load_profile("moderate-vocals-up")
 
@@ -113,7 +113,7 @@ def test_where_the_control_process_is_killed_the_others_end_and_leave_nothing() 
 LONELY = """
 import time
 from hearsim.live.session import Session
-from hearsim.profile import load_profile
+from hearsim.profile.load import load_profile
 with Session(load_profile("moderate-vocals-up"), None, "null", level_db=-20.0) as session:
     print(session.control.working.pid, session.control.playing.pid, session.control.wanted._memory.name, flush=True)
     while True:

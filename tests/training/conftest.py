@@ -3,7 +3,7 @@
 import pytest
 from trees import RATE, noise_song
 
-from hearsim.training.data import Track, read_tracks
+from hearsim.music.tracks import Track, read_tracks
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from trees import RATE, tone
 
-from hearsim.training.augment import OFF, Augmentation, Playing, equalize, low_pass, play, reverberate, stretch
-from hearsim.training.data import Track
-from hearsim.training.mixer import Mixer
+from hearsim.music.tracks import Track
+from hearsim.training.examples import OFF, Augmentation, Mixer, Playing, equalize, low_pass, play, reverberate, stretch
 
 FRAMES = RATE
 ALONE: dict[str, dict[str, Any]] = {
@@ -168,7 +167,7 @@ def test_a_room_adds_its_level_and_dies_away() -> None:
 def test_stretch_without_its_package_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import sys
 
-    from hearsim.errors import HearsimError
+    from hearsim.core.errors import HearsimError
 
     monkeypatch.setitem(sys.modules, "python_stretch", None)
     with pytest.raises(HearsimError, match=r"hearsim\[augment\]"):

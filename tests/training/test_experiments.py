@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hearsim.report.variants import COLUMNS
-from hearsim.separation.systems import SYSTEMS, build
-from hearsim.training.variants import Variants
+from hearsim.separation.registry import SYSTEMS, build
+from hearsim.training.comparison import COLUMNS, Variants
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 FILES = sorted(EXPERIMENTS.glob("*/variants.toml"))

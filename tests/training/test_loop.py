@@ -17,17 +17,16 @@ from trees import RATE, TONES_HZ, noise_song, write, write_song
 from typer.testing import CliRunner
 
 from hearsim.cli.app import app
-from hearsim.errors import HearsimError
-from hearsim.separation.pack import read_weights
-from hearsim.separation.systems import build
+from hearsim.core.errors import HearsimError
+from hearsim.music.tracks import read_tracks
+from hearsim.separation.models import read_weights
+from hearsim.separation.registry import build
 from hearsim.training import checkpoint, loop
-from hearsim.training.augment import Augmentation
-from hearsim.training.data import read_tracks
 from hearsim.training.distributed import Group
+from hearsim.training.examples import Augmentation, Mixer, Stretches
 from hearsim.training.loop import train
 from hearsim.training.losses import loss_of
-from hearsim.training.mixer import Mixer, Stretches
-from hearsim.training.schedule import Progress, learning_rate
+from hearsim.training.optimizers import Progress, learning_rate
 from hearsim.training.spec import OptimizerSpec, TrainSpec, ValidationSpec, read_spec
 from hearsim.training.validation import Validation
 

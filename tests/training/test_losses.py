@@ -10,11 +10,11 @@ from torch import Tensor
 from hearsim.separation.framing import inverse_spectrum, spectrum
 from hearsim.separation.hs_tasnet import HSTasNetConfig
 from hearsim.separation.net import Masked, NetConfig, SeparatorNet
-from hearsim.separation.systems import build
+from hearsim.separation.registry import build
 from hearsim.separation.tasnet import TasNetConfig
 from hearsim.separation.x_umx import XUmxConfig
+from hearsim.training.fast_synthesis import Spread, Synthesis
 from hearsim.training.losses import Criterion, loss_of, multi_resolution_stft, negative_si_sdr
-from hearsim.training.synthesis import Spread, Synthesis
 
 LITE = HSTasNetConfig(window=128, hop=64, units=16, layers=1, bases=12, fusion="shared", bands=24)
 CONFIGS: dict[str, NetConfig] = {

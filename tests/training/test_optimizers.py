@@ -5,7 +5,7 @@ import torch
 
 from hearsim.separation.hs_tasnet import HSTasNetConfig
 from hearsim.separation.net import NetConfig
-from hearsim.separation.systems import build
+from hearsim.separation.registry import build
 from hearsim.separation.tasnet import TasNetConfig
 from hearsim.separation.x_umx import XUmxConfig
 from hearsim.training.optimizers import make_optimizers

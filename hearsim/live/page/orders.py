@@ -7,7 +7,7 @@ presets) and never files.
 import json
 from typing import Any
 
-from hearsim.errors import HearsimError
+from hearsim.core.errors import HearsimError
 from hearsim.live.control import Wanted
 
 Order = dict[str, Any]

@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-from hearsim.errors import HearsimError
-from hearsim.listener import STEMS, Mix
+from hearsim.core.errors import HearsimError
+from hearsim.core.files import write_atomically, writes
 from hearsim.live.control import Wanted
-from hearsim.paths import write_atomically, writes
-from hearsim.profile import load_mix, mix_names
+from hearsim.profile.load import load_mix, mix_names
+from hearsim.profile.schema import STEMS, Mix
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 

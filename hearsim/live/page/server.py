@@ -22,10 +22,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from hearsim.errors import HearsimError
+from hearsim.core.errors import HearsimError
 from hearsim.live.control import Control
-from hearsim.live.page import orders, view
-from hearsim.live.page.gate import Gate
+from hearsim.live.page import orders
+from hearsim.live.page import state as view
+from hearsim.live.page.access import Gate
 from hearsim.live.player import Rings
 
 SCRIPTS = ("mixer.js", "strips.js", "figures.js", "ledger.js")

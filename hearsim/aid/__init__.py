@@ -1,0 +1,1 @@
+"""The hearing aid in path order: separator, remix, compensation, limiter."""

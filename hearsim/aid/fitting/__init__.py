@@ -1,0 +1,1 @@
+"""Fitting rules, one file a family."""

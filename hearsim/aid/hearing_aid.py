@@ -1,0 +1,66 @@
+"""The hearing aid, as the picture in the README.
+
+file / room / device
+  |  full scale
+  +------------------- delay (match) --------------------+
+  +-- Reblock[ Separator ] -- stems -- Remix (g_k - 1) --+-- sum -- ToPascal -- Compensation -- MpoLimiter -- ear
+                                                                    dB SPL:  audiogram, WDRC    MPO
+"""
+
+from collections.abc import Set
+from typing import Literal
+
+import numpy as np
+
+from hearsim.aid.compensation import Compensation, WdrcSettings
+from hearsim.aid.fitting.nal import insertion_gain_db
+from hearsim.aid.limiter import MpoLimiter
+from hearsim.aid.remix import Remix
+from hearsim.aid.separator import Separator
+from hearsim.core.calibration import ToFullScale, ToPascal
+from hearsim.core.composites import Bypass, Chain, Delay, Parallel, Reblock
+from hearsim.core.processor import Processor
+from hearsim.profile.schema import STEMS, Profile
+
+Part = Literal["separation", "compensation", "limit"]
+NOTHING: frozenset[Part] = frozenset()
+
+
+def hearing_aid(profile: Profile, bypass: Set[Part] = NOTHING, separation: Processor | None = None) -> Chain:
+    """Return the aid of a profile, from full scale at the microphone to full scale at the headphones.
+
+    `bypass` leaves stages out but keeps their latency. `separation` stands in the place of separator and remix: an
+    experiment gives a delay here, and sound that is remixed already.
+    """
+    stages: dict[Part, Processor] = {
+        "separation": separation or separate_and_remix(profile),
+        "compensation": compensation(profile),
+        "limit": MpoLimiter(profile.mpo_db_spl),
+    }
+    chosen = {part: Bypass(stage) if part in bypass else stage for part, stage in stages.items()}
+    return Chain(
+        chosen["separation"],
+        ToPascal(profile.rig.microphone),
+        chosen["compensation"],
+        chosen["limit"],
+        ToFullScale(profile.rig.headphones),
+        name=f"aid {profile.name!r}",
+    )
+
+
+def separate_and_remix(profile: Profile) -> Parallel:
+    """Return the stage that brings stems forward or takes them back, and is as late as the profile's model."""
+    separator = Separator(profile.model)
+    return Parallel(
+        Delay(0),
+        Chain(Reblock(separator, separator.hop), Remix({stem: profile.mix.gain(stem) for stem in STEMS})),
+        name="separate + remix",
+    )
+
+
+def compensation(profile: Profile) -> Compensation:
+    """Return the compensation stage of a profile: each ear fitted to its own audiogram."""
+    chosen = profile.aid.compression
+    wdrc = WdrcSettings(**chosen.model_dump()) if chosen else None
+    gains = np.stack([insertion_gain_db(profile.aid.rule, ear.at) for ear in profile.listener.ears])
+    return Compensation(gains, wdrc)

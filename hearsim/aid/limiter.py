@@ -1,0 +1,82 @@
+"""The two ends of the aid: full scale to pascals and back, and the limit that no sample passes."""
+
+import math
+
+import numpy as np
+
+from hearsim.core.audio import Format
+from hearsim.core.processor import Processor
+from hearsim.core.units import FloatArray, ms_to_samples, spl_to_pascal
+from hearsim.dsp.dynamics import limit
+
+ROUNDINGS = 1 + 2.0**-22
+"""Room under the limit, 2e-6 dB, for three roundings to float32 of up to 2^-24 each: of the limit itself, and of
+ToFullScale's factor and product."""
+
+
+class MpoLimiter(Processor):
+    """The maximum power output: always on, always last.
+
+    No sample's magnitude passes the peak of a sine at `mpo_db_spl` (left, right), whatever comes in, nor does it after
+    ToFullScale; NaN and Inf become silence. Below the limit the signal passes bit for bit, `look_ahead_ms` late. Per
+    ear: `events` counts the times that limiting began, `limited` the samples; `non_finite` those that were no numbers.
+    """
+
+    def __init__(self, mpo_db_spl: tuple[float, float], look_ahead_ms: float = 1.0, release_ms: float = 50.0) -> None:
+        self.mpo_db_spl = mpo_db_spl
+        self._look_ahead_ms, self._release_ms = look_ahead_ms, release_ms
+
+    @property
+    def name(self) -> str:  # noqa: D102
+        return "MPO limiter look-ahead"
+
+    @property
+    def latency(self) -> int:  # noqa: D102
+        return self._late
+
+    def prepare(self, fmt: Format) -> Format:  # noqa: D102
+        if fmt.unit != "pa":
+            raise self.refuse(fmt, "it needs pascals: put ToPascal(calibration) before it")
+        if fmt.channels != 2 or fmt.stems:
+            raise self.refuse(fmt, "it needs two ears, left and right, and no stems")
+        self._late = ms_to_samples(self._look_ahead_ms, fmt.rate)
+        self._ceiling = np.array([ceiling_pa(mpo) for mpo in self.mpo_db_spl])
+        self._release = 1 - math.exp(-1 / (1e-3 * self._release_ms * fmt.rate))
+        self._rings = np.zeros((3, 2, self._late + 1))
+        self._state = np.zeros((2, 3))
+        self._counts = np.zeros((2, 3), np.int64)
+        self._out = np.zeros(fmt.shape, np.float32)
+        self.process(np.zeros(fmt.shape, np.float32))  # compiles the loop here, not in the first block
+        self.reset()
+        return fmt
+
+    def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
+        line, needs, holds = self._rings
+        limit(block, self._out, self._ceiling, self._release, line, needs, holds, self._state, self._counts)
+        return self._out
+
+    def reset(self) -> None:  # noqa: D102
+        self._rings[0] = 0.0
+        self._rings[1:] = 1.0
+        self._state[...] = (0.0, 1.0, 0.0)
+        self._counts.fill(0)
+
+    @property
+    def events(self) -> tuple[int, int]:
+        """Times that limiting began, per ear, since the last reset."""
+        return int(self._counts[0, 0]), int(self._counts[1, 0])
+
+    @property
+    def limited(self) -> tuple[int, int]:
+        """Samples that were turned down, per ear."""
+        return int(self._counts[0, 1]), int(self._counts[1, 1])
+
+    @property
+    def non_finite(self) -> tuple[int, int]:
+        """Samples that were NaN or infinite, per ear."""
+        return int(self._counts[0, 2]), int(self._counts[1, 2])
+
+
+def ceiling_pa(mpo_db_spl: float) -> float:
+    """Return the float32 pressure that lies under the peak of a sine at a level in dB SPL by `ROUNDINGS`."""
+    return float(np.float32(math.sqrt(2) * spl_to_pascal(mpo_db_spl) / ROUNDINGS))

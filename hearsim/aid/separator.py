@@ -1,0 +1,98 @@
+"""The separator stage: a network inside the chain, hop by hop."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hearsim.core.audio import Format
+from hearsim.core.invalid_samples import LOUDEST_FS, only_sound
+from hearsim.core.processor import Processor
+from hearsim.core.units import FloatArray
+from hearsim.separation.models import ModelInfo, load_model
+
+if TYPE_CHECKING:
+    from hearsim.separation.net import SeparatorNet
+
+
+class Separator(Processor):
+    """Takes a mixture apart: (channels, hop) in, (stems, channels, hop) out, window - hop samples late.
+
+    Works on blocks of the network's hop only (wrap it in `Reblock`). Mono goes to both of a stereo network's
+    channels. The network hears silence in the place of samples that are no sound, and does not lose its memory for
+    them. A hop whose output is not finite becomes silence, is counted in `non_finite_blocks`, and the network
+    starts anew: with a residual remix the listener then hears the mixture as it was.
+    """
+
+    def __init__(self, model: "str | Path | SeparatorNet") -> None:
+        self._model = model
+        self.info: ModelInfo | None = None
+        self.backend = ""
+
+    @property
+    def name(self) -> str:  # noqa: D102
+        return "Separator look-back (window - hop)"
+
+    @property
+    def latency(self) -> int:  # noqa: D102
+        return self._net.latency
+
+    @property
+    def hop(self) -> int:
+        """The block this stage works on; loads the model."""
+        self._load()
+        return self._net.hop
+
+    def _load(self) -> None:
+        if hasattr(self, "_net"):
+            return
+        if isinstance(self._model, str | Path):
+            self._net: SeparatorNet
+            self._net, self.info = load_model(self._model)
+        else:
+            self._net = self._model
+
+    def prepare(self, fmt: Format) -> Format:  # noqa: D102
+        from hearsim.separation.backends.torch_cpu import TorchStep
+
+        self._load()
+        net = self._net
+        if fmt.rate != net.rate:
+            raise self.refuse(fmt, f"its network runs at {net.rate} Hz: resample the input")
+        if fmt.block != net.hop:
+            raise self.refuse(fmt, f"its network works in hops of {net.hop}: wrap it in Reblock(..., {net.hop})")
+        if fmt.unit != "fs" or fmt.stems:
+            raise self.refuse(fmt, "it needs a mixture in full scale")
+        if fmt.channels not in (1, net.channels):
+            raise self.refuse(fmt, f"its network takes {net.channels} channels, or one for both")
+        self._mono = fmt.channels != net.channels
+        if not hasattr(self, "_separating"):
+            self._separating = TorchStep(net)
+            self.backend = TorchStep.backend
+        self._step = self._separating
+        output = Format(fmt.rate, fmt.channels, fmt.block, net.stems)
+        self._input = np.zeros((net.channels, net.hop), np.float32)
+        self._out = np.zeros(output.shape, np.float32)
+        self.reset()
+        return output
+
+    def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
+        self._input[...] = only_sound(block, LOUDEST_FS)
+        stems = self._step(self._input)
+        if np.isfinite(stems).all():
+            self._out[...] = stems.mean(1, keepdims=True) if self._mono else stems
+        else:
+            self.non_finite_blocks += 1
+            self._out.fill(0.0)
+            self._step.reset()
+        return self._out
+
+    def probe(self, on: bool) -> None:
+        """Open the network's masks while the latency is measured, so that the stems add up to the mixture; or back."""
+        from hearsim.separation.backends.torch_cpu import TorchStep
+
+        self._step = TorchStep(self._net.opened()) if on else self._separating
+
+    def reset(self) -> None:  # noqa: D102
+        self._step.reset()
+        self.non_finite_blocks = 0

@@ -1,0 +1,1 @@
+"""Speed: blocks, networks and training."""

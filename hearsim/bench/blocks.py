@@ -1,0 +1,65 @@
+"""`hearsim bench`: what separator, aid and the whole chain cost on one thread, side by side in one run."""
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from hearsim.aid.hearing_aid import hearing_aid
+from hearsim.aid.separator import Separator
+from hearsim.core.audio import Format
+from hearsim.core.audio_files import AID_RATE_HZ
+from hearsim.core.composites import Chain
+from hearsim.core.errors import HearsimError
+from hearsim.core.latency import load_of
+from hearsim.core.processor import Processor
+from hearsim.profile.load import load_profile
+
+ROUNDS = 5
+SHORTEST_S, LONGEST_S = 1, 3600
+
+
+def bench(profile: str, seconds: float) -> Iterator[str]:
+    """Yield a line per system: p50, p99 and max per block, and the real-time factor; rounds interleaved.
+
+    Raises `HearsimError` for less than 1 s, too few blocks for a p99, and for more than an hour.
+    """
+    if not SHORTEST_S <= seconds <= LONGEST_S:
+        raise HearsimError(f"--seconds {seconds:g} can't be timed: give {SHORTEST_S} to {LONGEST_S}")
+    loaded = load_profile(profile)
+    separator = Separator(loaded.model)
+    whole = hearing_aid(loaded)
+    aid = Chain(*hearing_aid(loaded).stages[1:])
+    systems: dict[str, tuple[Processor, Format]] = {
+        f"separator {loaded.model}, block {separator.hop}": (
+            separator,
+            Format(AID_RATE_HZ, 2, separator.hop),
+        ),
+        "aid without separator, block 128": (aid, Format(AID_RATE_HZ, 2, 128)),
+        f"whole chain, block {loaded.aid.block_samples}": (
+            whole,
+            Format(AID_RATE_HZ, 2, loaded.aid.block_samples),
+        ),
+    }
+    times: dict[str, list[float]] = {name: [] for name in systems}
+    for stage, fmt in systems.values():
+        stage.prepare(fmt)
+    for _ in range(ROUNDS):
+        for name, (stage, fmt) in systems.items():
+            times[name] += time_blocks(stage, fmt, int(seconds / ROUNDS * fmt.rate / fmt.block))
+    for name, (_, fmt) in systems.items():
+        load = load_of(times[name], fmt)
+        share = float(np.median(times[name])) * fmt.rate / fmt.block
+        mean = float(np.mean(times[name])) * fmt.rate / fmt.block
+        yield f"{name}: {load}; {1 / mean:.1f} x real time ({100 * share:.2f} % of real time, median)"
+
+
+def time_blocks(stage: Processor, fmt: Format, blocks: int) -> list[float]:
+    """Return the seconds that a prepared stage takes for each of so many blocks of noise, at -20 dB re full scale."""
+    noise = (0.1 * np.random.default_rng(0).standard_normal(fmt.shape)).astype(np.float32)
+    times = []
+    for _ in range(blocks):
+        started = time.perf_counter()
+        stage.process(noise)
+        times.append(time.perf_counter() - started)
+    return times

@@ -1,0 +1,94 @@
+"""How fast training is: seconds of audio trained per second, `hearsim bench --training`.
+
+Whole steps (forward, loss, backward, clipping, optimizer, averaging) on noise, one thread a process, rounds of all
+systems interleaved. Drawing examples is not in it (a thread of its own does that, at about 200 times real time).
+
+Alone, the time is the thread's own, so that what else runs on the machine counts little. As
+`torchrun --nproc-per-node 2 -m hearsim bench --training` the processes share each batch, as in training, and the time
+is the wall's: waiting for each other and exchanging gradients count.
+
+What limits two processes is what doesn't shrink with a process's examples, about half of hs-tasnet-lite's step of
+4 x 4 s in bfloat16: Muon's matrix products, which each process makes for all matrices (a quarter of the step), and the
+memories, which step through time as slowly with two examples as with four.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from hearsim.separation.registry import build, system
+from hearsim.training.distributed import Group
+from hearsim.training.losses import loss_of
+from hearsim.training.optimizers import make_optimizers
+from hearsim.training.spec import OptimizerSpec
+
+RUNS = (  # system, examples, seconds of each, precision
+    ("hs-tasnet-lite", 4, 4.0, torch.float32),
+    ("hs-tasnet-lite", 4, 4.0, torch.bfloat16),
+    ("hs-tasnet-lite-6ms", 16, 1.0, torch.float32),
+    ("hs-tasnet-lite-6ms", 16, 1.0, torch.bfloat16),
+)
+ROUNDS = 5
+
+
+def _step_of(
+    name: str, batch: int, seconds: float, precision: torch.dtype, group: Group
+) -> tuple[Callable[[], None], float]:
+    """Return a training step of a system, this process's share of it, and how many seconds of audio it trains on."""
+    net = build(system(name)).train()
+    frames = round(seconds * net.rate / net.hop) * net.hop
+    own = len(group.lanes(batch))
+    stems = 0.1 * torch.randn(own, len(net.stems), net.channels, net.window - net.hop + frames)
+    memories = net.silent_memories(own)
+    optimizers = make_optimizers(net, OptimizerSpec(method="muon", steps=1)).values()
+    average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.999))
+
+    def step() -> None:
+        loss, _ = loss_of(net, stems, memories, precision)
+        net.zero_grad()
+        loss.backward()
+        group.average(p.grad for p in net.parameters() if p.grad is not None)
+        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        for optimizer in optimizers:
+            optimizer.step()
+        average.update_parameters(net)
+
+    return step, batch * frames / net.rate
+
+
+def throughput() -> Iterator[str]:
+    """Yield a line a system: seconds of audio trained per second, median and best. Of many processes, one yields."""
+    group = Group("cpu")
+    try:
+        yield from _throughput(group)
+    finally:
+        group.close()
+
+
+def _throughput(group: Group) -> Iterator[str]:
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    torch.manual_seed(0)
+    steps = [_step_of(*run, group) for run in RUNS]
+    speeds: list[list[float]] = [[] for _ in RUNS]
+    clock = time.thread_time if group.size == 1 else time.perf_counter
+    for round_ in range(ROUNDS + 1):  # the first one warms up
+        for (step, seconds), found in zip(steps, speeds, strict=True):
+            group.wait()
+            started = clock()
+            step()
+            if round_:
+                found.append(seconds / (clock() - started))
+    if group.rank > 0:
+        return
+    where = "one core's time" if group.size == 1 else f"wall time, {group.size} processes"
+    for (name, batch, seconds, precision), found in zip(RUNS, speeds, strict=True):
+        kind = str(precision).removeprefix("torch.")
+        yield (
+            f"training {name}, {batch} x {seconds:g} s, {kind}: "
+            f"{np.median(found):.1f} x real time (best {max(found):.1f}) in {where}"
+        )

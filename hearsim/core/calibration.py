@@ -1,0 +1,89 @@
+"""Calibration between full scale and pascals, and the two stages that change the unit."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hearsim.core.audio import Format, Unit
+from hearsim.core.invalid_samples import LOUDEST_PA, only_sound
+from hearsim.core.processor import Processor
+from hearsim.core.units import FloatArray, spl_to_pascal
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The level, in dB SPL, of a digital signal whose RMS is 1.0.
+
+    It belongs to the rig (microphone, headphones), never to a person. A sine of full scale has RMS 0.707 and
+    lies 3.01 dB lower.
+    """
+
+    full_scale_db_spl: float
+
+    @property
+    def pascal_per_unit(self) -> float:
+        """Pressure in pascals of a sample of 1.0."""
+        return spl_to_pascal(self.full_scale_db_spl)
+
+
+class _Scale(Processor):
+    """A change of unit: one multiplication. Abstract."""
+
+    _from: Unit
+    _to: Unit
+
+    def __init__(self, factor: float) -> None:
+        self._factor = np.float32(factor)
+
+    @property
+    def latency(self) -> int:
+        return 0
+
+    def prepare(self, fmt: Format) -> Format:
+        if fmt.unit != self._from:
+            raise self.refuse(fmt, f"it needs {self._from!r} samples; is the unit changed twice?")
+        self._out = np.zeros(fmt.shape, np.float32)
+        return Format(fmt.rate, fmt.channels, fmt.block, fmt.stems, self._to)
+
+
+class ToPascal(_Scale):
+    """Full scale to pascals, by the calibration of the microphone.
+
+    The door to the aid: NaN, Inf and pressures over an atmosphere become silence here, and are counted.
+    """
+
+    _from, _to = "fs", "pa"
+
+    def __init__(self, calibration: Calibration) -> None:
+        super().__init__(calibration.pascal_per_unit)
+        self._loudest = LOUDEST_PA / calibration.pascal_per_unit
+
+    def prepare(self, fmt: Format) -> Format:  # noqa: D102
+        self._lost = np.zeros(fmt.channels, np.int64)
+        return super().prepare(fmt)
+
+    def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
+        return np.multiply(only_sound(block, self._loudest, self._lost), self._factor, out=self._out)
+
+    def reset(self) -> None:  # noqa: D102
+        self._lost.fill(0)
+
+    @property
+    def non_finite(self) -> tuple[int, ...]:  # noqa: D102
+        return tuple(self._lost.tolist())
+
+
+class ToFullScale(_Scale):
+    """Pascals to full scale, by the calibration of the headphones."""
+
+    _from, _to = "pa", "fs"
+
+    def __init__(self, calibration: Calibration) -> None:
+        super().__init__(1 / calibration.pascal_per_unit)
+
+    def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
+        with np.errstate(over="ignore"):
+            return np.multiply(block, self._factor, out=self._out)
+
+    def reset(self) -> None:  # noqa: D102
+        pass  # no state

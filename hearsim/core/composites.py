@@ -1,0 +1,234 @@
+"""Composite stages: delay, chain, parallel branches, reblocking and bypass."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from hearsim.core.audio import Format
+from hearsim.core.processor import Kind, Part, Processor
+from hearsim.core.units import FloatArray
+
+
+class Delay(Processor):
+    """A pure delay of a stated number of samples, bit for bit."""
+
+    kind: Kind = "buffering"
+
+    def __init__(self, samples: int, name: str = "Delay") -> None:
+        if samples < 0:
+            raise ValueError(f"a delay of {samples} samples would look into the future")
+        self._samples = samples
+        self._name = name
+
+    @property
+    def name(self) -> str:  # noqa: D102
+        return self._name
+
+    @property
+    def latency(self) -> int:  # noqa: D102
+        return self._samples
+
+    def prepare(self, fmt: Format) -> Format:  # noqa: D102
+        self._line = np.zeros((*fmt.shape[:-1], self._samples + fmt.block), np.float32)
+        self._out = np.zeros(fmt.shape, np.float32)
+        return fmt
+
+    def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
+        if self._samples == 0:
+            return block
+        frames = block.shape[-1]
+        self._line[..., : self._samples] = self._line[..., frames:]  # numpy copies as if through a temporary
+        self._line[..., self._samples :] = block
+        self._out[...] = self._line[..., :frames]
+        return self._out
+
+    def reset(self) -> None:  # noqa: D102
+        self._line.fill(0.0)
+
+
+class Chain(Processor):
+    """Stages one after another; latencies add up."""
+
+    def __init__(self, *stages: Processor, name: str = "Chain") -> None:
+        self.stages = stages
+        self._name = name
+
+    @property
+    def name(self) -> str:  # noqa: D102
+        return self._name
+
+    @property
+    def inside(self) -> Sequence[Processor]:  # noqa: D102
+        return self.stages
+
+    @property
+    def latency(self) -> int:  # noqa: D102
+        return sum(stage.latency for stage in self.stages)
+
+    def parts(self) -> tuple[Part, ...]:  # noqa: D102
+        return tuple(part for stage in self.stages for part in stage.parts())
+
+    def prepare(self, fmt: Format) -> Format:  # noqa: D102
+        self.formats = [fmt]
+        for stage in self.stages:
+            output = stage.prepare(self.formats[-1])
+            self.formats.append(replace(output, late=self.formats[-1].late + stage.latency))
+        return self.formats[-1]
+
+    def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
+        for stage in self.stages:
+            block = stage.process(block)
+        return block
+
+    def reset(self) -> None:  # noqa: D102
+        for stage in self.stages:
+            stage.reset()
+
+
+class Parallel(Processor):
+    """The same input through several branches, summed; faster branches wait for the slowest, to the sample."""
+
+    def __init__(self, *branches: Processor, name: str = "Parallel") -> None:
+        self.branches = branches
+        self._name = name
+
+    @property
+    def name(self) -> str:  # noqa: D102
+        return self._name
+
+    @property
+    def inside(self) -> Sequence[Processor]:  # noqa: D102
+        return self.branches
+
+    @property
+    def latency(self) -> int:  # noqa: D102
+        return self.slowest.latency
+
+    def parts(self) -> tuple[Part, ...]:  # noqa: D102
+        return self.slowest.parts()
+
+    @property
+    def slowest(self) -> Processor:
+        """The branch that the others wait for."""
+        return max(self.branches, key=lambda branch: branch.latency)
+
+    def prepare(self, fmt: Format) -> Format:  # noqa: D102
+        outputs = [branch.prepare(fmt) for branch in self.branches]
+        if any(output != outputs[0] for output in outputs):
+            raise self.refuse(fmt, f"its branches end in different formats: {', '.join(map(str, outputs))}")
+        self.matches = [Delay(self.latency - branch.latency) for branch in self.branches]
+        for match in self.matches:
+            match.prepare(outputs[0])
+        self._sum = np.zeros(outputs[0].shape, np.float32)
+        return outputs[0]
+
+    def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
+        for index, (branch, match) in enumerate(zip(self.branches, self.matches, strict=True)):
+            output = match.process(branch.process(block))
+            if index == 0:
+                self._sum[...] = output
+            else:
+                with np.errstate(over="ignore", invalid="ignore"):  # what is no sound stays none, without a word
+                    self._sum += output
+        return self._sum
+
+    def reset(self) -> None:  # noqa: D102
+        for stage in (*self.branches, *self.matches):
+            stage.reset()
+
+
+class Reblock(Processor):
+    """Run a stage on blocks of its own size behind any host block.
+
+    Costs exactly `block - gcd(block, host block)` samples: the least with which an output block is always
+    ready (Neutone SDK and anira come to the same number; tests check it against brute force).
+    """
+
+    def __init__(self, stage: Processor, block: int) -> None:
+        self.stage = stage
+        self._block = block
+
+    @property
+    def name(self) -> str:  # noqa: D102
+        return f"Reblock to {self._block}"
+
+    @property
+    def inside(self) -> Sequence[Processor]:  # noqa: D102
+        return (self.stage,)
+
+    @property
+    def latency(self) -> int:  # noqa: D102
+        return self._added + self.stage.latency
+
+    def parts(self) -> tuple[Part, ...]:  # noqa: D102
+        return (Part(self.name, self._added, "buffering"), *self.stage.parts())
+
+    def prepare(self, fmt: Format) -> Format:  # noqa: D102
+        self._added = self._block - math.gcd(self._block, fmt.block)
+        self.format = replace(fmt, block=self._block, late=fmt.late + self._added)
+        outer = replace(self.stage.prepare(self.format), block=fmt.block)
+        room = self._block + fmt.block
+        self._waiting = np.zeros((*fmt.shape[:-1], room), np.float32)
+        self._ready = np.zeros((*outer.shape[:-1], room + self._block), np.float32)
+        self._out = np.zeros(outer.shape, np.float32)
+        self._waiting_frames, self._ready_frames = 0, self._added
+        return outer
+
+    def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
+        frames, size = block.shape[-1], self._block
+        self._waiting[..., self._waiting_frames : self._waiting_frames + frames] = block
+        self._waiting_frames += frames
+        start = 0
+        while self._waiting_frames - start >= size:
+            output = self.stage.process(self._waiting[..., start : start + size])
+            self._ready[..., self._ready_frames : self._ready_frames + size] = output
+            self._ready_frames += size
+            start += size
+        self._waiting_frames -= start
+        self._waiting[..., : self._waiting_frames] = self._waiting[..., start : start + self._waiting_frames]
+        self._out[...] = self._ready[..., :frames]
+        self._ready_frames -= frames
+        self._ready[..., : self._ready_frames] = self._ready[..., frames : frames + self._ready_frames]
+        return self._out
+
+    def reset(self) -> None:  # noqa: D102
+        self.stage.reset()
+        self._waiting.fill(0.0)
+        self._ready.fill(0.0)
+        self._waiting_frames, self._ready_frames = 0, self._added
+
+
+class Bypass(Processor):
+    """Leave a stage out, and stay as late as it is."""
+
+    kind: Kind = "buffering"
+
+    def __init__(self, stage: Processor) -> None:
+        self.stage = stage
+
+    @property
+    def name(self) -> str:  # noqa: D102
+        return f"{self.stage.name} (bypassed)"
+
+    @property
+    def inside(self) -> Sequence[Processor]:  # noqa: D102
+        return (self.stage,)
+
+    @property
+    def latency(self) -> int:  # noqa: D102
+        return self.stage.latency
+
+    def prepare(self, fmt: Format) -> Format:  # noqa: D102
+        output = self.stage.prepare(fmt)
+        if output != fmt:
+            raise self.refuse(fmt, f"{self.stage.name} turns it into {output}, so it can't be left out")
+        self._delay = Delay(self.stage.latency)
+        return self._delay.prepare(fmt)
+
+    def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
+        return self._delay.process(block)
+
+    def reset(self) -> None:  # noqa: D102
+        self._delay.reset()

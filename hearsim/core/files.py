@@ -1,0 +1,137 @@
+"""Where the project's data lies, and how its outputs are written: whole or not at all."""
+
+import csv
+import json
+import os
+import shutil
+import tomllib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from hearsim.core.errors import HearsimError, WriteError
+
+
+def data_folder(kind: Literal["profiles", "models"]) -> Path:
+    """Return the folder of shipped profiles or models: of the installed wheel, or of the checkout.
+
+    The wheel comes first: beside an installed package lies site-packages, where a `models` may be anybody's.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "_data" / kind, package.parent / kind):
+        if folder.is_dir():
+            return folder
+    raise HearsimError(f"hearsim is installed without its {kind}: install it anew with `pip install --force-reinstall`")
+
+
+def model_names() -> list[str]:
+    """Return the names of the shipped models."""
+    return sorted(path.parent.name for path in data_folder("models").glob("*/model.toml"))
+
+
+def find_model(name: str | Path, base: Path | None = None, asker: str = "") -> Path:
+    """Return the folder of a model: a shipped one's name, or a folder, relative to `base` (default: where we are).
+
+    Raises `HearsimError` where there is none; `asker` (file and key that name the model) comes first in its sentence.
+    """
+    own = (base or Path.cwd()) / name
+    for folder in (data_folder("models") / name, own):
+        try:
+            if (folder / "model.toml").is_file():
+                return folder.resolve()
+        except OSError as error:  # a name too long for the file system, a folder that may not be entered
+            raise HearsimError(f"{asker}{str(name)[:40]!r} can't be looked up: {error.strerror}") from None
+    raise HearsimError(
+        f"{asker}no model is called {str(name)!r} and no file {own / 'model.toml'} is there: take "
+        f"{' or '.join(model_names())}, or give a model's folder"
+    )
+
+
+@contextmanager
+def writes(path: Path) -> Iterator[None]:
+    """Say in one sentence what failed (`WriteError`); only for bodies that do nothing but write to `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(path, error.strerror or str(error)) from error
+
+
+def part_of(path: Path) -> Path:
+    """Return the name that `path` has until it is whole: this process's, for another may be writing the same."""
+    return path.with_name(f"{path.name}.{os.getpid()}.part")
+
+
+@contextmanager
+def write_atomically(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that takes its name on success and vanishes on any error.
+
+    Raises `WriteError` where the temporary file can't be opened or renamed.
+    """
+    part = part_of(path)
+    try:
+        yield part
+        os.replace(part, path)
+    except OSError as error:
+        if error.filename not in (str(part), part):  # not about this file: the body reads, too
+            raise
+        raise WriteError(path, error.strerror or str(error)) from error
+    finally:
+        if part.exists():
+            part.unlink()
+
+
+@contextmanager
+def temporary_folder(part: Path) -> Iterator[None]:
+    """Make a folder for the body to fill and move away; what is left of it, and of the folders above it, vanishes.
+
+    Folders above it that hold something by then stay. Raises `WriteError` where it can't be made.
+    """
+    made = [folder for folder in part.parents if not folder.exists()]
+    try:
+        with writes(part):
+            part.mkdir(parents=True)
+        yield
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        for folder in made:
+            if folder.exists() and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write a CSV, whole or not at all; raises `WriteError`."""
+    with writes(path), write_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(header)
+        table.writerows(rows)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")  # Windows' editors put a byte order mark in front
+    except UnicodeDecodeError as error:
+        raise HearsimError(f"{path} is not a text in UTF-8 ({error.reason}): save it as UTF-8") from None
+    except OSError as error:
+        raise HearsimError(f"{path} can't be read ({error.strerror}): give the name of a file") from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML; raises `HearsimError` for a file that can't be read or isn't one."""
+    text = _read(path)
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        last = f"at line {len(text.splitlines())}, the end of the file"
+        raise HearsimError(f"{path} is not TOML: {str(error).replace('at end of document', last)}") from None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the entries of a JSON file by name; raises `HearsimError` where it can't be read."""
+    try:
+        rows = json.loads(_read(path))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise HearsimError(f"{path} is not JSON: {error}") from None
+    if not isinstance(rows, dict):
+        raise HearsimError(f"{path} holds a {type(rows).__name__}: it needs one object with an entry per name")
+    return rows

@@ -1,0 +1,105 @@
+"""Checking of settings read from TOML and JSON: each fault becomes one sentence with its file, key and cure."""
+
+import difflib
+import reprlib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from hearsim.core.errors import HearsimError
+
+
+class Settings(BaseModel):
+    """Settings of a profile: frozen, finite, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Part = TypeVar("Part", bound=Settings)
+
+CURES = {  # pydantic's name of a complaint -> what is wrong and what to do; the braces are pydantic's own context
+    "less_than_equal": "is too high: give {le:g} or less",
+    "greater_than_equal": "is too low: give {ge:g} or more",
+    "literal_error": "is not known: give {expected}",
+    "float_type": "is not a number: give one, without quotes",
+    "finite_number": "is not a finite number: give one",
+    "int_type": "is not a whole number: give one, without quotes",
+    "string_type": "is not a text: put it in quotes",
+    "tuple_type": "is not a list: put the values in square brackets",
+    "too_short": "is empty: give at least {min_length} value",
+    "model_type": "is not a table: give its keys and values",
+}
+
+
+def nearest(name: str, names: list[str]) -> str:
+    """Return a question after the names most like this one, "" where none is."""
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+def check(
+    path: Path, kind: type[Part], table: dict[str, Any], where: str = "", theirs: dict[str, str] | None = None
+) -> Part:
+    """Validate a table; turn pydantic's first complaint into one sentence with file, key, value and cure.
+
+    `where` is the row of the file, `theirs` its own names for our keys.
+    """
+    try:
+        return kind.model_validate(table)
+    except ValidationError as error:
+        first = min(error.errors(), key=lambda one: not _misspelt(one))  # a misspelt key explains a missing one
+    raise HearsimError(f"{path}: {where}{_sentence(kind, first, theirs or {})}")
+
+
+def _sentence(kind: type[Settings], complaint: ErrorDetails, theirs: dict[str, str]) -> str:
+    loc = complaint["loc"]
+    key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc).removeprefix(".")
+    for ours, name in theirs.items():
+        key = name + key.removeprefix(ours) if key.startswith(ours) else key
+    if _misspelt(complaint):
+        return unknown_key(key, str(loc[-1]), _keys_beside(kind, loc))
+    if complaint["type"] == "missing":
+        return f"the key {key} is missing: add it"
+    given = complaint["input"]
+    value = "" if isinstance(given, dict | Settings) else f" = {reprlib.repr(given)}"
+    cure = CURES.get(complaint["type"])
+    if cure:
+        return f"{key}{value} {cure.format(**complaint.get('ctx', {}))}"
+    message = complaint["msg"].removeprefix("Value error, ")  # our own, from hearsim.profile.schema
+    return f"{key}{value}: {message}" if key else message
+
+
+def _misspelt(complaint: ErrorDetails) -> bool:
+    return complaint["type"] == "extra_forbidden"
+
+
+def _keys_beside(kind: type[Settings], loc: tuple[int | str, ...]) -> list[str]:
+    """Return the keys that the table at `loc`, less its last step, may hold."""
+    level: Any = kind
+    for step in loc[:-1]:
+        if isinstance(step, int):  # a place in a list: its type has been taken a step before
+            continue
+        level = level.model_fields[str(step)].annotation
+        level = next((t for t in getattr(level, "__args__", (level,)) if hasattr(t, "model_fields")), level)
+    return list(level.model_fields)
+
+
+def unknown_key(shown: str, key: str, known: list[str]) -> str:
+    """Return the sentence for a key that is not known, with the nearest known ones."""
+    return f"the key {shown} is not known: {nearest(key, known) or 'known are ' + ', '.join(known)}"
+
+
+def complaint(error: ValidationError, kind: type[BaseModel]) -> str:
+    """Return pydantic's first complaint about a table of `kind` as one sentence: key, value, cure."""
+    first = error.errors()[0]
+    key = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        return f"the key {key} is missing: add it"
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, kind.model_fields, n=1)
+        return f"the key {key} is not known: {f'did you mean {near[0]}?' if near else 'remove it'}"
+    shown = repr(first["input"])
+    value = f" = {shown}" if len(shown) <= 80 else ""  # a whole table would fill a page
+    return f"{key}{value}: {first['msg'].removeprefix('Value error, ')}"

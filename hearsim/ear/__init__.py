@@ -1,0 +1,1 @@
+"""The ear behind the aid: vent, hearing loss, auditory scale."""

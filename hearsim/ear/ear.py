@@ -1,0 +1,59 @@
+"""The ear after the aid: vent and hearing loss."""
+
+from hearsim.core.audio import Format
+from hearsim.core.calibration import ToFullScale, ToPascal
+from hearsim.core.composites import Chain, Delay, Reblock
+from hearsim.core.processor import Processor
+from hearsim.core.units import FloatArray
+from hearsim.ear.hearing_loss import HOP, HearingLoss
+from hearsim.ear.vent import DirectSound, VentLeak
+from hearsim.profile.schema import Profile
+
+
+class Ear:
+    """What happens after the aid: the ear canal, with direct sound through a vent, and the listener's hearing.
+
+    Two inputs, the aid's output and the sound that the aid heard; so it is no Processor. Output in full scale of the
+    headphones, for normal-hearing ears. Without a vent `latency` is to be added to the aid's; with one the direct
+    sound is the clock, and the aid's sound arrives later by the live delay (its latency and one block).
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        vent, rig = profile.aid.vent, profile.rig
+        self.vented = vent is not None
+        late = [Delay(profile.aid.block_samples), VentLeak(vent.cutoff_hz)] if vent else []
+        self._aided = Chain(ToPascal(rig.headphones), *late)
+        self._direct = Chain(ToPascal(rig.microphone), *([DirectSound(vent.cutoff_hz)] if vent else []))
+        self._loss = Chain(*_loss(profile))
+
+    def prepare(self, fmt: Format) -> None:
+        """Prepare for the format of the aid's input and output, full scale."""
+        canal = self._aided.prepare(fmt)
+        self._direct.prepare(fmt)
+        self._loss.prepare(canal)
+
+    @property
+    def latency(self) -> int:
+        """Samples by which the output is late; see the class."""
+        return self._loss.latency
+
+    def process(self, aided: FloatArray, sound: FloatArray) -> FloatArray:
+        """Return what is heard of one block of aided sound and the block of sound that came in with it."""
+        pressure = self._aided.process(aided)
+        if self.vented:
+            pressure = pressure + self._direct.process(sound)
+        return self._loss.process(pressure)
+
+    def reset(self) -> None:
+        """Return to exactly the state right after `prepare`."""
+        for stage in (self._aided, self._direct, self._loss):
+            stage.reset()
+
+
+def unaided(profile: Profile) -> Chain:
+    """Return what the listener hears without the aid, for normal-hearing ears: `unaided.wav`."""
+    return Chain(ToPascal(profile.rig.microphone), *_loss(profile), name="unaided")
+
+
+def _loss(profile: Profile) -> list[Processor]:
+    return [Reblock(HearingLoss(profile.listener.ears), HOP), ToFullScale(profile.rig.headphones)]

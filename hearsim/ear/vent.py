@@ -1,0 +1,75 @@
+"""The vent of an open dome: direct sound comes in under its cutoff, and the aid's own bass leaks out there.
+
+First-order, complementary: what the vent lets in and what the ear keeps of the aid add up to one, so a wire behind
+an open dome is a wire. The aid's delay against the direct sound is what makes the comb (`facts/hearing.md`, Delay).
+"""
+
+import math
+
+import numpy as np
+
+from hearsim.core.audio import Format
+from hearsim.core.processor import Processor
+from hearsim.core.units import FloatArray, gain_to_db
+from hearsim.dsp.dynamics import split
+
+
+def vent_comb(delay_ms: float, aided_over_direct_db: float) -> dict[str, float]:
+    """Return the comb that direct and aided sound make: notch spacing and first notch in Hz, ripple in dB.
+
+    Direct 1 plus aided g e^(-j w tau): notches 1/tau apart, the first at 1/(2 tau), ripple 20 lg (1+g)/|1-g|.
+
+    >>> round(vent_comb(23.2, 15.3)["ripple_db"], 1)
+    3.0
+    """
+    tau, g = 1e-3 * delay_ms, 10 ** (aided_over_direct_db / 20)
+    ripple = gain_to_db((1 + g) / max(abs(1 - g), 1e-3))
+    return {"spacing_hz": 1 / tau, "first_notch_hz": 0.5 / tau, "ripple_db": ripple}
+
+
+class DirectSound(Processor):
+    """What comes through the vent: a first-order low-pass."""
+
+    def __init__(self, cutoff_hz: float) -> None:
+        self._cutoff_hz = cutoff_hz
+
+    @property
+    def latency(self) -> int:  # noqa: D102
+        return 0
+
+    @property
+    def non_finite(self) -> tuple[int, ...]:  # noqa: D102
+        return tuple(self._lost.tolist())
+
+    def prepare(self, fmt: Format) -> Format:  # noqa: D102
+        if fmt.unit != "pa":
+            raise self.refuse(fmt, "it needs pascals: put ToPascal(calibration) before it")
+        if fmt.stems:
+            raise self.refuse(fmt, "it needs a sound, no stems: put Remix before it")
+        if self._cutoff_hz >= fmt.rate / 2:
+            raise self.refuse(
+                fmt, f"its cutoff of {self._cutoff_hz:g} Hz lies over half the rate: resample to 44100 Hz"
+            )
+        t = math.tan(math.pi * self._cutoff_hz / fmt.rate)  # bilinear, prewarped
+        self._b, self._a = t / (1 + t), (t - 1) / (t + 1)
+        self._state, self._lost = np.zeros(fmt.channels), np.zeros(fmt.channels, np.int64)
+        self._low, self._high = np.zeros(fmt.shape, np.float32), np.zeros(fmt.shape, np.float32)
+        self.process(self._low.copy())  # compiles the loop here, not in the first block
+        self.reset()
+        return fmt
+
+    def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
+        split(block, self._low, self._high, self._b, self._a, self._state, self._lost)
+        return self._low
+
+    def reset(self) -> None:  # noqa: D102
+        self._state.fill(0.0)
+        self._lost.fill(0)
+
+
+class VentLeak(DirectSound):
+    """What the vent leaves of the aided sound: all but its low-pass."""
+
+    def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
+        super().process(block)
+        return self._high

@@ -1,1 +1,0 @@
-"""Listening tests: stimuli and pages for them, a collector of ratings, and their analysis."""

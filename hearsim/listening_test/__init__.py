@@ -1,0 +1,1 @@
+"""Listening tests: stimuli, test pages, ratings and their analysis."""

@@ -1,0 +1,253 @@
+"""`build`: from a spec to a folder with the whole listening test; whole or not at all.
+
+out/manifest.json        what everything is: keep it from the participants
+out/webmushra/           copy it into a webMUSHRA checkout, or give it to `hearsim export collect`
+out/beaqlejs/, plain/    the same for BeaqleJS, and for any other tool
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import hearsim
+from hearsim.core.audio_files import AID_RATE_HZ
+from hearsim.core.errors import HearsimError, WriteError
+from hearsim.core.files import part_of, temporary_folder, writes
+from hearsim.listening_test import beaqlejs, webmushra
+from hearsim.listening_test.excerpts import Excerpt, read_excerpt
+from hearsim.listening_test.measures import EARS, measure
+from hearsim.listening_test.plain import write_plain
+from hearsim.listening_test.spec import HIDDEN, RESULTS, SCHEMA, Plan, Version, read_plan
+from hearsim.listening_test.stimuli import TONE_HZ, Fitter, Fronts, Stimulus, encode, remixes, tone
+from hearsim.listening_test.trials import code, trials
+from hearsim.separation.models import ModelInfo
+
+Table = dict[str, Any]
+
+
+def manifest(
+    plan: Plan, excerpts: list[Excerpt], models: dict[str, ModelInfo | None], tone: Table, stimuli: list[Table]
+) -> Table:
+    """Return the manifest; `stimuli` are its entries, `tone` the calibration."""
+    spec = plan.spec
+    return {
+        "schema": SCHEMA,
+        "hearsim": hearsim.__version__,
+        "name": spec.name,
+        "method": spec.method,
+        "spec": {"path": plan.path.name, "sha256": hashlib.sha256(plan.path.read_bytes()).hexdigest()},
+        "seed": spec.seed,
+        "rate_hz": AID_RATE_HZ,
+        "channels": 2,
+        "samples": spec.samples,
+        "gain_db": spec.gain_db,
+        "calibration": tone,
+        "rig": plan.rig.model_dump(mode="json"),
+        "songs": {one.name: one.origin for one in excerpts},
+        "models": {name: _model(info) for name, info in sorted(models.items())},
+        "fittings": {key: listener.model_dump(mode="json") for key, listener in plan.fittings.items()},
+        "conditions": {version.name: _version(version) for version in plan.versions},
+        "participants": [
+            {
+                "id": who.id,
+                "test_id": plan.test_id(who),
+                "group": plan.group(who),
+                "fitting": plan.fitted[who.id],
+                "trials": [{"id": one.id, "song": one.song, "conditions": one.versions} for one in trials(plan, who)],
+            }
+            for who in spec.participants
+        ],
+        "hidden": {
+            code(plan, fitting, song.name, HIDDEN): {"fitting": fitting, "song": song.name}
+            for fitting in plan.fittings
+            for song in spec.songs
+        },
+        "stimuli": stimuli,
+    }
+
+
+def _version(version: Version) -> Table:
+    return {
+        "role": version.role,
+        "mix": version.mix.model_dump(mode="json"),
+        "model": version.model,
+        "aid": version.aid.model_dump(mode="json"),
+        "low_pass_hz": version.low_pass_hz,
+    }
+
+
+def _model(info: ModelInfo | None) -> Table:
+    return {"sha256": info.sha256, "parameters": info.parameters} if info else {}
+
+
+MANY = 1000
+TONE_DB_SPL, TONE_HEADROOM_DB = 80.0, 10.0
+Progress = Callable[[int, int], None]  # stimuli done, stimuli in all
+
+
+def build(
+    path: Path,
+    out: Path | None = None,
+    force: bool = False,
+    yes: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> Path:
+    """Render a listening test into a folder, `out/export-NAME` without `out`; return the folder.
+
+    `force` replaces an earlier export, but never one that holds results; `yes` agrees to more than 1000 stimuli.
+    Raises `HearsimError` for bad input; then nothing is left behind, and an earlier export stays as it was.
+    """
+    plan = read_plan(path)
+    out = out or Path("out") / f"export-{plan.spec.name}"
+    _check_folder(out, force)
+    _check_size(plan, out, yes)
+    place = out.resolve()  # "." has no name
+    part = part_of(place)
+    try:
+        with temporary_folder(part):
+            _write(plan, part, progress)
+            _check_folder(out, force)  # somebody else may have come first
+            with writes(out):
+                _move(part, place)
+    except WriteError as error:
+        raise HearsimError(f"{out} can't be written ({error.why}): choose another --out, or make room") from error
+    return out
+
+
+def _check_folder(out: Path, force: bool) -> None:
+    with writes(out):
+        if not out.exists():
+            return
+        if not out.is_dir():
+            raise HearsimError(f"{out} is a file: choose another --out")
+        held = sorted(one.name for one in out.iterdir())
+    if RESULTS in held:
+        raise HearsimError(f"{out} holds {RESULTS}, which are never replaced: choose another --out")
+    if held and "manifest.json" not in held:
+        raise HearsimError(f"{out} holds {held[0]} and no listening test: choose another --out")
+    if held and not force:
+        raise HearsimError(f"{out} already holds a listening test: choose another --out, or give --force")
+
+
+def _check_size(plan: Plan, out: Path, yes: bool) -> None:
+    stimuli = count(plan)
+    size = stimuli * round(plan.spec.seconds * AID_RATE_HZ) * 2 * (3 if plan.spec.samples == "24-bit" else 4)
+    size *= len(plan.spec.formats)
+    shape = (
+        f"{len(plan.fittings)} listeners x {len(plan.spec.songs)} songs x {len(plan.versions)} versions are {stimuli} "
+        f"stimuli, {size / 1e9:.1f} GB"
+    )
+    if stimuli > MANY and not yes:
+        raise HearsimError(f"{plan.path}: {shape}: give --yes if that is what you want")
+    place = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    if size > free:
+        raise HearsimError(f"{plan.path}: {shape}, and {place} has {free / 1e9:.1f} GB left: choose another --out")
+
+
+def count(plan: Plan) -> int:
+    """Return the number of stimuli."""
+    return len(plan.fittings) * len(plan.spec.songs) * len(plan.versions)
+
+
+def _move(part: Path, out: Path) -> None:
+    """Put a finished export in its place; an earlier one is out of the way only when that has worked."""
+    old = part.with_suffix(".old")
+    if out.exists():
+        os.replace(out, old)
+    try:
+        os.replace(part, out)
+    except OSError:
+        with suppress(FileNotFoundError):
+            os.replace(old, out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write(plan: Plan, part: Path, progress: Progress) -> None:
+    folders = {
+        "webmushra": part / "webmushra" / webmushra.audio_folder(plan),
+        "beaqlejs": part / "beaqlejs" / beaqlejs.audio_folder(plan),
+        "plain": part / "plain" / "stimuli",
+    }
+    audio = [folders[one] for one in plan.spec.formats]
+    with writes(part):
+        for folder in audio:
+            folder.mkdir(parents=True)
+    fronts = Fronts(plan)
+    fitters = {fitting: Fitter(plan, fitting) for fitting in plan.fittings}
+    stimuli: list[Table] = []
+    excerpts = []
+    for song in plan.spec.songs:
+        excerpt = read_excerpt(song, plan.spec.seconds, plan.path.parent)
+        excerpts.append(excerpt)
+        references: dict[str, Stimulus] = {}
+        for remixed in remixes(plan, excerpt, fronts):
+            for fitting, fitter in fitters.items():
+                stimulus = fitter.play(remixed, excerpt)
+                references.setdefault(fitting, stimulus)  # the first version is the reference
+                stimuli.append(_keep(plan, stimulus, references[fitting], excerpt, audio))
+                progress(len(stimuli), count(plan))
+    tones = _tones(plan, audio)
+    if "webmushra" in plan.spec.formats:
+        webmushra.write_webmushra(plan, part / "webmushra", tones)
+    if "beaqlejs" in plan.spec.formats:
+        beaqlejs.write_beaqlejs(plan, part / "beaqlejs")
+    if "plain" in plan.spec.formats:
+        write_plain(plan, part / "plain")
+    table = manifest(plan, excerpts, fronts.models, tones, stimuli)
+    with writes(part):
+        (part / "manifest.json").write_text(
+            json.dumps(table, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+
+
+def full_scale_db_spl(plan: Plan) -> float:
+    """Return the level in dB SPL of an RMS of 1.0 in the files, when they are played as the tone says."""
+    return plan.rig.headphones_full_scale_db_spl - plan.spec.gain_db
+
+
+def _keep(plan: Plan, stimulus: Stimulus, reference: Stimulus, excerpt: Excerpt, audio: list[Path]) -> Table:
+    """Write a stimulus into all folders; return its entry in the manifest."""
+    version = stimulus.remixed.version
+    name = code(plan, stimulus.fitting, excerpt.name, version.name)
+    data = encode(stimulus.samples, plan.spec.samples)
+    _write_all(audio, f"{name}.wav", data)
+    entry: Table = {
+        "code": name,
+        "file": f"{name}.wav",
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "fitting": stimulus.fitting,
+        "song": excerpt.name,
+        "condition": version.name,
+        "bytes": len(data),
+        "frames": stimulus.samples.shape[1],
+        "lufs_into_aid": stimulus.remixed.lufs,
+        "match_gain_db": stimulus.remixed.match_gain_db,
+        "gain_db": plan.spec.gain_db,
+        "mpo_events": dict(zip(EARS, stimulus.mpo_events, strict=True)),
+    }
+    return entry | measure(stimulus, reference, excerpt, full_scale_db_spl(plan))
+
+
+def _write_all(folders: list[Path], name: str, data: bytes) -> None:
+    for folder in folders:
+        with writes(folder):
+            (folder / name).write_bytes(data)
+
+
+def _tones(plan: Plan, audio: list[Path]) -> Table:
+    """Write the calibration tone of each ear, at the gain of all files; return what the manifest says of them."""
+    full_scale = full_scale_db_spl(plan)
+    level = min(TONE_DB_SPL, full_scale - TONE_HEADROOM_DB)
+    files = {}
+    for index, ear in enumerate(EARS):
+        data = encode(tone(index, level - full_scale), plan.spec.samples)
+        _write_all(audio, f"tone-{ear}.wav", data)
+        files[ear] = {"path": f"tone-{ear}.wav", "sha256": hashlib.sha256(data).hexdigest()}
+    return {"frequency_hz": TONE_HZ, "level_db_spl": level, "full_scale_db_spl": full_scale, "files": files}

@@ -1,0 +1,77 @@
+"""The excerpts of a listening test: cut out with a run-in, so that network and compressors have settled in them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hearsim.core.audio import Audio
+from hearsim.core.audio_files import AID_RATE_HZ, CHUNK, Source, open_source
+from hearsim.core.errors import HearsimError
+from hearsim.core.units import FloatArray
+from hearsim.listening_test.spec import Song
+from hearsim.music.demo_song import demo_song, mixture
+from hearsim.music.songs import open_stems
+from hearsim.profile.schema import STEMS
+
+RUN_IN_S, RUN_OUT_S = 3.0, 0.1  # of the music around, as far as there is any
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A piece of a song at the aid's rate; `part` is what is played of it, the rest is run-in and run-out."""
+
+    name: str
+    mixture: Audio
+    stems: dict[str, FloatArray]  # the true ones, (channels, frames)
+    part: slice
+    origin: dict[str, Any]  # for the manifest
+
+
+def read_excerpt(song: Song, seconds: float, base: Path) -> Excerpt:
+    """Return the excerpt of a song; paths are relative to `base`.
+
+    Raises `HearsimError` for a song or stem that can't be read, and where the song ends before its excerpt.
+    """
+    start, frames = round(song.start_s * AID_RATE_HZ), round(seconds * AID_RATE_HZ)
+    first = max(0, start - round(RUN_IN_S * AID_RATE_HZ))
+    last = start + frames + round(RUN_OUT_S * AID_RATE_HZ)
+    part = slice(start - first, start - first + frames)
+    if song.path is None:
+        stems = demo_song(song.start_s + seconds + 1.0, seed=song.demo or 0)
+        mixed = mixture(stems).samples[:, first:last]
+        true = {name: stems.samples[index, :, first:last] for index, name in enumerate(STEMS)}
+        origin: dict[str, Any] = {"demo": song.demo}
+    else:
+        source = open_source(base / song.path)
+        if start + frames > source.frames:
+            raise HearsimError(
+                f"{source.path} lasts {source.seconds:.2f} s, less than an excerpt of {seconds:g} s from "
+                f"{song.start_s:g} s on needs: lower start_s or seconds, for all stimuli are of equal length"
+            )
+        sources = open_stems(base / song.stems, source) if song.stems else {}
+        mixed = _cut(source, first, last)
+        true = {name: _cut(stem, first, last) for name, stem in sources.items()}
+        origin = {
+            "path": str(song.path),
+            "sha256": source.sha256,
+            "stems": {name: {"path": str(one.path.name), "sha256": one.sha256} for name, one in sources.items()},
+        }
+    origin |= {"start_s": song.start_s, "seconds": seconds}
+    return Excerpt(song.name, Audio(np.ascontiguousarray(mixed), AID_RATE_HZ), true, part, origin)
+
+
+def _cut(source: Source, first: int, last: int) -> FloatArray:
+    """Return the samples (2, frames) of a file from `first` to `last` or the end."""
+
+    def pieces() -> Iterator[FloatArray]:
+        start = 0
+        for block in source.blocks(CHUNK):
+            if start >= min(last, source.frames):
+                return
+            yield block[:, max(0, first - start) : min(last, source.frames) - start]
+            start += CHUNK
+
+    return np.concatenate(list(pieces()), axis=1)

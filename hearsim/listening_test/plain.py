@@ -1,0 +1,55 @@
+"""A test for any other tool: a folder of files and trials.csv, whose last columns are filled in by the test."""
+
+import csv
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from hearsim.core.files import writes
+from hearsim.listening_test.spec import HIDDEN, REFERENCE, Participant, Plan
+from hearsim.listening_test.trials import code, trials
+
+COLUMNS = (
+    *("session_test_id", "session_uuid", "trial_id", "trial", "position", "reference_file", "stimulus_file"),
+    *("rating_stimulus", "rating_score", "rating_time", "rating_comment", "choice_answer"),
+)
+
+
+def write_plain(plan: Plan, folder: Path) -> None:
+    """Write trials.csv beside the folder of stimuli, in which the hidden references get files of their own.
+
+    One row per stimulus to be rated, in the order to be played. Filled in, `hearsim export analyse` reads it: a score
+    for MUSHRA, "correct" or "incorrect" in choice_answer for pairs.
+    """
+    audio = folder / "stimuli"
+    with writes(folder):
+        for fitting in plan.fittings:
+            for song in plan.spec.songs:
+                names = [f"{code(plan, fitting, song.name, one)}.wav" for one in (REFERENCE, HIDDEN)]
+                shutil.copyfile(audio / names[0], audio / names[1])
+        with (folder / "trials.csv").open("w", newline="", encoding="utf-8") as file:
+            table = csv.DictWriter(file, COLUMNS, restval="")
+            table.writeheader()
+            for who in plan.spec.participants:
+                table.writerows(_rows(plan, who))
+
+
+def _rows(plan: Plan, who: Participant) -> Iterator[dict[str, str]]:
+    fitting = plan.fitted[who.id]
+    draw = random.Random(f"{plan.spec.seed}/{plan.spec.name}/{who.id}/positions")
+    for number, (trial_id, song, versions) in enumerate(trials(plan, who)):
+        shown = [*versions, HIDDEN]
+        draw.shuffle(shown)
+        for position, version in enumerate(shown, start=1):
+            name = code(plan, fitting, song, version)
+            yield {
+                "session_test_id": plan.test_id(who),
+                "session_uuid": plan.test_id(who),
+                "trial_id": trial_id,
+                "trial": str(number),
+                "position": str(position),
+                "reference_file": f"stimuli/{code(plan, fitting, song, REFERENCE)}.wav",
+                "stimulus_file": f"stimuli/{name}.wav",
+                "rating_stimulus": name,
+            }

@@ -1,0 +1,122 @@
+"""Who is left out, and what the others say: post-screening, means and intervals by ITU-R BS.1534-3."""
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+from scipy import stats
+
+from hearsim.listening_test.ratings import Rating
+from hearsim.listening_test.spec import MID_ANCHOR, REFERENCE
+
+_SHARE, _EDGE = 0.15, 90.0  # BS.1534-3, 4.1.2: in more than 15 % of the items on the wrong side of 90
+_TOO_MANY = 0.25  # of the listeners take the mid anchor of an item for excellent: then the item is to blame
+_Z = 1.959964  # 95 %, two-sided
+ALL = "all"
+Interval = tuple[float, float | None, float | None]  # mean, and the ends where there are any
+
+
+@dataclass(frozen=True)
+class Listener:
+    """One participant's post-screening: shares of items, and why they are left out ("" where they are kept)."""
+
+    participant: str
+    group: str
+    items: int
+    low_reference: float
+    high_anchor: float
+    why: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One condition in one group: mean of the listeners' means with its 95 % interval, quartiles of all ratings."""
+
+    group: str
+    condition: str
+    listeners: int
+    ratings: int
+    mean: float
+    low: float | None  # no interval from a single listener
+    high: float | None
+    median: float
+    lower_quartile: float
+    upper_quartile: float
+
+
+def screen(ratings: list[Rating]) -> list[Listener]:
+    """Judge each participant of a MUSHRA test.
+
+    Left out is who rates the hidden reference under 90, or the mid anchor (7 kHz) over 90, in more than 15 % of the
+    items. An item whose mid anchor more than a quarter of the listeners rate over 90 does not count for the latter:
+    its anchor is not heard, by a hearing loss say (BS.1534-3, 4.1.2).
+    """
+    scores = {(one.participant, one.song, one.condition): one.score for one in ratings}
+    songs: dict[str, set[str]] = defaultdict(set)
+    groups = {}
+    for one in ratings:
+        songs[one.participant].add(one.song)
+        groups[one.participant] = one.group
+    unclear = {song for song in set.union(*songs.values()) if _share_over(scores, song) > _TOO_MANY}
+    judged = []
+    for who, heard in songs.items():
+        low = _share([scores[who, song, REFERENCE] < _EDGE for song in heard if (who, song, REFERENCE) in scores])
+        clear = [song for song in heard - unclear if (who, song, MID_ANCHOR) in scores]
+        high = _share([scores[who, song, MID_ANCHOR] > _EDGE for song in clear])
+        why = [f"hidden reference under 90 in {low:.0%} of the items"] if low > _SHARE else []
+        why += [f"mid anchor over 90 in {high:.0%} of the items"] if high > _SHARE else []
+        judged.append(Listener(who, groups[who], len(heard), low, high, "; ".join(why)))
+    return judged
+
+
+def _share_over(scores: dict[tuple[str, str, str], float], song: str) -> float:
+    """Return the share of listeners who rate the mid anchor of a song over 90."""
+    return _share([score > _EDGE for (_, s, c), score in scores.items() if (s, c) == (song, MID_ANCHOR)])
+
+
+def _share(flags: list[bool]) -> float:
+    return sum(flags) / len(flags) if flags else 0.0
+
+
+def summarise(ratings: list[Rating], conditions: list[str], paired: bool) -> list[Summary]:
+    """Return a row for each group and condition that has ratings; with several groups the last is "all".
+
+    A listener's ratings are averaged first, for they are not independent; the interval is Student's over listeners.
+    For pairs the mean is the share of correct answers of all, with Wilson's interval (1927, JASA 22:209).
+    """
+    groups = list(dict.fromkeys(one.group for one in ratings))
+    rows = []
+    for group in [*groups, *([ALL] if len(groups) > 1 else [])]:
+        for condition in conditions:
+            of_one: dict[str, list[float]] = defaultdict(list)
+            for one in ratings:
+                if one.condition == condition and group in (one.group, ALL):
+                    of_one[one.participant].append(one.score)
+            if of_one:
+                rows.append(_row(group, condition, of_one, paired))
+    return rows
+
+
+def _row(group: str, condition: str, of_one: dict[str, list[float]], paired: bool) -> Summary:
+    scores = np.concatenate(list(of_one.values()))
+    mean, low, high = _wilson(scores.tolist()) if paired else _student([fmean(found) for found in of_one.values()])
+    lower, median, upper = np.percentile(scores, (25, 50, 75)).tolist()
+    return Summary(group, condition, len(of_one), scores.size, mean, low, high, median, lower, upper)
+
+
+def _student(means: list[float]) -> Interval:
+    mean = fmean(means)
+    if len(means) < 2:
+        return mean, None, None
+    half = float(stats.t.ppf(0.975, len(means) - 1) * np.std(means, ddof=1) / math.sqrt(len(means)))
+    return mean, mean - half, mean + half
+
+
+def _wilson(answers: list[float]) -> Interval:
+    share, count = fmean(answers), len(answers)
+    weight = _Z**2 / count
+    middle = (share + weight / 2) / (1 + weight)
+    half = _Z / (1 + weight) * math.sqrt(share * (1 - share) / count + weight / (4 * count))
+    return share, middle - half, middle + half

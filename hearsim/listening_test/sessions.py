@@ -1,0 +1,144 @@
+"""Sessions as webMUSHRA posts them: kept whole on disk, and read into one long table of ratings."""
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hearsim.core.errors import HearsimError
+from hearsim.core.files import write_atomically
+from hearsim.listening_test.spec import PRACTICE, REFERENCE, SCHEMA
+
+PREFIX = b"sessionJSON="
+COLUMNS = (
+    *("session_test_id", "session_uuid", "participant", "group", "trial_id", "practice", "type"),
+    *("rating_stimulus", "condition", "rating_score", "choice_answer", "rating_time", "rating_comment", "comment"),
+)
+UNREADABLE = (HearsimError, KeyError, TypeError, AttributeError)
+"""What `parse` and `rows` raise for what is no session of this test."""
+
+Table = dict[str, Any]
+
+
+def read_manifest(path: Path) -> Table:
+    """Read a manifest; raises `HearsimError` for a file that is none, or one of another version of hearsim's schema."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HearsimError(f"{path} can't be read ({error.strerror}): give the folder of an export") from None
+    except ValueError as error:
+        raise HearsimError(f"{path} is not JSON ({error}): export the test anew") from None
+    schema = table.get("schema") if isinstance(table, dict) else None
+    if schema != SCHEMA:
+        raise HearsimError(f"{path} has the schema {schema!r}, and this version reads {SCHEMA!r}: export the test anew")
+    return dict(table)
+
+
+def keep(folder: Path, body: bytes) -> Path:
+    """Write the body of a POST to a file of its own and make sure that it is on the disk; return the file.
+
+    The same body again is the same file. Raises `OSError` where it can't be written; then there is no file.
+    """
+    name = hashlib.sha256(body).hexdigest()[:16]
+    path = next(folder.glob(f"*-{name}.session"), folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{name}.session")
+    if not path.exists():
+        part = path.with_suffix(".part")
+        try:
+            with part.open("wb") as file:
+                file.write(body)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+    _sync_folder(folder)
+    return path
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make sure that the name of a new file is on the disk, too (POSIX; Windows opens no folders)."""
+    if os.name == "posix":
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def parse(body: bytes) -> Table:
+    """Return the session in a POST's body: all that follows `sessionJSON=`, as it is.
+
+    webMUSHRA does not encode its form, so a & or % in a comment is just that. Raises `HearsimError` for anything else.
+    """
+    if not body.startswith(PREFIX):
+        raise HearsimError("it does not begin with sessionJSON=: is the page webMUSHRA?")
+    try:
+        session = json.loads(body.removeprefix(PREFIX).decode())
+    except (ValueError, RecursionError) as error:  # of UTF-8 or of JSON
+        raise HearsimError(f"it holds no whole session ({error})") from None
+    if not isinstance(session, dict) or not isinstance(session.get("trials"), list) or "testId" not in session:
+        raise HearsimError("it holds no session: testId or trials are missing")
+    return session
+
+
+def rows(session: Table, manifest: Table) -> Iterator[Table]:
+    """Yield the ratings of a session, one row each, with the names that the manifest has for them.
+
+    Raises `HearsimError` for a session of another test, and for a stimulus that the manifest does not know.
+    """
+    who = next((one for one in manifest["participants"] if one["test_id"] == session["testId"]), None)
+    if who is None:
+        raise HearsimError(f"its test {session['testId']!r} is not one of {manifest['name']}")
+    asked = session.get("participant") or {}
+    answers = dict(zip(asked.get("name") or (), asked.get("response") or (), strict=False))
+    conditions = {one["code"]: one["condition"] for one in manifest["stimuli"]} | {REFERENCE: REFERENCE}
+    for trial in session["trials"]:
+        for one in trial["responses"]:
+            paired = trial["type"] == "paired_comparison"
+            stimulus = one["nonReference" if paired else "stimulus"]
+            if stimulus not in conditions:
+                raise HearsimError(
+                    f"its stimulus {stimulus!r} is not in the manifest: it was made with another export of this test"
+                )
+            yield {
+                "session_test_id": session["testId"],
+                "session_uuid": session.get("uuid", ""),
+                "participant": who["id"],
+                "group": who["group"],
+                "trial_id": trial["id"],
+                "practice": int(trial["id"] == PRACTICE),
+                "type": trial["type"],
+                "rating_stimulus": stimulus,
+                "condition": conditions[stimulus],
+                "rating_score": one.get("score", ""),
+                "choice_answer": one.get("answer", ""),
+                "rating_time": one.get("time", ""),
+                "rating_comment": one.get("comment") or "",
+                "comment": answers.get("comment") or "",
+            }
+
+
+def write_table(folder: Path, manifest: Table, path: Path) -> list[str]:
+    """Write the ratings of all kept sessions to a CSV; return a sentence for each file that is left out.
+
+    A session that was sent twice, with another comment say, counts once: the later one.
+    """
+    latest: dict[str, list[Table]] = {}
+    left_out = []
+    for file in sorted(folder.glob("*.session")):
+        try:
+            session = parse(file.read_bytes())
+            latest[str(session.get("uuid") or file.name)] = list(rows(session, manifest))
+        except UNREADABLE as error:
+            why = error if isinstance(error, HearsimError) else f"it is no session of webMUSHRA ({error!r})"
+            left_out.append(f"{file} is kept, but left out of {path.name}: {why}")
+    with write_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as out:
+        table = csv.DictWriter(out, COLUMNS)
+        table.writeheader()
+        for session_rows in latest.values():
+            table.writerows(session_rows)
+    return left_out

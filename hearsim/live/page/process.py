@@ -1,0 +1,143 @@
+"""The page, seen from the control process: starts its server, keeps it running, answers its orders."""
+
+import multiprocessing
+import secrets
+import socket
+import time
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from hearsim.core.errors import HearsimError
+from hearsim.live.page.orders import Order
+from hearsim.live.page.presets import Presets, TakenError
+from hearsim.live.page.server import run_page
+from hearsim.live.page.state import scene
+from hearsim.live.process import undisturbed
+from hearsim.live.session import Session, how
+from hearsim.profile.load import load_profile, profile_names
+from hearsim.profile.schema import Profile
+
+LOOPBACK = "127.0.0.1"
+AGAIN_S, CLOSING_S = 0.5, 3.0
+MOST_DEATHS, YOUNG_S = 3, 10.0  # more in a row that die so young: something is broken for good
+
+
+class Page:
+    """The page of an open session; a context manager. Methods: control process, the session's thread.
+
+    `presets` is the folder where the page may save mixes, `recordings` the one where it may record, under names of its
+    own; it reaches no other files. `link` opens it.
+    """
+
+    def __init__(self, session: Session, presets: Path, recordings: Path) -> None:
+        self._session, self._presets, self._recordings = session, Presets(presets), recordings
+        self._given = session.profile
+        self._token = secrets.token_urlsafe(24)
+        self._young_deaths = 0
+
+    def __enter__(self) -> Self:
+        """Take a free port and start the server."""
+        self._listening = socket.create_server((LOOPBACK, 0))
+        self.link = f"http://{LOOPBACK}:{self._listening.getsockname()[1]}/{self._token}/"
+        self._start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Tell the pages that the session has ended, and end the server."""
+        self._send(None, {"ended": True})
+        self._pipe.close()
+        self.process.join(CLOSING_S)
+        if self.process.exitcode is None:
+            self.process.kill()
+            self.process.join()
+        self._listening.close()
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        control, rings = self._session.control, self._session.rings
+        self.process: SpawnProcess = context.Process(
+            target=run_page, args=(self._listening, self._token, control, rings, theirs), daemon=True
+        )
+        with undisturbed():
+            self.process.start()
+        theirs.close()  # so that each side hears when the other is gone
+        self._since = time.monotonic()
+        self._show()
+
+    def turn(self, said: list[str]) -> list[str]:
+        """Answer what was asked, show what the session `said`, and return what there is to be said about the page."""
+        for line in said:
+            self._send(None, {"said": line})
+        self._answer()
+        age = time.monotonic() - self._since
+        if self.process.exitcode is None or age < AGAIN_S or self._young_deaths > MOST_DEATHS:
+            return []
+        self._young_deaths = self._young_deaths + 1 if age < YOUNG_S else 1
+        why = f"the page's server ended ({how(self.process)}): the sound goes on"
+        if self._young_deaths > MOST_DEATHS:
+            return [f"{why}, without the page, since it has ended {self._young_deaths} times in a row"]
+        self._pipe.close()
+        self._start()
+        return [f"{why}, and the server is started again"]
+
+    def _answer(self) -> None:
+        try:
+            while self._pipe.poll():
+                number, order = self._pipe.recv()
+                answer = self._obey(order)
+                self._send(number, answer)
+                if "said" in answer:
+                    self._show()
+        except (EOFError, ConnectionResetError):
+            return  # the server is gone: `turn` starts it again
+
+    def _obey(self, order: Order) -> dict[str, Any]:
+        """Do what a page asked; return the answer to it."""
+        try:
+            return {"said": self._do(order)}
+        except TakenError as error:
+            return {"taken": order["name"], "refused": str(error)}
+        except HearsimError as error:
+            return {"refused": str(error)}
+
+    def _do(self, order: Order) -> str:
+        session = self._session
+        match order:
+            case {"do": "profile", "name": name}:
+                session.switch(self._profile(name))
+                return f"profile {name}"
+            case {"do": "preset", "name": name}:
+                session.control.wanted.take_mix(self._presets.load(name))
+                return f"preset {name}"
+            case {"do": "save", "name": name, "replace": replace}:
+                return f"saved as {self._presets.save(name, session.control.wanted, replace)}"
+            case {"do": "record", "on": True}:
+                path = self._recordings / time.strftime("hearsim-%Y%m%d-%H%M%S.wav")
+                session.record(path)
+                return f"recording to {path}"
+            case {"do": "record"}:
+                session.stop_recording()
+                return "recording ended"
+        raise HearsimError(f"{order} is no order")
+
+    def _profile(self, name: str) -> Profile:
+        if name == self._given.name:
+            return self._given
+        if name not in profile_names():
+            raise HearsimError(f"no profile is called {name!r}: there are {', '.join(profile_names())}")
+        return load_profile(name)
+
+    def _show(self) -> None:
+        session = self._session
+        own = [] if self._given.name in profile_names() else [self._given.name]
+        shown = scene(session.profile, own, self._presets.names, session.loss, session.recording)
+        self._send(None, {"scene": shown})
+
+    def _send(self, number: int | None, told: dict[str, Any]) -> None:
+        try:
+            self._pipe.send((number, told))
+        except (BrokenPipeError, ConnectionResetError):
+            return  # as in `_answer`

@@ -1,0 +1,167 @@
+"""What the page shows of the control block, as JSON objects. Page process; reads only."""
+
+from typing import Any
+
+import numpy as np
+
+from hearsim.aid.hearing_aid import compensation
+from hearsim.core.audio_files import AID_RATE_HZ
+from hearsim.core.units import Curve, gain_to_db
+from hearsim.dsp.bands import AUDIOMETRIC_HZ
+from hearsim.live.control import CHANGING, ENDED, HIGHEST_DB, LOWEST_DB, QUIETEST_DB, READY, RUNNING, Control
+from hearsim.live.events import STEPS
+from hearsim.live.ledger import ledger, load, turn
+from hearsim.live.output_stage import FADE
+from hearsim.live.player import Rings
+from hearsim.profile.load import profile_names
+from hearsim.profile.schema import PEAK_OVER_RMS_DB, STEMS, Profile
+
+EARS = ("left", "right")
+INPUT_LEVELS_DB_SPL = (50, 65, 80)
+
+
+def profile_scene(profile: Profile) -> dict[str, Any]:
+    """Return a profile as the page draws it: levels in dB SPL, thresholds in dB HL, gains in dB."""
+    stage = compensation(profile)
+    gains = {level: stage.insertion_gain_db(float(level)) for level in INPUT_LEVELS_DB_SPL}
+    return {
+        "name": profile.name,
+        "listener": profile.listener.name,
+        "aid": profile.aid.name,
+        "rule": profile.aid.rule,
+        "mpo_db_spl": list(profile.mpo_db_spl),
+        # dB SPL of the sine whose peak is 0 dB of full scale: with it peaks read on the scale of the MPO
+        "full_scale_db_spl": profile.rig.headphones_full_scale_db_spl - PEAK_OVER_RMS_DB,
+        "frequencies_hz": list(AUDIOMETRIC_HZ),
+        "thresholds_db_hl": {
+            ear: list(zip(audiogram.frequencies_hz, audiogram.thresholds_db_hl, strict=True))
+            for ear, audiogram in zip(EARS, profile.listener.ears, strict=True)
+        },
+        "gains_db": {ear: {level: gains[level][k].tolist() for level in gains} for k, ear in enumerate(EARS)},
+    }
+
+
+def scene(profile: Profile, chosen: list[str], presets: list[str], can_lose: bool, recording: bool) -> dict[str, Any]:
+    """Return everything that the page needs to know before it shows what moves; `chosen`: the user's own profiles."""
+    return {
+        "stems": list(STEMS),
+        "fader_db": [LOWEST_DB, HIGHEST_DB],
+        "quietest_db": QUIETEST_DB,
+        "profiles": [*chosen, *(name for name in profile_names() if name not in chosen)],
+        "presets": presets,
+        "profile": profile_scene(profile),
+        "can_lose": can_lose,
+        "recording": recording,
+    }
+
+
+LOWEST_SHOWN_DB = -100.0
+HEARD, REACH = 1 << 16, 1 << 13  # samples that are compared, and the longest delay that is looked for in them
+LIKE = 0.25  # under which no delay is read off; noise reaches 0.14
+
+
+def now(control: Control) -> dict[str, Any]:
+    """Return what moves: the desk, and the meters, many times a second. Levels in dB of full scale."""
+    wanted, working, playing = control.wanted, control.working, control.playing
+    return {
+        "faders_db": dict(zip(STEMS, wanted.array("gains_db").tolist(), strict=True)),
+        "muted": [stem for k, stem in enumerate(STEMS) if wanted.array("muted")[k]],
+        "solo": [stem for k, stem in enumerate(STEMS) if wanted.array("solo")[k]],
+        "step": STEPS[wanted.step],
+        "loss": bool(wanted.loss),
+        "level_db": wanted.level_db,
+        "panic": bool(wanted.panic),
+        "stems_db": [_db(float(power) ** 0.5) for power in working.array("stems")],
+        "ears_db": [_db(float(peak)) for peak in playing.array("peaks")],
+        "limited": working.array("limited").tolist(),
+        "sound": _sound(control),
+        "seconds": playing.position / AID_RATE_HZ,
+    }
+
+
+def health(control: Control, rings: Rings) -> dict[str, Any]:
+    """Return how the session fares: load, lateness, rings, latency, about once a second."""
+    working, playing = control.working, control.playing
+    told: dict[str, Any] = {
+        "late_blocks": working.late_blocks,
+        "blocks": working.blocks,
+        "fallbacks": playing.fallbacks,
+        "fallback_share": playing.dry_samples / max(playing.position, 1),
+        "xruns": playing.xruns,
+        "starved": playing.starved,
+        "non_finite": working.non_finite,
+        "workers": working.starts,
+    }
+    if playing.period and working.blocks and working.latency:
+        times = load(working.seconds(), playing.period, AID_RATE_HZ)
+        told["load"] = {"p50_ms": times.p50_ms, "p99_ms": times.p99_ms, "deadline_ms": times.deadline_ms}
+        told["rings"] = fill(control, rings)
+        told["latency"] = latency(control)
+    return told
+
+
+def fill(control: Control, rings: Rings) -> dict[str, float]:
+    """Return how full the rings are: what the worker has ready of its turn, and what is read ahead, as shares."""
+    position, feed = control.playing.position, rings.feed
+    ready = max(0, rings.wet.head - position) / (turn(control.playing.period) - FADE)
+    ahead = 1.0 if feed.ended else max(0, feed.head - position) / feed.capacity
+    return {"worker": min(ready, 1.0), "file": min(ahead, 1.0)}
+
+
+def latency(control: Control) -> dict[str, Any]:
+    """Return the ledger of the session, and what the device reports."""
+    found = ledger(control, AID_RATE_HZ)
+    return {
+        "rate_hz": AID_RATE_HZ,
+        "parts": [part._asdict() for part in found.parts],
+        "total_samples": found.total_samples,
+        "reported_ms": control.playing.reported_ms,
+    }
+
+
+def delay(control: Control, rings: Rings) -> dict[str, Any] | None:
+    """Return by how many samples what was played follows what came in, and how sure that is (0 .. 1); None if unsure.
+
+    Read off the newest seconds of both, so it needs sound. The device's own delay is not in it.
+    """
+    begin = control.playing.position - HEARD - 2 * REACH
+    if begin < 0 or rings.source.ready(begin) < HEARD or rings.played.ready(begin) < HEARD + REACH:
+        return None
+    came, went = np.zeros((2, HEARD), np.float32), np.zeros((2, HEARD + REACH), np.float32)
+    rings.source.read(begin, came)
+    rings.played.read(begin, went)
+    samples, likeness = lag(went.sum(axis=0, dtype=np.float64), came.sum(axis=0, dtype=np.float64))
+    return {"samples": samples, "likeness": likeness} if likeness > LIKE else None
+
+
+def lag(went: Curve, came: Curve) -> tuple[int, float]:
+    """Return by how many samples a sound follows another, and the height of the peak that says so (0 .. 1).
+
+    Generalized cross-correlation with the phase transform (Knapp and Carter 1976): every frequency has the same say, so
+    the aid's gains, which are of minimum phase, do not pull the peak forward, as they do in a plain correlation.
+    """
+    size = 1 << went.size.bit_length()
+    cross = np.fft.rfft(went, size) * np.conj(np.fft.rfft(came, size))
+    magnitude = np.abs(cross)
+    matched = np.fft.irfft(cross / np.maximum(magnitude, 1e-12 * magnitude.max() + 1e-300), size)[:REACH]
+    samples = int(np.argmax(np.abs(matched)))
+    return samples, abs(float(matched[samples]))
+
+
+def _sound(control: Control) -> str:
+    """Return what is heard at the moment, in words."""
+    wanted, working, playing = control.wanted, control.working, control.playing
+    words = (
+        (playing.state == ENDED or wanted.stop, "ended"),
+        (playing.state != RUNNING, "no device: it is being opened"),
+        (wanted.panic, "silent: panic"),
+        (wanted.silent, "silent"),
+        (wanted.profile_number != working.profile_number, "silent: the profile is changing"),
+        (working.state not in (READY, CHANGING), "dry signal: a new worker is starting"),
+        (playing.dry, "dry signal: the worker is late"),
+    )
+    return next((word for so, word in words if so), "playing")
+
+
+def _db(amplitude: float) -> float:
+    return max(gain_to_db(amplitude), LOWEST_SHOWN_DB)

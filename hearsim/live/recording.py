@@ -1,0 +1,238 @@
+"""The paper work of a session, in the control process: feeds the file, writes the log, records.
+
+None of it can disturb the sound: rings lie between, what a slow disk loses is said, and where a disk is full the log or
+the recording ends with a sentence while the music plays on.
+"""
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from hearsim.core.audio_files import Source, WaveWriter, open_wave
+from hearsim.core.errors import HearsimError
+from hearsim.core.files import write_atomically, writes
+from hearsim.core.units import FloatArray
+from hearsim.live.events import to_table
+from hearsim.live.log import Recording
+from hearsim.live.player import Rings
+from hearsim.live.rings import Ring
+
+PIECE = 4096
+
+
+def check_new(path: Path) -> None:
+    """Raise `HearsimError` where a file is there already, or can't be made."""
+    if path.exists():
+        raise HearsimError(f"{path} is already there: choose another name")
+    if not path.parent.is_dir():
+        raise HearsimError(f"{path.parent} is no folder: make it first, or choose another")
+
+
+def endless(song: Source, size: int) -> Iterator[FloatArray]:
+    """Yield a song again and again, in blocks of `size`, a divisor of `PIECE`; each time fills up whole pieces."""
+    while True:
+        for piece in song.blocks(PIECE):
+            for start in range(0, PIECE, size):
+                yield piece[:, start : start + size]
+
+
+class Feeder:
+    """Feeds sound, in blocks of at most `PIECE`, ahead of what plays."""
+
+    def __init__(self, blocks: Iterator[FloatArray], feed: Ring) -> None:
+        self._blocks, self._feed = blocks, feed
+
+    def turn(self, position: int) -> None:
+        """Fill the feed up as far as there is room ahead of what plays now."""
+        while not self._feed.ended and self._feed.head - position < self._feed.capacity - PIECE:
+            block = next(self._blocks, None)
+            if block is None:
+                self._feed.ended = 1
+            else:
+                self._feed.write(block)
+
+
+class Recorder:
+    """Writes what goes through a ring, from its newest sample on, to a file, exactly."""
+
+    def __init__(self, path: Path, rate: int, ring: Ring) -> None:
+        check_new(path)
+        self._path, self._ring, self._stack = path, ring, ExitStack()
+        self._file: WaveWriter = self._stack.enter_context(open_wave(path, rate))
+        self._begin = self._here = ring.head
+        self._digest = hashlib.sha256()
+        self.lost = False
+
+    def turn(self) -> None:
+        """Write what has come since; stops for good, and says so by `lost`, where the ring was overtaken."""
+        with self._stack:
+            self._write()
+            self._stack = self._stack.pop_all()  # no error, so nothing is closed
+
+    def close(self) -> Recording:
+        """Write the rest and give the file its name."""
+        with self._stack:
+            self._write()
+        return Recording(self._path, self._begin, self._here - self._begin, self._digest.hexdigest())
+
+    def _write(self) -> None:
+        while not self.lost and (frames := min(self._ring.head - self._here, PIECE)) > 0:
+            piece = np.empty((2, frames), np.float32)
+            self._ring.read(self._here, piece)
+            if self._ring.ready(self._here) < frames:  # asked after reading, in which it may have been overtaken
+                self.lost = True
+                return
+            self._file.write(piece)
+            self._digest.update(np.ascontiguousarray(piece.T).tobytes())
+            self._here += frames
+
+
+class LogWriter:
+    """Writes the session log as things happen."""
+
+    def __init__(self, path: Path, header: dict[str, Any], rings: Rings) -> None:
+        check_new(path)
+        self._path, self._stack = path, ExitStack()
+        part = self._stack.enter_context(write_atomically(path))
+        self._file = self._stack.enter_context(part.open("w", encoding="utf-8"))
+        self._rings, self._seen = [rings.moves, rings.changes], [0, 0]
+        self.turn(header)
+
+    def turn(self, *lines: dict[str, Any]) -> None:
+        """Write the events since the last turn, then lines. Raises `HearsimError` where events were lost unread."""
+        with self._stack:
+            self._write(*lines)
+            self._stack = self._stack.pop_all()  # no error, so nothing is closed
+
+    def close(self) -> None:
+        """Write the rest and give the log its name."""
+        with self._stack:
+            self._write()
+
+    def _write(self, *lines: dict[str, Any]) -> None:
+        tables: list[dict[str, Any]] = []
+        for index, ring in enumerate(self._rings):
+            events, lost = ring.since(self._seen[index])
+            if lost:
+                raise HearsimError(
+                    f"{self._path} ends: {lost} events came faster than they were written; start anew for another log"
+                )
+            self._seen[index] += len(events)
+            tables += map(to_table, events)
+        with writes(self._path):
+            self._file.writelines(json.dumps(table) + "\n" for table in (*tables, *lines))
+            self._file.flush()
+
+
+Recorded = Literal["played", "source"]  # what went out; what came in
+WORDS: dict[Recorded, str] = {"played": "what was played", "source": "what came in"}
+TURN_S = 0.02
+
+
+class Paperwork:
+    """Runs a feeder, a log and recordings in a thread of its own. Methods: control process, its main thread.
+
+    `sound` is what is fed, if anything is; `say` takes what there is to be said, from either thread.
+    """
+
+    def __init__(self, rings: Rings, sound: Iterator[FloatArray] | None, rate: int, say: Callable[[str], None]) -> None:
+        self._rings, self._rate, self._say = rings, rate, say
+        self._feeder = Feeder(sound, rings.feed) if sound else None
+        self._logger: LogWriter | None = None
+        self._recorders: dict[Recorded, Recorder] = {}
+        self._turns, self._closing = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._trouble: Exception | None = None
+
+    def start(self) -> None:
+        """Fill the feed, then go on in the thread."""
+        if self._feeder:
+            self._feeder.turn(0)
+        else:
+            self._rings.feed.ended = 1
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise what the feeding failed by: a session can't go on without."""
+        if self._trouble is not None:
+            raise self._trouble
+
+    def log(self, path: Path, header: dict[str, Any]) -> None:
+        """Begin the log; before `start`. Raises `HearsimError` where the file can't be made."""
+        self._logger = LogWriter(path, header, self._rings)
+
+    def records(self, what: Recorded) -> bool:
+        """Whether a recording runs."""
+        return what in self._recorders
+
+    def record(self, path: Path, what: Recorded = "played") -> None:
+        """Begin a recording. Raises `HearsimError` where the file can't be made, or one runs."""
+        if what in self._recorders:
+            raise HearsimError("a recording runs already: stop it first")
+        with self._turns:
+            self._recorders[what] = Recorder(path, self._rate, getattr(self._rings, what))
+
+    def stop_recording(self, what: Recorded = "played") -> None:
+        """End a recording, if one runs: the file takes its name, and the log a line with its checksum."""
+        with self._turns:
+            recorder = self._recorders.pop(what, None)
+            if recorder is not None:
+                self._attempt(lambda: self._keep(recorder, what))
+
+    def note(self, line: dict[str, Any]) -> None:
+        """Write a line into the log, if there is one."""
+        with self._turns:
+            self._log(line)
+
+    def close(self) -> None:
+        """Write the rest; recordings and log take their names."""
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        for what in WORDS:
+            self.stop_recording(what)
+        if self._logger:
+            self._attempt(self._logger.close)
+
+    def _keep(self, recorder: Recorder, what: Recorded) -> None:
+        found = recorder.close()
+        lost = "; then the disk was too slow" if recorder.lost else ""
+        self._say(f"{found.path} holds {found.samples / self._rate:.1f} s of {WORDS[what]}{lost}")
+        if what == "played":
+            self._log(found.to_table())
+
+    def _work(self) -> None:
+        try:
+            while not self._closing.wait(TURN_S):
+                with self._turns:
+                    self._turn()
+        except Exception as error:
+            self._trouble = error
+
+    def _turn(self) -> None:
+        if self._feeder:
+            self._feeder.turn(self._rings.played.head)
+        self._log()
+        for what, recorder in tuple(self._recorders.items()):
+            if not self._attempt(recorder.turn):
+                del self._recorders[what]
+
+    def _log(self, *lines: dict[str, Any]) -> None:
+        logger = self._logger
+        if logger and not self._attempt(lambda: logger.turn(*lines)):
+            self._logger = None
+
+    def _attempt(self, work: Callable[[], None]) -> bool:
+        """Do what may fail without harm to the sound; return whether it went well, say why not."""
+        try:
+            work()
+        except HearsimError as error:
+            self._say(str(error))
+            return False
+        return True

@@ -1,0 +1,1 @@
+"""Songs with stems: generated, from files, folders and data sets."""

@@ -1,0 +1,138 @@
+"""Songs of an experiment: made by the project's own generator, or excerpts of a folder of tracks with stems."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from hearsim.core.audio import Audio
+from hearsim.core.audio_files import AID_RATE_HZ, Source, open_source, write
+from hearsim.core.errors import HearsimError
+from hearsim.core.files import writes
+from hearsim.core.validation import Settings
+from hearsim.music.demo_song import check_song, demo_song, mixture
+from hearsim.profile.schema import STEMS, Number
+
+if TYPE_CHECKING:
+    from hearsim.music.tracks import Track
+
+
+def write_demo(folder: Path) -> Path:
+    """Write the demo song and its true stems into a folder; return the path of the song."""
+    with writes(folder):
+        folder.mkdir()
+    stems = demo_song()
+    write(folder / "song.wav", mixture(stems))
+    for name, samples in zip(STEMS, stems.samples, strict=True):
+        write(folder / f"{name}.wav", type(stems)(samples, stems.rate))
+    return folder / "song.wav"
+
+
+def open_stems(folder: Path, song: Source) -> dict[str, Source]:
+    """Return the true stems in a folder, by name.
+
+    Raises `HearsimError` for none, for two files of one stem, and for one that is not as long as the song.
+    """
+    stems = {}
+    for name in STEMS:
+        paths = sorted(folder.glob(f"{name}.*"))
+        if len(paths) > 1:
+            raise HearsimError(f"{folder} holds {' and '.join(path.name for path in paths)}: leave one of them there")
+        for path in paths:
+            stems[name] = open_source(path, song.rate)
+            if stems[name].frames != song.frames:
+                raise HearsimError(
+                    f"{path} is {stems[name].frames} samples long and {song.path} {song.frames}: stems must be as long "
+                    "as the song"
+                )
+    if not stems:
+        raise HearsimError(f"{folder} holds none of {', '.join(f'{name}.wav' for name in STEMS)}: check --stems")
+    return stems
+
+
+CACHE = Path("~/.cache/hearsim/stems")
+
+
+class MadeSong(Settings):
+    """A song of the generator; each seed of the experiment makes another one."""
+
+    style: str = "pop"
+    key: str | None = None
+    seconds: Number = 10.0
+    name: str = ""
+
+    def named(self, where: str) -> dict[str, "MadeSong"]:
+        """Return the song by its name; raises `HearsimError` for what the generator doesn't know."""
+        try:
+            check_song(self.seconds, self.style, self.key)
+        except HearsimError as error:
+            raise HearsimError(f"{where}: {error}") from None
+        return {self.name or " in ".join(filter(None, (self.style, self.key))): self}
+
+    def identity(self, seed: int) -> dict[str, Any]:
+        """Return what decides the samples."""
+        return {"made": self.model_dump(exclude={"name"}), "seed": seed}
+
+    def stems(self, seed: int) -> Audio:
+        """Return the true stems (4, 2, frames)."""
+        return demo_song(self.seconds, AID_RATE_HZ, seed, self.style, self.key)
+
+
+class FolderSongs(Settings):
+    """The tracks of a folder, in any layout that `hearsim train` reads; each seed draws another excerpt of them."""
+
+    folder: str
+    tracks: tuple[str, ...] = ("*",)
+    seconds: Number | None = Field(default=None, ge=3)  # None: the whole song
+
+    def named(self, where: str, base: Path) -> dict[str, "TrackSong"]:
+        """Return the songs by name; raises `HearsimError` where the folder or a pattern gives none."""
+        root = (base / self.folder).resolve()
+        try:
+            tracks = _tracks(root)
+        except HearsimError as error:
+            raise HearsimError(f"{where}: {error}") from None
+        for pattern in self.tracks:
+            if not any(track.fits((pattern,)) for track in tracks.values()):
+                some = ", ".join(list(tracks)[:4])
+                raise HearsimError(f"{where}: {root} holds no song that fits {pattern!r}: it has {some}")
+        chosen = [name for name, track in tracks.items() if track.fits(self.tracks)]
+        return {name: TrackSong(root=str(root), track=name, seconds=self.seconds) for name in chosen}
+
+
+class TrackSong(Settings):
+    """One track of a folder."""
+
+    root: str
+    track: str
+    seconds: float | None
+
+    def identity(self, seed: int) -> dict[str, Any]:
+        """Return what decides the samples: the checksum of the track's stems and the excerpt, not where they lie."""
+        return {"sha256": _checksum(Path(self.root), self.track), "seconds": self.seconds, "seed": seed}
+
+    def stems(self, seed: int) -> Audio:
+        """Return the true stems (4, 2, frames) of the excerpt that a seed draws; those it lacks are silent."""
+        track = _tracks(Path(self.root))[self.track]
+        frames = track.frames if self.seconds is None else min(track.frames, round(self.seconds * AID_RATE_HZ))
+        start = int(np.random.default_rng(seed).integers(track.frames - frames + 1))
+        return Audio(np.stack([track.read(stem, start, frames) for stem in STEMS]), AID_RATE_HZ)
+
+
+Song = MadeSong | TrackSong
+
+
+@lru_cache(maxsize=8)
+def _tracks(root: Path) -> dict[str, "Track"]:
+    from hearsim.music.tracks import read_tracks
+
+    return {track.name: track for track in read_tracks(root, CACHE.expanduser())}
+
+
+@lru_cache(maxsize=4096)
+def _checksum(root: Path, track: str) -> str:
+    from hearsim.music.tracks import fingerprint
+
+    return fingerprint(_tracks(root)[track])

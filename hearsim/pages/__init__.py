@@ -1,0 +1,1 @@
+"""HTML frame and SVG drawings of reports and pages."""

@@ -1,0 +1,1 @@
+"""Listeners, mixes, aids and rigs: schemas, panels, loading from files."""

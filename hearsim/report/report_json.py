@@ -1,0 +1,190 @@
+"""From what a render measured to report.json, schema "hearsim.report/1": plain floats, no NaN."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hearsim.aid.hearing_aid import compensation
+from hearsim.core.audio_files import sha256_of
+from hearsim.core.errors import HearsimError
+from hearsim.core.latency import load_of, measure, measured_budget, verdicts
+from hearsim.core.processor import walk
+from hearsim.core.units import Curve, samples_to_ms
+from hearsim.dsp.bands import AUDIOMETRIC_HZ, NOMINAL_THIRD_OCTAVES_HZ
+from hearsim.metrics.levels import spectrum_levels_db
+from hearsim.metrics.loudness import LoudnessMeter
+from hearsim.metrics.sii import BANDS_HZ, NORMAL_SPEECH_DB, sii
+from hearsim.profile.schema import STEMS
+from hearsim.simulation.streaming import Result
+
+EARS = ("left", "right")
+Table = dict[str, Any]
+
+
+def collect(result: Result, folder: Path, outputs: list[Path]) -> Table:
+    """Return the report of a render; `outputs` are the files that it wrote into `folder`."""
+    profile, source = result.profile, result.source
+    counts = {  # before measuring the latency, which resets them
+        "mpo_events": dict(zip(EARS, result.limiter.events, strict=True)),
+        "non_finite_samples": sum(sum(stage.non_finite) for stage in walk(result.aid)),
+    }
+    info, broken = result.separator.info, result.separator.non_finite_blocks
+    lost: Table = {}
+    metrics = _metrics(result, lost)
+    return {
+        "schema": "hearsim.report/1",
+        "profile": profile.name,
+        "input": {
+            "path": str(source.path),
+            "sha256": source.sha256,
+            "rate_hz": source.file_rate,
+            "channels": source.file_channels,
+            "frames": source.file_frames,
+            "seconds": source.seconds,
+            "lufs": metrics.get("lufs", {}).get("input"),
+        },
+        "listener": {
+            "name": profile.listener.name,
+            **{ear: getattr(profile.listener, ear).model_dump(mode="json") for ear in EARS},
+        },
+        "mix": {stem: _gain(profile.mix.gain(stem)) for stem in STEMS},
+        "rig": profile.rig.model_dump(mode="json"),
+        "model": {
+            "name": profile.model,
+            "sha256": info.sha256 if info else "",
+            "backend": result.separator.backend,
+            "parameters": info.parameters if info else 0,
+            "non_finite_blocks": broken,
+        },
+        "fitting": _fitting(result),
+        "levels": _levels(result, counts),
+        "metrics": {**metrics, "unavailable": lost},
+        "latency": _latency(result),
+        "outputs": [_output(path, folder, result.loudness | result.stem_loudness) for path in outputs],
+    }
+
+
+def _output(path: Path, folder: Path, meters: dict[str, LoudnessMeter]) -> Table:
+    meter = meters[path.stem]
+    try:
+        lufs = meter.integrated()
+    except HearsimError:  # of silence, and of less than 0.4 s
+        lufs = None
+    name, sha256 = path.relative_to(folder).as_posix(), sha256_of(path)
+    return {"path": name, "sha256": sha256, "lufs": lufs, "peak_dbfs": meter.peak_dbfs()}
+
+
+def _gain(factor: float) -> float | None:
+    """Return a gain in dB; None is a muted stem (JSON has no minus infinity)."""
+    return round(20 * math.log10(factor), 6) if factor > 0 else None
+
+
+def _latency(result: Result) -> Table:
+    ledger = measured_budget(result.aid, result.fmt)
+    load = load_of(result.seconds, result.fmt)
+    return {
+        "rate_hz": ledger.rate,
+        "parts": [{**row._asdict(), "ms": samples_to_ms(row.samples, ledger.rate)} for row in ledger.parts],
+        "total_samples": ledger.total_samples,
+        "total_ms": ledger.total_ms,
+        "file_shift_samples": ledger.file_shift_samples,
+        "file_shift_ms": samples_to_ms(ledger.file_shift_samples, ledger.rate),
+        "measured_samples": measure(result.aid, result.fmt),
+        "deadline_ms": load.deadline_ms,
+        "compute_ms": {"p50": load.p50_ms, "p99": load.p99_ms, "max": load.max_ms},
+        "load_p99": load.load_p99,
+        "scenario": result.profile.aid.scenario,
+        "verdicts": [verdict._asdict() for verdict in verdicts(ledger.total_ms)],
+    }
+
+
+def _fitting(result: Result) -> Table:
+    stage = compensation(result.profile)
+    table: Table = {}
+    for index, ear in enumerate(EARS):
+        gains = {str(level): stage.insertion_gain_db(float(level))[index].tolist() for level in (50, 65, 80)}
+        rule = result.profile.aid.rule
+        table[ear] = {"rule": rule, "frequencies_hz": list(AUDIOMETRIC_HZ), "insertion_gain_db": gains}
+    return table
+
+
+def _levels(result: Result, counts: Table) -> Table:
+    def per_ear(levels: Curve | list[float]) -> Table:
+        return dict(zip(EARS, np.asarray(levels).tolist(), strict=True))
+
+    return {
+        "bands_hz": list(NOMINAL_THIRD_OCTAVES_HZ[: len(result.levels["input"].bands_hz)]),
+        "input_db_spl": per_ear(result.levels["input"].db_spl()),
+        "aided_db_spl": per_ear(result.levels["aided"].db_spl()),
+        "mpo_db_spl": per_ear(list(result.profile.mpo_db_spl)),
+        "peak_db_spl": per_ear(result.levels["aided"].peak_db_spl()),
+        **counts,
+    }
+
+
+def _metrics(result: Result, lost: Table) -> Table:
+    """Return every metric that can be computed; the others go into `lost` with the reason."""
+    found: Table = {}
+
+    def note(name: str, key: str, compute: Callable[[], float]) -> None:
+        try:
+            value = compute()
+        except HearsimError as error:
+            lost[f"{name} {key}"] = str(error)
+        else:
+            found.setdefault(name, {})[key] = value
+
+    for version, meter in result.loudness.items():
+        note("lufs", version, meter.integrated)
+        note("peak_dbfs", version, meter.peak_dbfs)
+    speech = result.speech
+    if speech is None:
+        lost["stoi_vocals"] = lost["estoi_vocals"] = "there are no true vocals: give their folder with --stems"
+    else:
+        for version in result.loudness:
+            note("stoi_vocals", version, lambda version=version: speech.value(version, "stoi"))  # type: ignore[misc]
+            note("estoi_vocals", version, lambda version=version: speech.value(version, "estoi"))  # type: ignore[misc]
+    if not result.sdr:
+        lost["si_sdr_db"] = lost["sdr_db"] = lost["csdr_db"] = "there are no true stems: give their folder with --stems"
+    for stem, (estimate, mixed) in result.sdr.items():
+        note("si_sdr_db", stem, estimate.si_sdr_db)
+        note("sdr_db", stem, estimate.sdr_db)
+        note("sdr_mixture_db", stem, mixed.sdr_db)
+        note("csdr_db", stem, estimate.csdr_db)
+    found["sii"] = _sii(result, lost)
+    return found
+
+
+def _sii(result: Result, lost: Table) -> Table:
+    """Return the SII per ear: normal speech in quiet, and the vocals in the music, unaided and aided.
+
+    The aided figure has the insertion gain for speech at 65 dB SPL.
+    """
+    gains = compensation(result.profile).insertion_gain_db(65.0)
+    speech: dict[str, tuple[Curve, Curve | None]] = {"quiet": (NORMAL_SPEECH_DB, None)}
+    if result.stem_levels:
+        bands = result.stem_levels["vocals"].bands_hz
+        voice, rest = (
+            spectrum_levels_db(bands, _power_mean(result.stem_levels[name].db_spl()), BANDS_HZ)
+            for name in ("vocals", "accompaniment")
+        )
+        speech["music"] = (voice, rest)
+    else:
+        lost["sii music"] = "there are no true vocals: give their folder with --stems"
+    table: Table = {}
+    for scene, (levels, noise) in speech.items():
+        for aided in (False, True):
+            row = {}
+            for index, ear in enumerate(EARS):
+                gain = np.interp(np.log(BANDS_HZ), np.log(AUDIOMETRIC_HZ), gains[index]) if aided else 0.0
+                row[ear] = sii(levels, result.profile.listener.ears[index].at(BANDS_HZ), noise, gain)
+            table[f"{scene}_{'aided' if aided else 'unaided'}"] = row
+    return table
+
+
+def _power_mean(levels_db: Curve) -> Curve:
+    """Return the mean over ears (ears, bands) of levels as powers: a voice on one side is 3 dB down, not gone."""
+    return np.asarray(10 * np.log10(np.mean(10 ** (0.1 * levels_db), axis=0)), np.float64)

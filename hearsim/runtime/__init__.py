@@ -1,1 +1,0 @@
-"""Backends that run one step of a network on numpy blocks."""

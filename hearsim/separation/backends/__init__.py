@@ -1,0 +1,1 @@
+"""Backends that run one step of a network."""

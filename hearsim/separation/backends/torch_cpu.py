@@ -1,0 +1,68 @@
+"""The torch backend: one network, its state, one thread, traced once so that a step costs few calls of Python."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hearsim.core.units import FloatArray
+
+
+class _Flat(nn.Module):
+    """A network's step with its state as a flat list of tensors, which is what tracing can see."""
+
+    def __init__(self, net: Any) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, hop: Tensor, *flat: Tensor) -> tuple[Tensor, ...]:
+        history, overlap, *memories = flat
+        state = type(self.net.initial_state())(history, overlap, tuple(memories))
+        output, after = self.net.step(hop, state)
+        return output, after.history, after.overlap, *after.memories
+
+
+def use_threads(count: int) -> None:
+    """Let torch's operations use this many threads from now on, in the whole process."""
+    torch.set_num_threads(count)
+
+
+class TorchStep:
+    """Runs a network hop by hop: (channels, hop) in, (stems, channels, hop) out, float32.
+
+    `backend` names what runs, for the report. Denormal numbers are flushed during a step, and only then: the flag
+    belongs to the thread, and the rest of the program may need them.
+    """
+
+    backend = "torch, traced, float32, 1 thread"
+
+    def __init__(self, net: Any) -> None:
+        use_threads(1)
+        self._net = net.streaming()
+        self.reset()
+        with torch.inference_mode():
+            example = (torch.zeros(1, net.channels, net.hop), *self._state)
+            with warnings.catch_warnings():  # one frame a step is what the trace is for; jit stays though deprecated
+                warnings.simplefilter("ignore")
+                self._step = torch.jit.freeze(torch.jit.trace(_Flat(self._net).eval(), example, check_trace=False))
+            for _ in range(4):  # the profiling executor optimises during its first calls
+                self._step(*example)
+
+    def reset(self) -> None:
+        """Return to silence before the first hop."""
+        history, overlap, memories = self._net.initial_state()
+        self._state: tuple[Tensor, ...] = (history, overlap, *memories)
+
+    def __call__(self, hop: FloatArray) -> FloatArray:
+        """Separate the next hop; the result is valid until the next call."""
+        torch.set_flush_denormal(True)
+        try:
+            with torch.inference_mode():
+                output, *state = self._step(torch.from_numpy(np.ascontiguousarray(hop))[None], *self._state)
+        finally:
+            torch.set_flush_denormal(False)
+        self._state = tuple(state)
+        stems: FloatArray = output[0].numpy()
+        return stems

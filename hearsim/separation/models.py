@@ -1,0 +1,233 @@
+"""Models on disk: `<name>/{model.toml, model.safetensors, card.md}`, found by name or by path.
+
+Loading executes nothing from the files: the configuration is TOML, the weights are safetensors, and a checksum over
+both tells a damaged model from a whole one. `hearsim.separation.models` writes them.
+"""
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hearsim.core.errors import HearsimError
+from hearsim.core.files import find_model
+
+if TYPE_CHECKING:
+    from hearsim.separation.net import SeparatorNet
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hearsim.core.files import write_atomically
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from hearsim.separation.net import NetConfig, SeparatorNet
+from hearsim.core.validation import complaint
+from hearsim.separation.registry import Architecture
+
+Precision = Literal["float32", "float16"]
+
+
+class ModelInfo(BaseModel):
+    """What model.toml says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    architecture: Architecture
+    parameters: int
+    weights: Precision
+    """How the matrices are stored; a loaded network is float32."""
+    sha256: str
+    summary: str
+    network: dict[str, Any]
+
+
+def read_info(folder: Path) -> ModelInfo:
+    """Return what a model's model.toml says; raises `HearsimError` naming file and key."""
+    path = folder / "model.toml"
+    try:
+        return ModelInfo.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise HearsimError(f"{path} is not TOML: {error}") from None
+    except OSError as error:
+        raise HearsimError(f"{path} can't be read ({error.strerror}): restore it, or choose another model") from None
+    except ValidationError as error:
+        raise HearsimError(f"{path}: {complaint(error, ModelInfo)}") from None
+
+
+def checksum(info: ModelInfo, weights: bytes) -> str:
+    """Return the SHA-256 over what decides a model's output: architecture, sizes, precision and weights."""
+    decisive = info.model_dump(include={"architecture", "parameters", "weights", "network"})
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode() + b"\n" + weights).hexdigest()
+
+
+def load_model(name: str | Path) -> tuple["SeparatorNet", ModelInfo]:
+    """Return a model's network, ready to run, and its info.
+
+    Raises `HearsimError` where the configuration is not one, or the weights are missing, damaged, or of another
+    network.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    from hearsim.separation.registry import build, read_config
+
+    folder = find_model(name)
+    path, weights = folder / "model.toml", folder / "model.safetensors"
+    info = read_info(folder)
+    config = read_config(info.architecture, info.network, f"{path}: [network]")
+    try:
+        data = weights.read_bytes()
+    except OSError as error:
+        raise HearsimError(f"{weights} can't be read ({error.strerror}): restore it, or choose another model") from None
+    if checksum(info, data) != info.sha256:
+        raise HearsimError(
+            f"{folder} is damaged: model.toml and model.safetensors don't give its checksum: restore or reinstall it"
+        )
+    net = build(config)
+    try:
+        net.load_state_dict(load(data))  # copies into float32, whatever is stored
+    except (SafetensorError, RuntimeError) as error:
+        raise HearsimError(f"{weights} does not fit the network of {path}: {error}") from error
+    return net.eval(), info
+
+
+AVERAGED = "averaged.safetensors"
+
+
+def save_weights(net: "SeparatorNet", path: Path) -> None:
+    """Write float32 weights that name their network, so that `pack` needs nothing else."""
+    from safetensors.torch import save_file
+
+    from hearsim.separation.registry import architecture_of
+
+    metadata = {"architecture": architecture_of(net.config), "network": net.config.model_dump_json()}
+    save_file(net.state_dict(), path, metadata)
+
+
+def read_weights(path: Path, config: "NetConfig | None" = None) -> "SeparatorNet":
+    """Return the network of a file that `save_weights` wrote; `config` is for files that name none.
+
+    Raises `HearsimError` where the file is no such file or its weights don't fit or are not finite.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    from hearsim.separation.registry import ARCHITECTURES, build, read_config
+
+    try:
+        with safe_open(path, "pt") as file:
+            said = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  no mapping
+    except (OSError, SafetensorError) as error:
+        raise HearsimError(f"{path} can't be read as weights ({error}): give a file of {AVERAGED}") from None
+    if config is None:
+        if said.get("architecture") not in ARCHITECTURES or "network" not in said:
+            raise HearsimError(f"{path} does not name its network: give --system")
+        config = read_config(said["architecture"], json.loads(said["network"]), f"{path}: network")
+    net = build(config)
+    try:
+        net.load_state_dict(state)
+    except RuntimeError as error:
+        raise HearsimError(f"{path} holds weights of another network: {' '.join(str(error).split())[:300]}") from None
+    if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
+        raise HearsimError(f"{path} holds weights that are not finite: take an earlier checkpoint")
+    return net.eval()
+
+
+def pack(
+    runs: Sequence[Path],
+    folder: Path,
+    summary: str = "",
+    weights: Precision = "float32",
+    config: "NetConfig | None" = None,
+) -> ModelInfo:
+    """Make a model folder, named as the model, of a training run (or of a file of its weights); return its info.
+
+    Of several runs the model is an ensemble. Raises `HearsimError` where a run has no weights yet, the networks are
+    too different for an ensemble, or the folder holds a model already.
+    """
+    paths = [run / AVERAGED if run.is_dir() else run for run in runs]
+    for path in paths:
+        if not path.is_file():
+            raise HearsimError(f"{path} does not exist: give the folder of a training run that has saved its weights")
+    if (folder / "model.toml").exists():
+        raise HearsimError(f"{folder} already holds a model: give another folder, or remove that one")
+    nets = [read_weights(path, config) for path in paths]
+    net = nets[0] if len(nets) == 1 else _ensemble(nets, paths)
+    return save_model(net, folder.resolve().name, summary, folder, weights)
+
+
+def _ensemble(nets: "Sequence[SeparatorNet]", paths: Sequence[Path]) -> "SeparatorNet":
+    """Return the mean of networks; raises `HearsimError` where they don't fit together."""
+    from hearsim.separation.net import NetConfig
+    from hearsim.separation.registry import architecture_of, build, read_config
+
+    for path, net in zip(paths, nets, strict=True):
+        if (kind := architecture_of(net.config)) != "hs-tasnet":
+            raise HearsimError(f"{path} is a network of {kind}: an ensemble is made of hs-tasnet ones alone")
+    where = f"an ensemble of {', '.join(map(str, paths))}:"
+    members = [net.config.model_dump() for net in nets]
+    shared = {key: members[0][key] for key in NetConfig.model_fields}
+    ensemble = build(read_config("ensemble", {**shared, "members": members}, where))
+    states = {f"members.{i}.{key}": tensor for i, one in enumerate(nets) for key, tensor in one.state_dict().items()}
+    ensemble.load_state_dict(states)
+    return ensemble.eval()
+
+
+def save_model(net: "SeparatorNet", name: str, summary: str, folder: Path, weights: Precision = "float32") -> ModelInfo:
+    """Write model.toml and model.safetensors into a folder; return the info.
+
+    In "float16" the matrices are stored so: half the size, about 70 dB SNR (`facts/runtime.md`). Vectors (biases,
+    norms, their statistics) stay float32. Raises `HearsimError` where a weight is too large for that.
+    """
+    from safetensors.torch import save
+
+    from hearsim.separation.registry import architecture_of
+
+    data = save({key: _stored(key, tensor, weights) for key, tensor in net.state_dict().items()})
+    info = ModelInfo(
+        name=name,
+        architecture=architecture_of(net.config),
+        parameters=net.parameter_count(),
+        weights=weights,
+        sha256="",
+        summary=summary or f"{net.config.live_ms:.0f} ms",
+        network=net.config.model_dump(mode="json"),
+    )
+    info = info.model_copy(update={"sha256": checksum(info, data)})
+    folder.mkdir(parents=True, exist_ok=True)
+    with write_atomically(folder / "model.safetensors") as part:
+        part.write_bytes(data)
+    with write_atomically(folder / "model.toml") as part:
+        part.write_text(_toml(info), encoding="utf-8")
+    return info
+
+
+def _stored(key: str, tensor: "Tensor", weights: Precision) -> "Tensor":
+    if weights == "float32" or tensor.ndim < 2:
+        return tensor.contiguous()
+    half = tensor.half().contiguous()
+    if not bool(half.isfinite().all()):
+        raise HearsimError(f"{key} holds weights too large for float16: store float32")
+    return half
+
+
+def _toml(info: ModelInfo) -> str:
+    """Return model.toml; the members of an ensemble are tables of their own."""
+    own, members = dict(info.network), info.network.get("members", [])
+    own.pop("members", None)
+    lines = [f"{key} = {_toml_value(value)}" for key, value in info if key != "network"]
+    for name, table in (("[network]", own), *(("[[network.members]]", member) for member in members)):
+        lines += ["", name, *(f"{key} = {_toml_value(value)}" for key, value in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml_value(value: Any) -> str:
+    """Return a string, number, boolean, or list of them: JSON's are TOML's too."""
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,64 @@
+"""Every system by name: an architecture and its sizes, as data. The first four are the paper's (arXiv 2402.17701)."""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationError
+
+from hearsim.core.errors import HearsimError
+
+if TYPE_CHECKING:
+    from hearsim.separation.net import SeparatorNet
+
+from collections.abc import Mapping
+
+from hearsim.core.validation import complaint
+from hearsim.separation.ensemble import Ensemble, EnsembleConfig
+from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
+from hearsim.separation.net import NetConfig, SeparatorNet
+from hearsim.separation.tasnet import TasNet, TasNetConfig
+from hearsim.separation.x_umx import XUmx, XUmxConfig
+
+Architecture = Literal["hs-tasnet", "x-umx", "tasnet", "ensemble"]
+
+
+ARCHITECTURES: dict[Architecture, tuple[type[NetConfig], type[SeparatorNet]]] = {
+    "hs-tasnet": (HSTasNetConfig, HSTasNet),
+    "x-umx": (XUmxConfig, XUmx),
+    "tasnet": (TasNetConfig, TasNet),
+    "ensemble": (EnsembleConfig, Ensemble),
+}
+SYSTEMS: dict[str, NetConfig] = {
+    "hs-tasnet": HSTasNetConfig(),
+    "hs-tasnet-small": HSTasNetConfig(layers=1, fusion="small"),
+    "x-umx-23ms": XUmxConfig(),
+    "tasnet-23ms": TasNetConfig(),
+    "hs-tasnet-lite": HSTasNetConfig(units=256, layers=1, bases=128, fusion="shared", bands=160),
+    "hs-tasnet-lite-6ms": HSTasNetConfig(hop=128, units=256, layers=1, bases=128, fusion="shared", bands=160),
+}
+
+
+def architecture_of(config: NetConfig) -> Architecture:
+    """Return the name of the architecture that a configuration is for."""
+    return next(name for name, (kind, _) in ARCHITECTURES.items() if kind is type(config))
+
+
+def build(config: NetConfig) -> SeparatorNet:
+    """Return the network of a configuration, with random weights."""
+    _, network = ARCHITECTURES[architecture_of(config)]
+    return network(config)
+
+
+def system(name: str) -> NetConfig:
+    """Return the configuration of a system; raises `HearsimError` for a name that is none."""
+    if name not in SYSTEMS:
+        raise HearsimError(f"no system is called {name!r}: there are {', '.join(SYSTEMS)}")
+    return SYSTEMS[name]
+
+
+def read_config(architecture: Architecture, table: Mapping[str, Any], where: str) -> NetConfig:
+    """Check a table of settings; raises `HearsimError`: `where` it stands, the key, the value, what to do."""
+    kind, _ = ARCHITECTURES[architecture]
+    try:
+        return kind.model_validate(table)
+    except ValidationError as error:
+        raise HearsimError(f"{where} {complaint(error, kind)}") from None

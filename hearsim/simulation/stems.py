@@ -1,0 +1,119 @@
+"""What takes songs apart in an experiment: a shipped model, the true stems, or something in between.
+
+Errors of a model, scaled:  s + e (s' - s)  with the true stem s and the model's s': the SDR of the model less 20 lg e.
+Leakage:  s + l (x - s)  with the song x: a stem in which all the others are left, 20 lg l dB softer.
+"""
+
+import math
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from hearsim.aid.separator import Separator
+from hearsim.core.audio import Audio, Format
+from hearsim.core.errors import HearsimError
+from hearsim.core.files import find_model
+from hearsim.core.units import FloatArray, db_to_gain
+from hearsim.core.validation import Settings
+from hearsim.profile.schema import Number
+from hearsim.separation.models import read_info
+
+HOP = 512
+"""Of the true stems, where nothing else is said: their delay is that of a network of 23 ms."""
+
+
+RING_OUT = 4096
+"""Samples that are kept after the end of a song: more than the window of a network."""
+
+
+class Separation(Settings):
+    """How the stems are come by, and how late they are: as a network of that hop is (0: not at all)."""
+
+    name: str
+    model: str | None = None  # a model's name or folder; None: the true stems
+    errors: Number = Field(default=1.0, ge=0, le=4)  # of the model, scaled: 0 none, 1 its own
+    leakage_db: Number | None = Field(default=None, ge=-100, le=0)  # of the true stems
+    hop: int = Field(default=HOP, strict=True, ge=0, le=8192)
+    sha256: str = ""  # of the model
+
+    @model_validator(mode="after")
+    def _check(self) -> "Separation":
+        if self.model is None and self.errors != 1.0:
+            raise ValueError("errors are those of a model: name one with model")
+        if self.model is not None and self.leakage_db is not None:
+            raise ValueError("leakage_db goes with the true stems, which have no model: remove one of them")
+        if self.model is not None and "hop" in self.model_fields_set:
+            raise ValueError("the hop is the model's own: remove it")
+        return self
+
+    @property
+    def network(self) -> "Separation | None":
+        """The model's own separation that this one is made of; None for the true stems."""
+        if self.model is None:
+            return None
+        return self.model_copy(update={"name": "", "errors": 1.0})
+
+    def resolved(self, base: Path, where: str) -> "Separation":
+        """Return it with the model's folder, checksum and hop filled in; raises `HearsimError` for none such."""
+        if self.model is None:
+            return self
+        from hearsim.separation.registry import read_config
+
+        folder = find_model(self.model, base, f"{where}: ")
+        info = read_info(folder)
+        config = read_config(info.architecture, info.network, f"{folder / 'model.toml'}: [network]")
+        return self.model_copy(update={"model": str(folder), "sha256": info.sha256, "hop": config.hop})
+
+    def latency(self, block: int) -> int:
+        """Return by how many samples the stems come later than the song, in an aid of this block."""
+        return self.hop + self.hop - math.gcd(self.hop, block) if self.hop else 0
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the stems and their delay."""
+        return self.model_dump(exclude={"name", "model"})
+
+    def stems(self, truth: Audio, separated: FloatArray | None) -> FloatArray:
+        """Return the stems (4, 2, hop + frames + `RING_OUT`); `separated` are those of `network`.
+
+        The song begins at `hop`. A network says something before that, and something after the end: the aid plays it.
+        """
+        true = np.pad(truth.samples, ((0, 0), (0, 0), (self.hop, RING_OUT)))
+        if separated is not None:
+            return separated if self.errors == 1.0 else _blend(true, separated, self.errors)
+        if self.leakage_db is None:
+            return true
+        return _blend(true, np.broadcast_to(true.sum(axis=0), true.shape), db_to_gain(self.leakage_db))
+
+
+def _blend(truth: FloatArray, other: FloatArray, share: float) -> FloatArray:
+    blend: FloatArray = truth + np.float32(share) * (other - truth)
+    return blend
+
+
+def separate(model: str, song: Audio) -> FloatArray:
+    """Return a model's stems (4, 2, hop + frames + `RING_OUT`) of a song (2, frames), hop by hop as in the aid.
+
+    The model is loaded once a process. Raises `HearsimError` for a network whose output was not finite: an experiment
+    is no place to carry on in silence.
+    """
+    separator = _separator(model)
+    hop = separator.hop
+    stems = separator.prepare(Format(song.rate, 2, hop)).stems
+    frames = hop + song.frames + RING_OUT
+    hops = math.ceil(frames / hop)
+    padded = np.pad(song.samples, ((0, 0), (0, hops * hop - song.frames)))
+    found = np.empty((len(stems), *padded.shape), np.float32)
+    for start in range(0, padded.shape[1], hop):
+        part = slice(start, start + hop)
+        found[..., part] = separator.process(padded[:, part])
+    if separator.non_finite_blocks:
+        raise HearsimError(f"{model} gave NaN or Inf in {separator.non_finite_blocks} hops of the song")
+    return found[..., :frames].copy()
+
+
+@lru_cache(maxsize=4)
+def _separator(model: str) -> Separator:
+    return Separator(model)

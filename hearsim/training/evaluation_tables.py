@@ -1,0 +1,136 @@
+"""An evaluation for people: scores.csv (every score), summary.csv (over the tracks), scores.svg (a plot of the SDR).
+
+The definitions of SDR stand side by side by name, each put together over tracks as its own users do, and no number
+mixes two of them.
+"""
+
+import statistics
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from hearsim.core.files import write_csv
+from hearsim.metrics.stem_scores import Score
+from hearsim.pages.svg import drawing, save_svg
+from hearsim.profile.schema import STEMS
+
+Scores = dict[str, list[Score]]
+"""Track: its scores, system by system: the mixture's, the model's, the ceiling's."""
+
+
+class Definition(NamedTuple):
+    """One definition of how good a separation is: a field of `Score`, its name, and its mean over tracks."""
+
+    field: str
+    name: str
+    over_tracks: str  # "median" or "mean"
+
+
+DEFINITIONS = (
+    Definition("bsseval_v4_sdr_db", "BSSEval v4 SDR", "median"),
+    Definition("bsseval_v4_isr_db", "BSSEval v4 ISR", "median"),
+    Definition("bsseval_v4_sir_db", "BSSEval v4 SIR", "median"),
+    Definition("bsseval_v4_sar_db", "BSSEval v4 SAR", "median"),
+    Definition("si_sdr_db", "SI-SDR, whole track", "mean"),
+    Definition("csdr_db", "cSDR, whole track", "mean"),
+    Definition("energy_sdr_db", "energy SDR, 1 s frames", "median"),
+)
+BESIDE = DEFINITIONS[1:4]
+"""Left out of the table on the terminal: what the error of the SDR is made of."""
+
+
+class Row(NamedTuple):
+    """One definition and system over all tracks: a value in dB per stem, and the mean over the stems."""
+
+    definition: Definition
+    system: str
+    stems: dict[str, float | None]
+    overall: float | None
+
+
+def summarise(scores: Scores) -> list[Row]:
+    """Return for each definition the rows of mixture, model and ceiling; a stem counts on the tracks that have it."""
+    return [_row(definition, system, scores) for definition in DEFINITIONS for system in _systems(scores)]
+
+
+def describe_track(name: str, scores: list[Score]) -> str:
+    """Return a track's name with the model's BSSEval v4 SDR per stem, and the mixture's in brackets."""
+    if not scores:
+        return f"{name}: a single stem, nothing to separate"
+    mixture, model, _ = _systems({name: scores})
+    sdr = {(score.system, score.stem): score.bsseval_v4_sdr_db for score in scores}
+    stems = [stem for stem in STEMS if (model, stem) in sdr]
+    return f"{name}: " + ", ".join(f"{stem} {shown(sdr[model, stem])} ({shown(sdr[mixture, stem])})" for stem in stems)
+
+
+def shown(value: float | None) -> str:
+    """Return a figure in dB as people read it; a dash where there is none."""
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _systems(scores: Scores) -> list[str]:
+    """Return the systems in the order of scoring: the mixture, the model, the ceiling."""
+    return list(dict.fromkeys(score.system for found in scores.values() for score in found))
+
+
+def _row(definition: Definition, system: str, scores: Scores) -> Row:
+    over_tracks = statistics.median if definition.over_tracks == "median" else statistics.fmean
+    found = {stem: values_of(definition, system, stem, scores) for stem in STEMS}
+    stems = {stem: over_tracks(values) if values else None for stem, values in found.items()}
+    known = [value for value in stems.values() if value is not None]
+    return Row(definition, system, stems, statistics.fmean(known) if known else None)
+
+
+def values_of(definition: Definition, system: str, stem: str, scores: Scores) -> list[float]:
+    """Return what a system scores on a stem, track by track, where there is a value."""
+    fitting = (s for found in scores.values() for s in found if (s.system, s.stem) == (system, stem))
+    return [value for score in fitting if (value := getattr(score, definition.field)) is not None]
+
+
+def write_scores(path: Path, scores: Scores) -> None:
+    """Write every score to a CSV, one row per track, system and stem; an empty cell has no value."""
+    fields = [definition.field for definition in DEFINITIONS]
+    rows = (
+        [name, s.system, s.stem, *_cells(getattr(s, f) for f in fields)] for name, row in scores.items() for s in row
+    )
+    write_csv(path, ["track", "system", "stem", *fields], rows)
+
+
+def write_summary(path: Path, scores: Scores) -> None:
+    """Write the summary over tracks to a CSV, one row per definition and system, stems side by side."""
+    rows = (
+        [row.definition.field, row.definition.over_tracks, row.system, *_cells((*row.stems.values(), row.overall))]
+        for row in summarise(scores)
+    )
+    write_csv(path, ["definition", "over_tracks", "system", *STEMS, "overall"], rows)
+
+
+def _cells(values: Iterable[float | None]) -> list[str]:
+    return ["" if value is None else f"{value:.4f}" for value in values]
+
+
+def write_plot(path: Path, scores: Scores) -> None:
+    """Draw the BSSEval v4 SDR as SVG: per stem and system a dot for each track, and a bar at the median over tracks."""
+    definition, systems = DEFINITIONS[0], _systems(scores)
+    with drawing(8.0, 4.5) as (figure, axis):
+        for place, system in enumerate(systems):
+            colour = _COLOURS[place]
+            for index, stem in enumerate(STEMS):
+                values = values_of(definition, system, stem, scores)
+                if not values:
+                    continue
+                x, middle = index + 0.27 * (place - 1), statistics.median(values)
+                axis.plot([x] * len(values), values, "o", color=colour, alpha=0.45, markersize=4, markeredgewidth=0)
+                axis.plot([x - 0.11, x + 0.11], [middle, middle], color=colour, linewidth=2.5)
+                axis.annotate(f"{middle:.1f}", (x, middle), (0, 3), textcoords="offset points", ha="center", fontsize=8)
+            axis.plot([], [], color=colour, linewidth=2.5, label=system)
+        axis.axhline(0, color="#999", linewidth=0.8, zorder=0)
+        axis.set_xticks(range(len(STEMS)), STEMS)
+        axis.set(ylabel="BSSEval v4 SDR in dB")
+        axis.set_title("Dots: tracks (median over 1 s frames); bars: median over tracks", fontsize=10)
+        axis.grid(axis="y", alpha=0.3)
+        figure.legend(loc="outside lower center", ncols=len(systems), frameon=False)
+        save_svg(figure, path)
+
+
+_COLOURS = ("#777777", "#1f5fbf", "#c27a1f")  # of the mixture, the model, the ceiling

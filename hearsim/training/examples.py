@@ -1,0 +1,295 @@
+"""Training examples, mixed from tracks: each from a seed alone, so that a run can be resumed exactly."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+import torch
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat
+from scipy import signal
+from torch import Tensor
+
+from hearsim.core.errors import HearsimError
+from hearsim.core.units import FloatArray, db_to_gain
+from hearsim.music.tracks import Track
+from hearsim.separation.net import STEMS
+
+
+def _lower_first(limits: tuple[float, float]) -> tuple[float, float]:
+    if limits[0] > limits[1]:
+        raise ValueError("give the lower limit first")
+    return limits
+
+
+Chance = Annotated[float, Field(ge=0, le=1)]
+Limits = Annotated[tuple[float, float], AfterValidator(_lower_first)]
+Factors = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_lower_first)]
+
+
+class Augmentation(BaseModel):
+    """Chances and sizes of changes; by default all but `other_voice`, and `stretch`, which takes time and a package."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    whole_songs: Chance = 0.5  # share of examples whose stems belong together; else each comes from any track
+    other_voice: Chance = 0.0  # chance of a whole song being sung by a voice of any track
+    gain_db: Limits = (-8.0, 4.0)  # of each stem
+    level_db: Limits = (-10.0, 4.0)  # of the whole mixture
+    polarity: Chance = 0.5  # chance of a stem being turned upside down
+    mute: Chance = 0.1  # chance of a stem being left out
+    swap: Chance = 0.5  # chance of left and right changing places
+    speed: Chance = 0.3  # chance of a stem (or a whole song) being played faster or slower, and so higher or lower
+    speed_range: Factors = (0.85, 1.18)
+    stretch: Chance = 0.0  # chance of its pitch and its tempo being changed each for itself
+    stretch_semitones: NonNegativeFloat = 2.0  # the most up or down
+    stretch_range: Factors = (0.88, 1.14)  # of the tempo
+    equalize: Chance = 0.3  # chance of a stem to pass a random curve of up to four slopes
+    equalize_db: NonNegativeFloat = 6.0  # the most it raises or lowers
+    reverberate: Chance = 0.15  # chance of a stem to get a tail of decaying noise, -20 .. -8 dB under it
+    low_pass: Chance = 0.1  # chance of the whole example being cut off at 6 .. 16 kHz
+
+
+OFF = Augmentation(
+    whole_songs=1, gain_db=(0, 0), level_db=(0, 0), polarity=0, mute=0, swap=0, speed=0, equalize=0, reverberate=0,
+    low_pass=0,
+)  # fmt: skip
+"""Songs as they are."""
+
+
+class Playing(NamedTuple):
+    """How a song, or a stem alone, is played."""
+
+    speed: float = 1.0
+    semitones: float = 0.0
+    tempo: float = 1.0
+
+    def frames(self, frames: int) -> int:
+        """Return how many samples become `frames`, and a few more."""
+        return int(np.ceil(frames * self.speed * self.tempo)) + 64
+
+
+def draw_playing(chosen: Augmentation, rng: np.random.Generator) -> Playing:
+    """Draw a change of speed, and one of pitch and tempo."""
+    faster, stretched = rng.random() < chosen.speed, rng.random() < chosen.stretch
+    speed = float(rng.uniform(*chosen.speed_range))
+    semitones = float(rng.uniform(-chosen.stretch_semitones, chosen.stretch_semitones))
+    tempo = float(rng.uniform(*chosen.stretch_range))
+    return Playing(speed if faster else 1.0, *((semitones, tempo) if stretched else (0.0, 1.0)))
+
+
+def play(samples: FloatArray, rate: int, playing: Playing) -> FloatArray:
+    """Return samples played so, which changes how many there are."""
+    if playing.semitones != 0.0 or playing.tempo != 1.0:
+        samples = stretch(samples, rate, playing.semitones, playing.tempo)
+    if playing.speed != 1.0:
+        samples = soxr.resample(samples.T, playing.speed * rate, rate, quality="LQ").T
+    return samples
+
+
+def stretch(samples: FloatArray, rate: int, semitones: float, tempo: float) -> FloatArray:
+    """Change pitch and tempo independently, by Signalsmith Stretch; raises `HearsimError` where it is missing."""
+    try:
+        from python_stretch import Signalsmith
+    except ImportError:
+        raise HearsimError(
+            "augmentation.stretch needs a package: pip install 'hearsim[augment]', or set it to 0"
+        ) from None
+    stretcher = Signalsmith.Stretch()
+    stretcher.preset(len(samples), rate)
+    stretcher.setTransposeSemitones(semitones)
+    stretcher.timeFactor = tempo
+    return np.asarray(stretcher.process(np.ascontiguousarray(samples)), np.float32)
+
+
+class Colour(NamedTuple):
+    """What happens to the sound of a stem; None where nothing does."""
+
+    gain: float
+    muted: bool
+    curve: tuple[FloatArray, FloatArray] | None  # corners in Hz, gains in dB
+    room: tuple[float, float, int] | None  # seconds, level in dB, seed of the noise
+
+
+def draw_colour(chosen: Augmentation, rng: np.random.Generator) -> Colour:
+    """Draw gain and polarity, whether the stem is muted, a curve and a room."""
+    gain = float(db_to_gain(rng.uniform(*chosen.gain_db)))
+    flipped, muted, curved, wet = (
+        rng.random() < chance for chance in (chosen.polarity, chosen.mute, chosen.equalize, chosen.reverberate)
+    )
+    corners_hz = np.exp(rng.uniform(np.log([80, 400, 3000]), np.log([400, 3000, 10000]))).astype(np.float32)
+    gains_db = rng.uniform(-chosen.equalize_db, chosen.equalize_db, 3).astype(np.float32)
+    room = float(rng.uniform(0.1, 0.6)), float(rng.uniform(-20, -8)), int(rng.integers(2**31))
+    return Colour(-gain if flipped else gain, muted, (corners_hz, gains_db) if curved else None, room if wet else None)
+
+
+def colour(samples: FloatArray, rate: int, chosen: Colour) -> FloatArray:
+    """Return a stem with gain, curve and room."""
+    samples = samples * np.float32(chosen.gain)
+    if chosen.curve is not None:
+        samples = equalize(samples, rate, *chosen.curve)
+    if chosen.room is not None:
+        samples = reverberate(samples, rate, *chosen.room)
+    return samples
+
+
+def equalize(samples: FloatArray, rate: int, corners_hz: FloatArray, gains_db: FloatArray) -> FloatArray:
+    """Filter by gains at corner frequencies, straight lines between them, without delay (linear phase)."""
+    inside = corners_hz < rate / 2
+    frequencies = np.array([0, *corners_hz[inside], rate / 2])
+    curve_db = np.interp(frequencies, corners_hz, gains_db)
+    taps = signal.firwin2(511, frequencies, 10 ** (curve_db / 20), fs=rate)
+    return signal.oaconvolve(samples, taps[None].astype(np.float32), mode="same", axes=1).astype(np.float32)
+
+
+def reverberate(samples: FloatArray, rate: int, seconds: float, level_db: float, seed: int) -> FloatArray:
+    """Add noise that decays by 60 dB in `seconds`, other noise on each channel, at a level under the dry sound."""
+    frames = int(seconds * rate)
+    tail = np.random.default_rng(seed).standard_normal((len(samples), frames), np.float32)
+    tail *= np.exp(-6.9 * np.arange(frames, dtype=np.float32) / frames)
+    tail *= db_to_gain(level_db) / np.sqrt(np.square(tail).sum(1, keepdims=True))
+    wet = signal.oaconvolve(samples, tail.astype(np.float32), axes=1)[:, : samples.shape[1]]
+    return samples + wet.astype(np.float32)
+
+
+def low_pass(stems: FloatArray, rate: int, corner_hz: float) -> FloatArray:
+    """Cut (..., frames) off above a corner, by 48 dB an octave; a corner above half the rate does nothing."""
+    if corner_hz >= rate / 2:
+        return stems
+    sections = signal.butter(8, corner_hz, fs=rate, output="sos")
+    cut: FloatArray = signal.sosfilt(sections, stems).astype(np.float32)
+    return cut
+
+
+ACTIVE = 655
+"""A place where some sample of a second, of every 64th, is louder than this (-34 dBFS) is one where a stem plays."""
+
+Pool = tuple[list[Track], npt.NDArray[np.float64]]
+"""Tracks, and how likely each is drawn."""
+
+
+def _pool(tracks: list[Track], weights: dict[str, float], what: str) -> Pool:
+    """Return tracks with their chances: length times the weight of the last pattern that fits the name."""
+    chances = np.array(
+        [t.frames * ([w for pattern, w in weights.items() if t.fits([pattern])] or [1.0])[-1] for t in tracks]
+    )
+    if chances.sum() <= 0:
+        raise HearsimError(f"no track to train on {what}: add some, or look at held_out, left_out and weights")
+    return tracks, chances / chances.sum()
+
+
+class Mixer:
+    """Makes examples of `frames` samples; raises `HearsimError` where a stem, or a whole song, can't be had."""
+
+    def __init__(
+        self, tracks: list[Track], frames: int, augmentation: Augmentation, weights: dict[str, float], rate: int
+    ) -> None:
+        self.frames, self.augmentation, self.rate = frames, augmentation, rate
+        mixed = STEMS if augmentation.whole_songs < 1 else ("vocals",) if augmentation.other_voice > 0 else ()
+        self._pools = {s: _pool([t for t in tracks if s in t.stems], weights, f"has {s}") for s in mixed}
+        if augmentation.whole_songs > 0:
+            songs = [t for t in tracks if len(t.stems) >= 3]
+            self._songs = _pool(
+                songs, weights, "is a song of three stems or more (augmentation.whole_songs = 0 needs none)"
+            )
+
+    def _start(self, track: Track, stem: str | None, needed: int, rng: np.random.Generator) -> int:
+        """Return where to begin; after a few tries, where the stem plays."""
+        last = max(1, track.frames - needed)
+        starts = rng.integers(0, last, 4)
+        if stem is not None:
+            for start in starts:
+                if np.abs(track.stems[stem][start : start + self.rate : 64]).max(initial=0) > ACTIVE:
+                    return int(start)
+        return int(starts[-1])
+
+    def example(self, rng: np.random.Generator) -> FloatArray:
+        """Return stems (stems, channels, frames); their sum is the mixture."""
+        chosen = self.augmentation
+        common, *own = rng.spawn(1 + len(STEMS))
+        whole, swapped, cut = (
+            common.random() < chance for chance in (chosen.whole_songs, chosen.swap, chosen.low_pass)
+        )
+        level = np.float32(db_to_gain(common.uniform(*chosen.level_db)))
+        corner_hz = common.uniform(6000, 16000)
+        stems = np.zeros((len(STEMS), 2, self.frames), np.float32)
+        song = self._source(self._songs, None, common) if whole else None
+        for index, (stem, generator) in enumerate(zip(STEMS, own, strict=True)):
+            changes = draw_colour(chosen, generator)
+            source = song
+            if source is None or (stem == "vocals" and generator.random() < chosen.other_voice):
+                source = self._source(self._pools[stem], stem, generator)
+            track, playing, start = source
+            if changes.muted or stem not in track.stems:
+                continue
+            piece = play(track.read(stem, start, playing.frames(self.frames)), self.rate, playing)[:, : self.frames]
+            stems[index, :, : piece.shape[1]] = level * colour(piece, self.rate, changes)
+        if swapped:
+            stems = stems[:, ::-1]
+        if cut:
+            stems = low_pass(stems, self.rate, corner_hz)
+        return np.ascontiguousarray(stems)
+
+    def _source(self, pool: Pool, stem: str | None, rng: np.random.Generator) -> tuple[Track, Playing, int]:
+        """Return a track, how it is played, and from which sample on."""
+        track, playing = self._draw(pool, rng), draw_playing(self.augmentation, rng)
+        return track, playing, self._start(track, stem, playing.frames(self.frames), rng)
+
+    @staticmethod
+    def _draw(pool: Pool, rng: np.random.Generator) -> Track:
+        tracks, chances = pool
+        return tracks[int(rng.choice(len(tracks), p=chances))]
+
+
+class Stretches:
+    """Batches in which every lane plays a long example piece by piece, so that a network can carry its state.
+
+    `reset` is the chance that the network is to begin an example in silence; else its state is kept, as in an aid
+    from song to song, so that it learns what hours of streaming make of its cells. Lanes begin their examples at
+    different steps. Everything follows from the seed, the step and the lane, so several processes can share the
+    lanes of a batch.
+    """
+
+    def __init__(
+        self, mixer: Mixer, lanes: range, of: int, pieces: int, context: int, seed: int, reset: float = 1.0
+    ) -> None:
+        if mixer.frames % pieces:
+            raise ValueError(f"{mixer.frames} samples are not {pieces} equal pieces")
+        self._mixer, self._lanes, self._of, self._pieces, self._context = mixer, lanes, of, pieces, context
+        self._seed, self._frames, self._reset = seed, mixer.frames // pieces, reset
+        self._playing: dict[int, tuple[int, FloatArray]] = {}  # lane: number of its example, the example
+
+    def batch(self, step: int) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+        """Return (lanes, stems, channels, context + piece), and which lanes begin in silence here.
+
+        The first `context` samples are those before the piece; zeros at the beginning of an example.
+        """
+        out = np.zeros((len(self._lanes), len(STEMS), 2, self._context + self._frames), np.float32)
+        fresh = np.zeros(len(self._lanes), np.bool_)
+        for row, lane in enumerate(self._lanes):
+            number, piece = divmod(step + lane * self._pieces // self._of, self._pieces)
+            if self._playing.get(lane, (-1, None))[0] != number:
+                rng = np.random.default_rng((self._seed, number, lane))
+                self._playing[lane] = number, self._mixer.example(rng)
+            fresh[row] = piece == 0 and np.random.default_rng((self._seed, number, lane, 1)).random() < self._reset
+            begin = piece * self._frames - self._context
+            part = self._playing[lane][1][..., max(0, begin) : (piece + 1) * self._frames]
+            out[row, ..., -part.shape[-1] :] = part
+        return out, fresh
+
+
+Batch = tuple[Tensor, Tensor]
+"""Stems (batch, stems, channels, context + frames), and 1 for each example that goes on, 0 for one that begins."""
+
+
+def batches(stretches: Stretches, first: int, last: int) -> Iterator[Batch]:
+    """Yield the batches of the steps first .. last - 1, each prepared while the one before is trained on."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(stretches.batch, first)
+        for step in range(first, last):
+            stems, fresh = coming.result()
+            if step + 1 < last:
+                coming = pool.submit(stretches.batch, step + 1)
+            yield torch.from_numpy(stems), torch.from_numpy(~fresh).float()

@@ -1,0 +1,86 @@
+"""`hearsim experiment` as a user types it."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hearsim.cli import main
+from hearsim.core.audio import Audio
+from hearsim.core.audio_files import write
+from hearsim.music.demo_song import demo_song
+from hearsim.profile.schema import STEMS
+
+Run = Callable[..., tuple[int, str, str]]
+SPEC = """
+name = "typed"
+metrics = ["lufs", "remix_csdr_db"]
+[factors]
+listeners = ["N2"]
+songs = [{ style = "pop", seconds = 3 }]
+mixes = ["flat", "vocals-up"]
+models = ["oracle"]
+"""
+
+
+@pytest.fixture
+def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command in a folder with an experiment."""
+    (tmp_path / "experiment.toml").write_text(SPEC)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))  # where decoded songs are cached
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hearsim", "experiment", *arguments])
+        with pytest.raises(SystemExit) as left:
+            main()
+        code = left.value.code
+        assert isinstance(code, int)
+        return code, *capsys.readouterr()
+
+    return command
+
+
+def test_a_dry_run_plans_and_estimates_and_leaves_nothing(typed: Run, tmp_path: Path) -> None:
+    code, out, _ = typed("run", "experiment.toml", "--dry-run", "--workers", "1")
+    assert code == 0
+    assert "typed: 2 cells (1 listener x 1 song x 1 seed x 2 mix x 1 aid x 1 model)" in out
+    assert "mix: flat, vocals-up" in out and "2 cells to compute, 1 songs and separations to make: about" in out
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_and_its_report_on_a_folder_of_songs(typed: Run, tmp_path: Path) -> None:
+    stems = demo_song(4.0, seed=5)
+    for name, samples in zip(STEMS, stems.samples, strict=True):
+        (tmp_path / "mine" / "tune").mkdir(parents=True, exist_ok=True)
+        write(tmp_path / "mine" / "tune" / f"{name}.wav", Audio(samples, stems.rate))
+    code, out, _ = typed("run", "experiment.toml", "--songs", "mine", "--workers", "1")
+    assert code == 0 and "2 cells computed, 0 were there, 0 failed" in out
+    folder = tmp_path / "out" / "experiment-typed"
+    assert (folder / "results.csv").read_text().count("N2,tune,0,") == 4
+    code, out, _ = typed("report", "experiment.toml")
+    assert code == 0 and "report.html" in out
+    assert "tune" not in (folder / "summary.csv").read_text()  # takes are what means are over
+    assert "vocals-up" in (folder / "summary.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "words"),
+    [
+        (("[factors]", f"[factors]\nseeds = {list(range(20000))}"), "", "makes 40,000 cells (1 listener x 1 song"),
+        (("", ""), "--shard 5/4", "--shard 5/4 is no part of a whole: write it as 1/4 .. 4/4"),
+        (("", ""), "--shard ²/4", "--shard ²/4 is no part of a whole"),
+        (("", ""), "--songs nowhere", "nowhere is no folder"),
+        (('"flat", "vocals-up"', ""), "", "factors.mixes is empty, so there are no cells"),
+        (("listeners", "listner"), "", "factors.listner is not known: did you mean listeners"),
+        (("", ""), "--out experiment.toml", "experiment.toml is a file: choose another --out"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    typed: Run, tmp_path: Path, change: tuple[str, str], arguments: str, words: str
+) -> None:
+    (tmp_path / "experiment.toml").write_text(SPEC.replace(*change))
+    code, _, err = typed("run", "experiment.toml", *arguments.split())
+    assert code == 2 and words in err and err.count("\n") == 1
+    assert [path.name for path in tmp_path.glob("[!.]*")] == ["experiment.toml"]

@@ -1,0 +1,155 @@
+"""`hearsim experiment report`: means, intervals and differences to be checked by hand, pictures with numbers."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from report_sample import Reader
+
+from hearsim.core.errors import HearsimError
+from hearsim.experiment.page import write_report
+from hearsim.experiment.plan import cells_of
+from hearsim.experiment.spec import FACTORS, Study, read_study
+from hearsim.experiment.statistics import bootstrap, differences, read_results, summarise
+
+SPEC = """
+name = "sample"
+metrics = ["estoi_vocals", "quality"]
+[factors]
+listeners = ["N2", "N4"]
+songs = [{ style = "pop", seconds = 3 }, { style = "rock", seconds = 3 }]
+mixes = ["flat", "vocals-up"]
+aids = ["closed", "power"]
+models = ["oracle"]
+seeds = [0, 1, 2]
+[report]
+baseline = { mix = "flat" }
+x = "mix"
+"""
+LISTENER, MIX, AID = {"N2": 0.5, "N4": 0.3}, {"flat": 0.0, "vocals-up": 0.1}, {"closed": 0.0, "power": 0.02}
+
+
+def made_up(names: tuple[str, ...]) -> float:
+    """A figure that is a sum of effects, and of noise that the same take has under every condition."""
+    listener, song, seed, mix, aid, _ = names
+    take = 0.05 * (int(seed) - 1) + (0.01 if song == "rock" else 0.0)
+    return LISTENER[listener] + MIX[mix] + AID[aid] + take
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """A study whose results.csv is made up, with one cell failed and one without quality."""
+    path = tmp_path / "experiment.toml"
+    path.write_text(SPEC.replace("[factors]", 'rig = "power"\n[factors]'))
+    found = read_study(path)
+    with (tmp_path / "results.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow([*FACTORS, "cell", "metric", "value", "error"])
+        for index, cell in enumerate(cells_of(found)):
+            if index == 47:
+                table.writerow([*cell.names, "k", "", "", "OSError: <gone>"])
+                continue
+            table.writerow([*cell.names, "k", "estoi_vocals", made_up(cell.names), ""])
+            table.writerow([*cell.names, "k", "quality", *(("", "silent") if index == 3 else (0.5, ""))])
+    return found
+
+
+def test_means_are_those_of_the_takes(study: Study, tmp_path: Path) -> None:
+    results = read_results(study, tmp_path / "results.csv")
+    assert results.cells == 48 and len(results.failed) == 1 and results.without == {"quality": {"silent": 1}}
+    means = {(s.metric, *s.condition, s.listener): s.estimate for s in summarise(results)}
+    one = means["estoi_vocals", "vocals-up", "closed", "oracle", "N2"]
+    assert one.mean == pytest.approx(0.605) and one.takes == 6
+    assert one.low is not None and one.high is not None and one.low < 0.605 < one.high
+    assert means["estoi_vocals", "flat", "power", "oracle", "all"].mean == pytest.approx(0.425)
+    failed = means["estoi_vocals", "vocals-up", "power", "oracle", "N4"]
+    assert failed.takes == 5 and means["estoi_vocals", "vocals-up", "power", "oracle", "all"].takes == 5
+
+
+def test_differences_are_paired(study: Study, tmp_path: Path) -> None:
+    """What a take has under all conditions drops out: the interval has no width."""
+    found = differences(read_results(study, tmp_path / "results.csv"), study.report.baseline)
+    of_speech = [s for s in found if s.metric == "estoi_vocals"]
+    assert {s.condition for s in of_speech} == {("vocals-up", "closed", "oracle"), ("vocals-up", "power", "oracle")}
+    for one in of_speech:
+        assert one.estimate[:3] == pytest.approx((0.1, 0.1, 0.1))
+
+
+def test_the_interval_covers_the_mean_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(1)
+    covered = []
+    for _ in range(200):
+        estimate = bootstrap(list(rng.normal(3.0, 1.0, 30)))
+        covered.append(estimate.low <= 3.0 <= estimate.high)  # type: ignore[operator]
+    assert 0.88 <= np.mean(covered) <= 0.99
+    assert bootstrap([2.0]) == (2.0, None, None, 1)
+
+
+def test_the_page_holds_everything_and_needs_nothing(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text(_plan(study))
+    page = write_report(study, tmp_path)
+    read = Reader(page.read_text())
+    links = read.attributes("src", "href", "xlink:href")
+    assert all(link.startswith(("data:", "#")) for link in links)
+    assert sum(link.startswith("data:text/csv;base64,") for link in links) == 8  # two metrics, two aids, line and map
+    assert "OSError: <gone>" in read.text and "quality: no figure in 1 cell: silent" in read.text
+    assert "0.605" in read.text and "+0.100 [+0.100, +0.100]" in read.text
+    names = {path.stem for path in (tmp_path / "figures").glob("*.svg")}
+    assert names == {path.stem for path in (tmp_path / "figures").glob("*.csv")} and len(names) == 8
+    rows = list(csv.DictReader((tmp_path / "figures" / "estoi_vocals-closed.csv").open()))
+    assert [row["place"] for row in rows if row["line"] == "N4"] == ["flat", "vocals-up"]
+    assert float(next(row["mean"] for row in rows if row["line"] == "all")) == pytest.approx(0.405)
+    again = page.read_bytes()
+    assert write_report(study, tmp_path).read_bytes() == again
+
+
+def _plan(study: Study) -> str:
+    import json
+
+    from hearsim.experiment.plan import plan_file
+
+    return json.dumps(plan_file(study))
+
+
+def test_listeners_can_be_the_axis(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text(_plan(study))
+    spec = study.path.read_text().replace('x = "mix"', 'x = "listener"')
+    study.path.write_text(spec)
+    write_report(read_study(study.path), tmp_path)
+    rows = list(csv.DictReader((tmp_path / "figures" / "estoi_vocals.csv").open()))
+    assert [row["place"] for row in rows if row["line"] == "vocals-up, power"] == ["N2", "N4", "all"]
+
+
+def test_every_picture_has_a_file_of_its_own(study: Study, tmp_path: Path) -> None:
+    """Levels that become the same in a file's name."""
+    (tmp_path / "plan.json").write_text(_plan(study))
+    up, down = '{ name = "6 dB", gains_db = { vocals = 6 } }', '{ name = "-6 dB", gains_db = { vocals = -6 } }'
+    study.path.write_text(study.path.read_text().replace('"flat", "vocals-up"', f"{up}, {down}").split("[report]")[0])
+    rows = (tmp_path / "results.csv").read_text().replace("flat", "-6 dB").replace("vocals-up", "6 dB")
+    (tmp_path / "results.csv").write_text(rows)
+    study.path.write_text(study.path.read_text() + '[report]\nx = "aid"\n')
+    write_report(read_study(study.path), tmp_path)
+    names = {path.stem for path in (tmp_path / "figures").glob("estoi_vocals*.csv")}
+    assert names == {"estoi_vocals-6-dB", "estoi_vocals-6-dB-2", "estoi_vocals-6-dB-map", "estoi_vocals-6-dB-2-map"}
+
+
+def test_a_report_without_results_or_of_others_is_refused(study: Study, tmp_path: Path) -> None:
+    with pytest.raises(HearsimError, match=r"holds .* and no plan\.json"):
+        write_report(study, tmp_path)
+    (tmp_path / "plan.json").write_text(_plan(study).replace('"hearsim": "', '"hearsim": "9.'))
+    with pytest.raises(HearsimError, match=r"results of hearsim 9\."):
+        write_report(study, tmp_path)
+    (tmp_path / "plan.json").write_text(_plan(study))
+    (tmp_path / "results.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(HearsimError, match="is not the results of"):
+        write_report(study, tmp_path)
+    (tmp_path / "results.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(HearsimError, match=r"results\.csv is not the results of"):
+        write_report(study, tmp_path)
+    (tmp_path / "results.csv").write_text("")
+    with pytest.raises(HearsimError, match=r"results\.csv holds no results"):
+        write_report(study, tmp_path)
+    (tmp_path / "results.csv").unlink()
+    with pytest.raises(HearsimError, match=r"results\.csv can't be read .*: run `hearsim experiment run"):
+        write_report(study, tmp_path)

@@ -1,0 +1,86 @@
+"""What the page says of a session, from numbers that are known."""
+
+import pickle
+
+import numpy as np
+import pytest
+from scipy.signal import lfilter
+
+from hearsim.live.control import Control
+from hearsim.live.page import state as view
+from hearsim.live.player import Rings
+from hearsim.profile.load import load_profile
+
+
+@pytest.fixture
+def noise() -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(view.HEARD + view.REACH)
+
+
+@pytest.mark.parametrize("late", [0, 1, 940, 2348, view.REACH - 1])
+def test_the_delay_is_read_off_to_the_sample(late: int, noise: np.ndarray) -> None:
+    """Behind a boost of 12 dB above about 2 kHz, of minimum phase, by which a plain correlation is misled."""
+    came = lfilter([1.0], [1.0, -0.95], noise)
+    went = np.concatenate((np.zeros(late), lfilter([1.0, -0.75], [1.0], came)))[: came.size]
+    samples, likeness = view.lag(went, came[: view.HEARD])
+    assert samples == late and likeness > 2 * view.LIKE
+
+
+def test_sounds_that_have_nothing_to_do_with_each_other_tell_no_delay(noise: np.ndarray) -> None:
+    other = np.random.default_rng(1).standard_normal(noise.size)
+    assert view.lag(other, noise[: view.HEARD])[1] < view.LIKE / 2
+    assert view.lag(np.zeros(noise.size), noise[: view.HEARD])[1] == 0.0
+
+
+def test_the_delay_of_rings() -> None:
+    control, rings = Control.create(), Rings.create()
+    sound = np.random.default_rng(2).standard_normal((2, 1 << 17)).astype(np.float32)
+    assert view.delay(control, rings) is None  # nothing has been played yet
+    rings.source.write(sound)
+    rings.played.write(np.concatenate((np.zeros((2, 1012), np.float32), 0.1 * sound), axis=1)[:, : sound.shape[1]])
+    control.playing.position = sound.shape[1]
+    found = view.delay(control, rings)
+    assert found is not None and found["samples"] == 1012
+    control.close()
+    rings.close()
+
+
+def test_what_moves_and_how_it_fares_is_told_as_it_is() -> None:
+    control, rings = Control.create(), Rings.create()
+    control.wanted.begin(load_profile("asymmetric-instrumental"), loss=False)
+    told = view.now(control)
+    assert (told["muted"], told["step"], told["sound"]) == (["vocals"], "aid", "no device: it is being opened")
+    assert told["stems_db"] == [view.LOWEST_SHOWN_DB] * 4  # silence is a number, too
+    assert "latency" not in view.health(control, rings)  # nothing is known yet
+    working, playing = control.working, control.playing
+    playing.state, playing.period, playing.delay, playing.position = 2, 128, 448, 44100
+    working.state, working.blocks, working.latency, working.parts = 2, 4, 512, b'[["look-back", 512, "algorithm"]]'
+    working.array("seconds")[:4] = 1e-3, 2e-3, 3e-3, 4e-3
+    playing.dry_samples, playing.reported_ms = 4410, 5.8
+    rings.wet.skip_to(44100 + 192)
+    told = view.health(control, rings)
+    assert told["fallback_share"] == pytest.approx(0.1)
+    assert told["load"]["p50_ms"] == pytest.approx(2.5, abs=0.5)
+    assert told["rings"]["worker"] == pytest.approx(192 / 384)
+    assert told["latency"]["total_samples"] == round(5.8 * 44.1) + 448 + 512
+    assert told["latency"]["parts"][0]["source"] == "device-reported"
+    control.wanted.cable = 128
+    device = view.health(control, rings)["latency"]["parts"][0]
+    assert (device["samples"], device["source"]) == (128, "measured")
+    control.close()
+    rings.close()
+
+
+def test_moves_of_terminal_and_page_are_counted_apart_so_none_is_missed() -> None:
+    control = Control.create()
+    control.wanted.begin(load_profile("flat"), loss=False)
+    before = control.wanted.array("moves").tolist()
+    of_the_page = pickle.loads(pickle.dumps(control.wanted))  # as a child process gets it
+    of_the_page.set_gain("vocals", -3.0)
+    control.wanted.set_gain("drums", 2.0)
+    of_the_page.set_step("dry")
+    assert (control.wanted.array("moves") - before).tolist() == [1, 2]
+    assert control.wanted.version == sum(before) + 3
+    assert (control.wanted.gain_db("vocals"), of_the_page.gain_db("drums")) == (-3.0, 2.0)
+    of_the_page.close()
+    control.close()

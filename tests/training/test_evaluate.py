@@ -1,0 +1,287 @@
+"""`hearsim evaluate`: its figures, its files, going on after an interruption, and what it refuses."""
+
+import csv
+import json
+import resource
+import shutil
+import statistics
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from typer.testing import CliRunner
+
+from hearsim.cli.app import app
+from hearsim.core.errors import HearsimError
+from hearsim.metrics.separation import SdrMeter, ideal_ratio_mask
+from hearsim.metrics.stem_scores import Score
+from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
+from hearsim.separation.models import load_model, save_model
+from hearsim.training import evaluate as module
+from hearsim.training import evaluate as scoring
+from hearsim.training.evaluate import evaluate
+from hearsim.training.evaluation_tables import DEFINITIONS, summarise, write_scores
+
+RATE = 8000
+HEADER = (
+    "track,system,stem,bsseval_v4_sdr_db,bsseval_v4_isr_db,bsseval_v4_sir_db,bsseval_v4_sar_db,"
+    "si_sdr_db,csdr_db,energy_sdr_db"
+)
+SYSTEMS = ["mixture", "tiny", "ideal ratio mask"]
+Finished = dict[str, list[Score]]
+
+
+def make_model(folder: Path, seed: int) -> Path:
+    torch.manual_seed(seed)
+    config = HSTasNetConfig(rate=RATE, window=256, hop=128, units=16, layers=1, bases=8, fusion="shared", bands=16)
+    save_model(HSTasNet(config), "tiny", "for tests", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three tracks of two stems, of which two have stems in common, one of a single stem, and two models."""
+    place = tmp_path_factory.mktemp("place")
+    rng = np.random.default_rng(0)
+    time = np.arange(3 * RATE + 500)[:, None] / RATE
+    for index, (track, stems) in enumerate(
+        {"a one": ("vocals", "drums"), "b two": ("drums", "bass"), "c": ("other", "vocals"), "solo": ("bass",)}.items()
+    ):
+        (place / "data" / track).mkdir(parents=True)
+        for number, stem in enumerate(stems):
+            tone = (
+                0.2 * np.sin(2 * np.pi * (110 + 200 * number) * (1 + index) * time) * (1 + np.sin(time * (1 + number)))
+            )
+            noise = 0.05 * rng.standard_normal((len(time), 2))
+            soundfile.write(place / "data" / track / f"{stem}.wav", tone + noise, RATE)
+    for seed in (1, 2):
+        make_model(place / f"model{seed}", seed)
+    return place
+
+
+def run(place: Path, out: Path, patterns: tuple[str, ...] = ("a*", "b*"), seed: int = 1) -> Finished:
+    return dict(evaluate(place / f"model{seed}", place / "data", place / "cache", patterns, out, lambda *_: None))
+
+
+@pytest.fixture(scope="module")
+def out(place: Path) -> Path:
+    """A folder in which two tracks were scored from the command line, which keeps its cache in the home folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(place))
+        arguments = ["--tracks", "a*", "--tracks", "b*", "--tracks", "solo", "--out", str(place / "out")]
+        done = CliRunner().invoke(app, ["evaluate", str(place / "model1"), str(place / "data"), *arguments])
+    assert done.exit_code == 0, done.output
+    assert "solo: a single stem, nothing to separate" in done.output
+    assert "BSSEval v4 SDR, dB, median over tracks" in done.output and "SI-SDR, whole track" in done.output
+    return place / "out"
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_csv_has_a_row_per_track_system_and_stem(out: Path) -> None:
+    assert (out / "scores.csv").read_text().splitlines()[0] == HEADER
+    rows = rows_of(out / "scores.csv")
+    expected = [
+        (track, system, stem)
+        for track, stems in (("a one", ("vocals", "drums")), ("b two", ("drums", "bass")))
+        for system in SYSTEMS
+        for stem in stems
+    ]
+    assert [(row["track"], row["system"], row["stem"]) for row in rows] == expected
+    assert all(len(value.split(".")[1]) == 4 for row in rows for value in list(row.values())[3:] if value)
+    assert {row["system"] for row in rows if not row["bsseval_v4_sar_db"]} == {"mixture"}  # infinite but for rounding
+    assert sorted(path.name for path in out.iterdir()) == ["evaluation.json", "scores.csv", "scores.svg", "summary.csv"]
+
+
+def test_scores_are_those_of_the_samples(place: Path, out: Path) -> None:
+    museval = pytest.importorskip("museval", exc_type=Exception, reason="museval is the oracle here: it needs ffmpeg")
+    stems = ("drums", "bass")
+    truth = np.stack([soundfile.read(place / "data" / "b two" / f"{s}.wav", dtype="float32")[0].T for s in stems])
+    net, _ = load_model(place / "model1")
+    with torch.inference_mode():
+        model = net(torch.from_numpy(truth.sum(0))[None])[0].numpy()[[1, 2]]
+    rows = [row for row in rows_of(out / "scores.csv") if row["track"] == "b two"]
+    for system, estimates in zip(SYSTEMS, (np.stack([truth.sum(0)] * 2), model, ideal_ratio_mask(truth)), strict=True):
+        images = (array.transpose(0, 2, 1) for array in (truth, estimates))
+        bsseval = dict(zip(("sdr", "isr", "sir", "sar"), museval.evaluate(*images, win=RATE, hop=RATE), strict=True))
+        for index, row in enumerate(row for row in rows if row["system"] == system):
+            for name, table in bsseval.items():
+                if found := row[f"bsseval_v4_{name}_db"]:
+                    assert float(found) == pytest.approx(np.median(table[index]), abs=0.01)
+            meter = SdrMeter(RATE)
+            meter.add(truth[index], estimates[index])
+            for name, value in (("si_", meter.si_sdr_db), ("c", meter.csdr_db), ("energy_", meter.sdr_db)):
+                assert float(row[f"{name}sdr_db"]) == pytest.approx(value(), abs=1e-3)
+
+
+def test_summary_puts_tracks_together(out: Path) -> None:
+    scores, summary = rows_of(out / "scores.csv"), rows_of(out / "summary.csv")
+    assert [row["system"] for row in summary] == SYSTEMS * 7
+    for row in summary:
+        over = {"median": statistics.median, "mean": statistics.fmean}[row["over_tracks"]]
+        assert row["over_tracks"] == ("mean" if row["definition"] in ("si_sdr_db", "csdr_db") else "median")
+        found = {}
+        for stem in ("vocals", "drums", "bass"):
+            fitting = [r for r in scores if (r["system"], r["stem"]) == (row["system"], stem)]
+            if values := [float(r[row["definition"]]) for r in fitting if r[row["definition"]]]:
+                found[stem] = over(values)
+                assert float(row[stem]) == pytest.approx(found[stem], abs=1e-3)
+        if found:
+            assert float(row["overall"]) == pytest.approx(statistics.fmean(found.values()), abs=1e-3)
+        assert row["other"] == ""
+
+
+def test_median_and_mean_over_three_tracks() -> None:
+    fields = [definition.field for definition in DEFINITIONS]
+    scores = {
+        name: [Score(system="mixture", stem="bass", **dict.fromkeys(fields, value))]
+        for name, value in {"a": 1.0, "b": 2.0, "c": 9.0}.items()
+    }
+    found = {row.definition.field: row.stems["bass"] for row in summarise(scores)}
+    means = {"si_sdr_db": 4.0, "csdr_db": 4.0}
+    assert found == {field: means.get(field, 2.0) for field in fields}
+
+
+def test_plot_shows_systems_and_medians(out: Path) -> None:
+    plot = (out / "scores.svg").read_text()
+    row = next(
+        r for r in rows_of(out / "summary.csv") if (r["definition"], r["system"]) == ("bsseval_v4_sdr_db", "tiny")
+    )
+    for text in (*SYSTEMS, "BSSEval v4 SDR in dB", f"{float(row['drums']):.1f}"):
+        assert f">{text}<" in plot
+
+
+def test_a_table_that_cannot_be_written_gets_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "scores.csv").mkdir()
+    with pytest.raises(HearsimError, match=r"scores\.csv can't be written \(Is a directory\): choose another place"):
+        write_scores(tmp_path / "scores.csv", {})
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.csv"]
+
+
+def test_an_interrupted_run_goes_on(place: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped in the middle of the second track, then run again: the first is not scored twice, the results are one."""
+    scored: list[str] = []
+    real = scoring.separate
+
+    def stopped(*arguments: object) -> object:
+        scored.append("separated")
+        for piece in real(*arguments):
+            if len(scored) == 2:
+                raise KeyboardInterrupt
+            yield piece
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring, "separate", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run(place, tmp_path)
+    assert list(json.loads((tmp_path / "evaluation.json").read_text())["tracks"]) == ["a one"]
+    assert not list((place / "cache").glob("estimates-*"))
+    scored.append("and then goes on")
+    monkeypatch.setattr(scoring, "separate", stopped)
+    assert list(run(place, tmp_path)) == ["a one", "b two"]
+    assert len(scored) == 4
+    run(place, tmp_path)
+    assert len(scored) == 4
+    assert (tmp_path / "evaluation.json").read_bytes() == (out / "evaluation.json").read_bytes()
+
+
+def test_mixture_and_ceiling_are_scored_once(
+    place: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run(place, tmp_path / "first")
+
+    def never(*_: object) -> None:
+        raise AssertionError("scored again")
+
+    monkeypatch.setattr(scoring, "ideal_ratio_mask_pieces", never)
+    second = run(place, tmp_path / "second", seed=2)
+    for track, scores in first.items():
+        assert scores[:2] == second[track][:2] and scores[4:] == second[track][4:]
+        assert scores[2:4] != second[track][2:4]
+
+
+def test_a_damaged_cache_is_named(place: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "place"
+    for name in ("data", "model1"):
+        shutil.copytree(place / name, broken / name)
+    run(broken, tmp_path / "1", ("a*",))
+    (kept,) = (broken / "cache" / "scores").iterdir()
+    kept.write_text("[{}]")
+    with pytest.raises(HearsimError, match=rf"^a one: .*{kept.name} is damaged: delete it"):
+        run(broken, tmp_path / "2", ("a*",))
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(place: Path, out: Path, tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(HearsimError, match=r"^a one: .*cache can't hold a track's estimates \(File too large\)"):
+            run(place, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list((place / "cache").glob("estimates-*"))
+
+
+def test_other_results_are_refused(place: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = tmp_path / "held"
+    shutil.copytree(out, held)
+    with pytest.raises(
+        HearsimError, match=r"held holds scores of another model \(tiny, \w{12}\) than tiny, \w{12}: choose"
+    ):
+        run(place, held, seed=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "SCORING", 99)
+        with pytest.raises(
+            HearsimError, match=r"scores of hearsim .* \(scoring 1\), this is .* \(scoring 99\): choose"
+        ):
+            run(place, held)
+    changed = tmp_path / "changed"
+    shutil.copytree(place / "data", changed / "data")
+    shutil.copytree(place / "model1", changed / "model1")
+    samples, _ = soundfile.read(changed / "data" / "b two" / "bass.wav")
+    soundfile.write(changed / "data" / "b two" / "bass.wav", 0.9 * samples, RATE)
+    with pytest.raises(HearsimError, match=r"b two has changed since it was scored in .*held: choose"):
+        run(changed, held)
+    assert (held / "evaluation.json").read_bytes() == (out / "evaluation.json").read_bytes()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"hearsim": "0.1.0", "scoring": 1}'])
+def test_what_is_no_evaluation_is_refused(place: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "evaluation.json").write_text(text)
+    with pytest.raises(HearsimError, match=r"evaluation\.json is not an evaluation, or damaged: choose another --out"):
+        run(place, tmp_path)
+
+
+def test_bad_inputs_get_a_sentence(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(HearsimError, match="file is a file: choose another --out"):
+        run(place, tmp_path / "file")
+    with pytest.raises(HearsimError, match=r"below can't be written \(Not a directory\): choose another place"):
+        run(place, tmp_path / "file" / "below")
+    with pytest.raises(HearsimError, match=r"data holds no track that fits 'z\*'"):
+        run(place, tmp_path / "1", ("a*", "z*"))
+    with pytest.raises(HearsimError, match="no track that fits solo has two stems"):
+        run(place, tmp_path / "2", ("solo",))
+    assert not (tmp_path / "1").exists() and not (tmp_path / "2").exists()
+    (tmp_path / "3").mkdir()
+    (tmp_path / "3" / "scores.csv").touch()
+    with pytest.raises(HearsimError, match=r"3 holds scores\.csv but no evaluation\.json: choose"):
+        run(place, tmp_path / "3")
+    make_model(tmp_path / "model5", 1)
+    text = (tmp_path / "model5" / "model.toml").read_text()
+    (tmp_path / "model5" / "model.toml").write_text(text.replace('"tiny"', '"mixture"'))
+    with pytest.raises(HearsimError, match="a model called 'mixture' can't stand in one table with the mixture"):
+        run(tmp_path, tmp_path / "5", seed=5)
+    torch.manual_seed(0)
+    config = HSTasNetConfig(
+        rate=RATE, window=256, hop=128, units=8, bases=4, bands=16, stems=("vocals", "accompaniment")
+    )
+    save_model(HSTasNet(config), "two", "for tests", tmp_path / "model1")
+    shutil.copytree(place / "data", tmp_path / "data")
+    with pytest.raises(HearsimError, match="two is not a stereo network for vocals, drums, bass, other"):
+        run(tmp_path, tmp_path / "4")
