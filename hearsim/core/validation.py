@@ -2,6 +2,7 @@
 
 import difflib
 import reprlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,11 +11,36 @@ from pydantic_core import ErrorDetails
 
 from hearsim.core.errors import HearsimError
 
+Init = TypeVar("Init", bound=Callable[..., None])
+
+
+def plain_init(init: Init) -> Init:
+    """Mark an `__init__` that only words its arguments differently: pydantic's own validation then goes past it."""
+    init.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+    return init
+
 
 class Settings(BaseModel):
-    """Settings of a profile: frozen, finite, no unknown keys."""
+    """Settings of a profile: frozen, finite, no unknown keys.
+
+    A wrong value, or an attempt to change one, raises `HearsimError` with one sentence: class, key, value, cure.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @plain_init
+    def __init__(self, /, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            sentence = format_validation_error(error, type(self))
+            raise HearsimError(f"{type(self).__name__}: {sentence}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        kind = type(self)
+        if name in kind.model_fields:
+            raise HearsimError(f"{kind.__name__} is frozen: copy it with model_copy(update={{{name!r}: ...}})")
+        super().__setattr__(name, value)
 
 
 Part = TypeVar("Part", bound=Settings)
@@ -49,11 +75,19 @@ def check(
     try:
         return kind.model_validate(table)
     except ValidationError as error:
-        first = min(error.errors(), key=lambda one: not _misspelt(one))  # a misspelt key explains a missing one
-    raise HearsimError(f"{path}: {where}{_sentence(kind, first, theirs or {})}")
+        sentence = format_validation_error(error, kind, theirs)
+    raise HearsimError(f"{path}: {where}{sentence}")
 
 
-def _sentence(kind: type[Settings], complaint: ErrorDetails, theirs: dict[str, str]) -> str:
+def format_validation_error(
+    error: ValidationError, kind: type[BaseModel], field_names: dict[str, str] | None = None
+) -> str:
+    """Return pydantic's first complaint about values of `kind` as one sentence: key, value, cure."""
+    first = min(error.errors(), key=lambda one: not _misspelt(one))  # a misspelt key explains a missing one
+    return _sentence(kind, first, field_names or {})
+
+
+def _sentence(kind: type[BaseModel], complaint: ErrorDetails, theirs: dict[str, str]) -> str:
     loc = complaint["loc"]
     key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc).removeprefix(".")
     for ours, name in theirs.items():
@@ -63,7 +97,7 @@ def _sentence(kind: type[Settings], complaint: ErrorDetails, theirs: dict[str, s
     if complaint["type"] == "missing":
         return f"the key {key} is missing: add it"
     given = complaint["input"]
-    value = "" if isinstance(given, dict | Settings) else f" = {reprlib.repr(given)}"
+    value = "" if isinstance(given, dict | BaseModel) else f" = {reprlib.repr(given)}"
     cure = CURES.get(complaint["type"])
     if cure:
         return f"{key}{value} {cure.format(**complaint.get('ctx', {}))}"
@@ -75,7 +109,7 @@ def _misspelt(complaint: ErrorDetails) -> bool:
     return complaint["type"] == "extra_forbidden"
 
 
-def _keys_beside(kind: type[Settings], loc: tuple[int | str, ...]) -> list[str]:
+def _keys_beside(kind: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     """Return the keys that the table at `loc`, less its last step, may hold."""
     level: Any = kind
     for step in loc[:-1]:

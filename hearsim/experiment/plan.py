@@ -87,9 +87,8 @@ def _cell(study: Study, chosen: dict[str, str], song_key: str) -> Cell:
             aid=aid or load_aid("none"),
             rig=study.rig,
         )
-    except ValueError as error:  # pydantic's, with our own sentence in it
-        reason = str(error).split("Value error, ")[-1].split(" [type=")[0]
-        raise HearsimError(f"{study.path}: {reason}") from None
+    except HearsimError as error:
+        raise HearsimError(f"{study.path}: {str(error).removeprefix('Profile: ')}") from None
     network = model.network
     settings = {
         "counting": COUNTING,

@@ -5,14 +5,17 @@ refused when the profile is loaded (`hearsim.profile.load`), not in the middle o
 """
 
 import math
+import reprlib
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
 from hearsim.core.calibration import Calibration
+from hearsim.core.errors import HearsimError
 from hearsim.core.units import Curve, db_to_gain
-from hearsim.core.validation import Settings
+from hearsim.core.validation import Settings, plain_init
 
 PEAK_OVER_RMS_DB = 3.0103  # of a sine: 20 lg sqrt 2
 
@@ -72,10 +75,76 @@ class Listener(Settings):
     ucl_db_spl: Ears | None = None
     source: str = ""
 
+    @classmethod
+    def from_thresholds(
+        cls,
+        thresholds_db_hl: Mapping[float, float] | None = None,
+        *,
+        left: Mapping[float, float] | None = None,
+        right: Mapping[float, float] | None = None,
+        name: str = "listener",
+        ucl_db_spl: "Ears | None" = None,
+    ) -> "Listener":
+        """Return a listener from thresholds in dB HL by frequency in Hz.
+
+        Parameters
+        ----------
+        thresholds_db_hl : mapping of Hz to dB HL
+            The thresholds of both ears.
+        left, right : mapping of Hz to dB HL
+            The thresholds of each ear, in place of `thresholds_db_hl`.
+        name : str
+            The listener's name in reports.
+        ucl_db_spl : Ears
+            The uncomfortable level of each ear in dB SPL, where measured.
+
+        Raises
+        ------
+        HearsimError
+            For an ear without thresholds, and for frequencies or thresholds out of range.
+
+        Examples
+        --------
+        >>> listener = Listener.from_thresholds({500: 30, 2000: 55, 1000: 40})
+        >>> listener.right.frequencies_hz
+        (500.0, 1000.0, 2000.0)
+        >>> Listener.from_thresholds(left={1000: 20}, right={1000: 60}).right.thresholds_db_hl
+        (60.0,)
+
+        """
+        if thresholds_db_hl is not None and (left is not None or right is not None):
+            raise HearsimError("thresholds of both ears and of one ear are given: leave out one or the other")
+        ears = {
+            "left": thresholds_db_hl if left is None else left,
+            "right": thresholds_db_hl if right is None else right,
+        }
+        for ear, thresholds in ears.items():
+            if thresholds is None:
+                raise HearsimError(f"thresholds of the {ear} ear are missing: give {ear}={{500: ..., 1000: ...}}")
+        left_ear, right_ear = (_audiogram(ear, one) for ear, one in ears.items())
+        return cls(name=name, left=left_ear, right=right_ear, ucl_db_spl=ucl_db_spl)
+
     @property
     def ears(self) -> tuple[Audiogram, Audiogram]:
         """The audiograms, left first."""
         return self.left, self.right
+
+
+def _audiogram(ear: str, thresholds_db_hl: object) -> Audiogram:
+    """Return the audiogram of one ear from thresholds by frequency; raises `HearsimError`."""
+    if not isinstance(thresholds_db_hl, Mapping):
+        raise HearsimError(f"{ear} ear: {reprlib.repr(thresholds_db_hl)} holds no thresholds: give {{500: 30, ...}}")
+    for hz, db_hl in thresholds_db_hl.items():
+        try:
+            Audiogram(frequencies_hz=(hz,), thresholds_db_hl=(db_hl,))
+        except HearsimError as error:
+            sentence = str(error).removeprefix("Audiogram: ")
+            sentence = sentence.replace("frequencies_hz[0]", "frequency").replace("thresholds_db_hl[0]", "threshold")
+            raise HearsimError(f"{ear} ear, {hz!r} Hz: {sentence}") from None
+    frequencies = sorted(thresholds_db_hl)
+    return Audiogram(
+        frequencies_hz=tuple(frequencies), thresholds_db_hl=tuple(thresholds_db_hl[hz] for hz in frequencies)
+    )
 
 
 class Gains(Settings):
@@ -152,7 +221,35 @@ class Rig(Settings):
 
 
 class Profile(Settings):
-    """A listener, a mix, an aid and a rig; and the model that separates."""
+    """A listener, a mix, an aid and a rig; and the model that separates.
+
+    Parameters
+    ----------
+    listener : Listener or str
+        Who listens: an object, a name of the shipped ones, or a file.
+    mix : Mix, dict or str
+        Gains of the stems: an object, `{"vocals": 6}` in dB, a name or a file. Default: 0 dB on every stem.
+    aid, rig : Aid, Rig or str
+        The device and its calibration: objects, names or files. Defaults: those of the default profile,
+        "closed" and "aid".
+    model : str
+        The network that separates: a name of the shipped ones, or a folder.
+    name : str
+        The profile's name in reports. Default: that of the listener.
+
+    Raises
+    ------
+    HearsimError
+        For parts that do not exist or do not fit each other.
+
+    Examples
+    --------
+    >>> listener = Listener.from_thresholds({500: 30, 1000: 40, 2000: 55, 4000: 65}, name="Anna")
+    >>> profile = Profile(listener, mix={"vocals": 6})
+    >>> profile.name, profile.aid.name, profile.rig.name, round(profile.mix.gain("vocals"), 3)
+    ('Anna', 'closed', 'aid', 1.995)
+
+    """
 
     name: str
     listener: Listener
@@ -160,6 +257,29 @@ class Profile(Settings):
     aid: Aid
     rig: Rig
     model: str = "hs-tasnet-lite"
+
+    @plain_init
+    def __init__(
+        self,
+        listener: Listener | str,
+        mix: Mix | Mapping[str, float | str] | str = "flat",
+        aid: Aid | str = "closed",
+        rig: Rig | str = "aid",
+        model: str = "hs-tasnet-lite",
+        name: str | None = None,
+    ) -> None:
+        from hearsim.profile import load  # which imports this file
+
+        if isinstance(mix, Mapping):
+            mix = Mix(name="own", gains_db=Gains(**mix))  # type: ignore[arg-type]
+        parts = {
+            "listener": load.load_listener(listener) if isinstance(listener, str) else listener,
+            "mix": load.load_mix(mix) if isinstance(mix, str) else mix,
+            "aid": load.load_aid(aid) if isinstance(aid, str) else aid,
+            "rig": load.load_rig(rig) if isinstance(rig, str) else rig,
+        }
+        label = name if name is not None else getattr(parts["listener"], "name", "profile")
+        super().__init__(name=label, model=model, **parts)
 
     @property
     def mpo_db_spl(self) -> tuple[float, float]:

@@ -234,8 +234,8 @@ def test_a_model_that_is_not_there_is_named_with_profile_and_key(tmp_path: Path,
 
 def installed(site_packages: Path) -> ModuleType:
     """hearsim.core.files as it would be if the package were installed in `site_packages`."""
-    (site_packages / "hearsim").mkdir(parents=True)
-    copy = shutil.copy(str(paths.__file__), site_packages / "hearsim" / "paths.py")
+    (site_packages / "hearsim" / "core").mkdir(parents=True)
+    copy = shutil.copy(str(paths.__file__), site_packages / "hearsim" / "core" / "files.py")
     spec = importlib.util.spec_from_file_location("installed_paths", copy)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from hearsim.core.errors import HearsimError
 from hearsim.core.units import spl_to_pascal
 from hearsim.core.validation import Settings
 from hearsim.profile.clarity import load_listeners, load_mixes
@@ -110,7 +112,7 @@ def test_thresholds_between_frequencies(ear: Audiogram, frequency_hz: float) -> 
     ],
 )
 def test_bad_audiograms_are_refused(frequencies: tuple[float, ...], thresholds: tuple[float, ...]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(HearsimError):
         Audiogram(frequencies_hz=frequencies, thresholds_db_hl=thresholds)
 
 
@@ -195,14 +197,14 @@ def test_an_mpo_that_would_clip_the_headphones_is_refused(mpo_db_spl: float, mar
     sine = math.sqrt(2) * spl_to_pascal(mpo_db_spl) / unit.pascal_per_unit * np.sin(phase)
     assert (np.abs(sine).max() > 1) == too_loud
     if too_loud:
-        with pytest.raises(ValidationError, match="would clip the headphones of rig r"):
+        with pytest.raises(HearsimError, match="would clip the headphones of rig r"):
             profile_with(mpo_db_spl, headphones_db_spl)
     else:
         assert profile_with(mpo_db_spl, headphones_db_spl).mpo_db_spl == (mpo_db_spl, mpo_db_spl)
 
 
 def test_the_level_that_the_refusal_asks_for_is_enough() -> None:
-    with pytest.raises(ValidationError, match=r"is 108\.1 or more"):
+    with pytest.raises(HearsimError, match=r"is 108\.1 or more"):
         profile_with(105, 100)
     assert profile_with(105, 108.1).rig.headphones.full_scale_db_spl == 108.1
 
@@ -211,7 +213,7 @@ def test_no_sound_passes_the_uncomfortable_level_of_an_ear() -> None:
     assert profile_with(105, 112, Ears(left=98, right=120)).mpo_db_spl == (98, 105)
     # The louder ear alone decides whether the headphones clip.
     assert profile_with(105, 104, Ears(left=98, right=100)).mpo_db_spl == (98, 100)
-    with pytest.raises(ValidationError, match="MPO of 105"):
+    with pytest.raises(HearsimError, match="MPO of 105"):
         profile_with(105, 104, Ears(left=98, right=120))
 
 
@@ -256,9 +258,9 @@ def test_bad_settings_are_refused(kind: type[Settings], key: str, value: object)
 
 def test_settings_are_frozen() -> None:
     profile = load_profile("flat")
-    with pytest.raises(ValidationError, match="frozen"):
+    with pytest.raises(HearsimError, match="frozen"):
         profile.aid.mpo_db_spl = 140
-    with pytest.raises(ValidationError, match="frozen"):
+    with pytest.raises(HearsimError, match="frozen"):
         profile.mix.gains_db.vocals = 3
 
 
@@ -266,3 +268,56 @@ def test_settings_are_frozen() -> None:
 def test_nothing_inside_a_profile_can_be_changed(name: str) -> None:
     """Only what holds no list, set or dict has a hash; the same profile, loaded twice, is one key."""
     assert len({load_profile(name), load_profile(name)}) == 1
+
+
+def test_a_listener_from_thresholds() -> None:
+    """Sorted by frequency; one set serves both ears, or each ear has its own."""
+    both = Listener.from_thresholds({2000: 55, 500: 30, 1000: 40}, name="Anna")
+    assert both == Listener(
+        name="Anna",
+        left=Audiogram(frequencies_hz=(500, 1000, 2000), thresholds_db_hl=(30, 40, 55)),
+        right=Audiogram(frequencies_hz=(500, 1000, 2000), thresholds_db_hl=(30, 40, 55)),
+    )
+    own = Listener.from_thresholds(left={1000: 20}, right={1000: 60})
+    assert (own.left.thresholds_db_hl, own.right.thresholds_db_hl) == ((20,), (60,))
+
+
+def test_a_profile_from_a_listener() -> None:
+    """Aid and rig of the default profile; the mix as a table of dB, an object or a name."""
+    listener = load_listener("N3")
+    default = load_profile("moderate-vocals-up")
+    profile = Profile(listener, mix={"vocals": 6})
+    assert (profile.name, profile.aid, profile.rig, profile.model) == ("N3", default.aid, default.rig, default.model)
+    assert profile.mix.gain("vocals") == pytest.approx(10**0.3)
+    assert Profile(listener).mix == load_mix("flat")
+    assert Profile("N3", "vocals-up", name="moderate-vocals-up") == default
+    assert Profile("N3", aid="power", rig="power", model="hs-tasnet-low-latency").aid.rule == "nal-rp"
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: Listener.from_thresholds({500: 300}), "left ear, 500 Hz: threshold = 300 is too high: give 130 or "),
+        (lambda: Listener.from_thresholds({50: 30}), "left ear, 50 Hz: frequency = 50 is too low: give 100 or more"),
+        (lambda: Listener.from_thresholds({"1k": 30}), "left ear, '1k' Hz: frequency = '1k' is not a number"),
+        (lambda: Listener.from_thresholds({}), "Audiogram: frequencies_hz = () is empty: give at least 1 value"),
+        (lambda: Listener.from_thresholds([30, 40]), "left ear: [30, 40] holds no thresholds: give {500: 30, ...}"),
+        (lambda: Listener.from_thresholds(left={500: 30}), "thresholds of the right ear are missing: give right="),
+        (
+            lambda: Listener.from_thresholds({500: 30}, left={500: 30}),
+            "thresholds of both ears and of one ear are given",
+        ),
+        (lambda: Profile("N3", {"vocal": 6}), "Gains: the key vocal is not known: did you mean vocals?"),
+        (lambda: Profile("N3", {"vocals": 60}), 'Gains: vocals = 60: give -60 to +12 dB, or "mute"'),
+        (lambda: Profile("N33"), "no listener is called 'N33'"),
+        (lambda: Profile(3), "Profile: listener = 3 is not a table"),
+        (lambda: Profile("N3", aid="power"), "Profile: the MPO of 115 dB SPL (aid power) would clip"),
+        (lambda: Rig(name="r", microphone_full_scale_db_spl="94"), "Rig: microphone_full_scale_db_spl = '94' is not"),
+        (lambda: Listener(name="x"), "Listener: the key left is missing: add it"),
+    ],
+)
+def test_classes_refuse_in_one_sentence(make: Callable[[], object], sentence: str) -> None:
+    with pytest.raises(HearsimError) as caught:
+        make()
+    assert str(caught.value).startswith(sentence)
+    assert "\n" not in str(caught.value) and "pydantic" not in str(caught.value)
