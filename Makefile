@@ -46,9 +46,11 @@ endif
 
 test: check system
 	$(BIN)/pytest
+	$(BIN)/pytest --doctest-modules hearsim
 
 test-all: check system
 	$(BIN)/pytest -m "slow or not slow"
+	$(BIN)/pytest --doctest-modules hearsim
 
 clean:
 	rm -rf $(VENV) out .pytest_cache .ruff_cache .mypy_cache

@@ -1,0 +1,86 @@
+"""Plug-ins: fitting rules, metrics, separators and stages of other packages, found by their entry points.
+
+A package offers one in its pyproject.toml, and nothing of hearsim's need be changed:
+
+    [project.entry-points."hearsim.metrics"]
+    my-metric = "my_package.metrics:my_metric"
+
+Names come from the packages' metadata; a plug-in is imported when it is used, so a broken one stops nobody else.
+"""
+
+from collections.abc import Collection
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal
+
+from hearsim.core.errors import HearsimError
+from hearsim.core.validation import nearest
+
+Group = Literal["hearsim.fittings", "hearsim.metrics", "hearsim.separators", "hearsim.stages"]
+
+
+def plugin_names(group: Group, own: Collection[str] = ()) -> list[str]:
+    """Return the names of a group's plug-ins, sorted, without importing any.
+
+    Parameters
+    ----------
+    group
+        The entry-point group.
+    own
+        Names that hearsim itself gives to things of this kind.
+
+    Raises
+    ------
+    HearsimError
+        Two packages offer the same name, or a package offers one of `own`.
+    """
+    return sorted(_plugins(group, own))
+
+
+def load_plugin(group: Group, name: str, own: Collection[str] = ()) -> Any:
+    """Import a plug-in and return its object.
+
+    Raises
+    ------
+    HearsimError
+        No package offers this name, two do, or the import fails: the sentence names package and cause.
+
+    Examples
+    --------
+    >>> load_plugin("hearsim.metrics", "no-such-metric")
+    Traceback (most recent call last):
+    hearsim.core.errors.HearsimError: no installed package offers 'no-such-metric' under hearsim.metrics
+    """
+    plugins = _plugins(group, own)
+    if name not in plugins:
+        near = nearest(name, sorted(plugins))
+        raise HearsimError(f"no installed package offers {name!r} under {group}{near and ': ' + near}")
+    point = plugins[name]
+    try:
+        return point.load()
+    except Exception as error:  # whatever the code of others raises while it is imported
+        cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise HearsimError(
+            f"the plug-in {name!r} ({group}, {point.value}) of the package {_package(point)} can't be imported "
+            f"({cause}): repair, update or uninstall that package"
+        ) from error
+
+
+def _plugins(group: Group, own: Collection[str]) -> dict[str, EntryPoint]:
+    plugins: dict[str, EntryPoint] = {}
+    for point in entry_points(group=group):
+        other = plugins.setdefault(point.name, point)
+        if point.name in own:
+            raise HearsimError(
+                f"the package {_package(point)} offers {point.name!r} under {group}, which is a name of hearsim's own: "
+                "rename its entry point, or uninstall it"
+            )
+        if point.value != other.value:
+            raise HearsimError(
+                f"the packages {_package(other)} and {_package(point)} both offer {point.name!r} under {group}: "
+                "uninstall one, or rename its entry point"
+            )
+    return plugins
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else point.module
