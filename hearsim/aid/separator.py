@@ -91,7 +91,7 @@ class Separator(Processor):
         """Open the network's masks while the latency is measured, so that the stems add up to the mixture; or back."""
         from hearsim.separation.backends.torch_cpu import TorchStep
 
-        self._step = TorchStep(self._net.opened()) if on else self._separating
+        self._step = TorchStep(self._net.with_passthrough_masks()) if on else self._separating
 
     def reset(self) -> None:  # noqa: D102
         self._step.reset()

@@ -48,8 +48,8 @@ def bench_systems(
 ) -> list[SystemBench]:
     """Return the cost of each system, timed over `seconds` of sound for each number of threads.
 
-    `say` is told what is being done, which takes minutes. Raises `HearsimError` where `seconds` are less than a hop a
-    round, and for more than an hour.
+    `say` receives a line per step, since the whole takes minutes. Raises `HearsimError` where `seconds` are less than
+    a hop a round, and for more than an hour.
     """
     stages: dict[str, tuple[Separator, Format]] = {}
     benches: dict[str, tuple[int, StepCost]] = {}

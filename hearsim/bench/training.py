@@ -9,7 +9,7 @@ is the wall's: waiting for each other and exchanging gradients count.
 
 What limits two processes is what doesn't shrink with a process's examples, about half of hs-tasnet-lite's step of
 4 x 4 s in bfloat16: Muon's matrix products, which each process makes for all matrices (a quarter of the step), and the
-memories, which step through time as slowly with two examples as with four.
+recurrent layers, which step through time as slowly with two examples as with four.
 """
 
 import time
@@ -43,12 +43,12 @@ def _step_of(
     frames = round(seconds * net.rate / net.hop) * net.hop
     own = len(group.lanes(batch))
     stems = 0.1 * torch.randn(own, len(net.stems), net.channels, net.window - net.hop + frames)
-    memories = net.silent_memories(own)
+    recurrent_states = net.initial_recurrent_states(own)
     optimizers = make_optimizers(net, OptimizerSpec(method="muon", steps=1)).values()
     average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.999))
 
     def step() -> None:
-        loss, _ = loss_of(net, stems, memories, precision)
+        loss, _ = loss_of(net, stems, recurrent_states, precision)
         net.zero_grad()
         loss.backward()
         group.average(p.grad for p in net.parameters() if p.grad is not None)

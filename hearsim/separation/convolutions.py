@@ -1,8 +1,8 @@
 """Causal convolutions over time and bands, for what looks alike in every band: partials, sibilants, strokes.
 
-The dense layers of a memory learn each band for itself; these learn such patterns once (as the convolutional blocks
-of most separators do, Jansson et al. 2017, ISMIR). They see the features, tell the memories what they find, and
-correct the masks that the memories ask for.
+The dense layers of a recurrent block learn each band separately; convolutions share such patterns across bands (as the
+convolutional blocks of most separators do, Jansson et al. 2017, ISMIR). They encode the features for the recurrent
+blocks and refine the masks after them.
 """
 
 import torch
@@ -14,9 +14,9 @@ TIME, BAND = 3, 3
 APART = 512
 """About as many samples lie between its taps along time: whole hops, at least one."""
 EARLY, LATE = 1, 3
-"""Convolutions after the first one, before and after the memories."""
+"""Convolutions after the first one, before and after the recurrent blocks."""
 NARROW = 8
-"""Planes that the memories get."""
+"""Planes of the input of the recurrent blocks."""
 
 
 class Convolution(nn.Module):
@@ -31,7 +31,7 @@ class Convolution(nn.Module):
         layer = nn.Linear(inputs * TIME * BAND, outputs)
         self.weight, self.bias = layer.weight, layer.bias
 
-    def silent(self, batch: int, device: torch.device) -> Tensor:
+    def zero_state(self, batch: int, device: torch.device) -> Tensor:
         """Return the state before the first frame: (1, 1, batch, frames * bands * inputs)."""
         return torch.zeros(1, 1, batch, (TIME - 1) * self.dilation * self.bands * self.inputs, device=device)
 
@@ -69,14 +69,14 @@ class Refinement(nn.Module):
         """Return the convolutions in the order of their states."""
         return [module for module in (self.first, *self.early, *self.late) if isinstance(module, Convolution)]
 
-    def look(self, features: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def encode(self, features: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Return the planes of features (b, T, bands, features), what memories get (b, T, units), and the states."""
         x, state = self.first(features, states[0])
         x, after = self._pass(self.early, x + self.place.to(x.dtype), states[1:])
-        told: Tensor = self.remembered(torch.relu(self.narrow(x)).flatten(-2))
-        return x, told, [state, *after]
+        to_recurrent: Tensor = self.remembered(torch.relu(self.narrow(x)).flatten(-2))
+        return x, to_recurrent, [state, *after]
 
-    def correct(self, logits: Tensor, x: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor]]:
+    def refine_masks(self, logits: Tensor, x: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor]]:
         """Return what is to be added to logits of masks (b, T, bands, masks), given the planes, and the states."""
         x, after = self._pass(self.late, x + self.guess(logits), states[1 + EARLY :])
         more: Tensor = self.last(torch.relu(x))

@@ -9,8 +9,8 @@ from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
-from hearsim.separation.net import Masked, NetConfig, SeparatorNet
-from hearsim.separation.recurrent import Carrier
+from hearsim.separation.net import MaskEstimate, NetConfig, SeparatorNet
+from hearsim.separation.recurrent import Stateful
 
 ALIKE = ("rate", "window", "hop", "channels", "stems", "bands", "features")
 """What members must have in common for the mean of their masks to have a meaning."""
@@ -49,25 +49,25 @@ class Ensemble(SeparatorNet):
     def _members(self) -> list[HSTasNet]:
         return [member for member in self.members if isinstance(member, HSTasNet)]
 
-    def memories(self) -> list[Carrier]:  # noqa: D102
-        return [memory for member in self._members() for memory in member.memories()]
+    def stateful_modules(self) -> list[Stateful]:  # noqa: D102
+        return [memory for member in self._members() for memory in member.stateful_modules()]
 
-    def masked(self, frames: Tensor, memories: tuple[Tensor, ...]) -> Masked:  # noqa: D102
+    def estimate_masks(self, frames: Tensor, recurrent_states: tuple[Tensor, ...]) -> MaskEstimate:  # noqa: D102
         found, at = [], 0
         for member in self._members():
-            count = len(member.memories())
-            found.append(member.masked(frames, memories[at : at + count]))
+            count = len(member.stateful_modules())
+            found.append(member.estimate_masks(frames, recurrent_states[at : at + count]))
             at += count
         masks = torch.stack([one.masks for one in found if one.masks is not None]).mean(0)
         waves = [one.weights / len(found) for one in found if one.weights is not None]
-        after = tuple(state for one in found for state in one.memories)
-        return Masked(masks, found[0].bins, torch.cat(waves, -1) if waves else None, after)
+        after = tuple(state for one in found for state in one.recurrent_states)
+        return MaskEstimate(masks, found[0].bins, torch.cat(waves, -1) if waves else None, after)
 
     def spectrum_filters(self) -> Tensor | None:  # noqa: D102
         return self._joined([member.spectrum_filters() for member in self._members()])
 
-    def tail_filters(self) -> Tensor | None:  # noqa: D102
-        return self._joined([member.tail_filters() for member in self._members()])
+    def synthesis_filters(self) -> Tensor | None:  # noqa: D102
+        return self._joined([member.synthesis_filters() for member in self._members()])
 
     @staticmethod
     def _joined(filters: list[Tensor | None]) -> Tensor | None:

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from hearsim.separation.bands import band_features, band_matrices, band_owners, compressed
 from hearsim.separation.convolutions import Refinement
 from hearsim.separation.framing import spectrum
-from hearsim.separation.net import Count, Masked, NetConfig, SeparatorNet
-from hearsim.separation.recurrent import MEMORIES, Carrier, Memory, MemoryKind
+from hearsim.separation.net import Count, MaskEstimate, NetConfig, SeparatorNet
+from hearsim.separation.recurrent import RECURRENT_BLOCKS, RecurrentBlock, RecurrentKind, Stateful
 
 
 class HSTasNetConfig(NetConfig):
@@ -37,7 +37,7 @@ class HSTasNetConfig(NetConfig):
     """What the spectrogram branch sees and masks: magnitudes, or real and imaginary parts, all bins."""
     branch: Literal["both", "spectrum", "waveform"] = "both"
     """The hybrid, or one of its branches alone."""
-    memory: MemoryKind = "lstm"
+    memory: RecurrentKind = "lstm"
     skip: bool = Field(default=True, strict=True)
     """Whether what the encoders make is added after the fusion."""
     masks: Literal["free", "centred"] = "free"
@@ -85,7 +85,7 @@ class HSTasNet(SeparatorNet):
     def __init__(self, config: HSTasNetConfig) -> None:
         super().__init__(config)
         self.config: HSTasNetConfig = config
-        units, layers, new_memory = config.units, config.layers, MEMORIES[config.memory]
+        units, layers, new_block = config.units, config.layers, RECURRENT_BLOCKS[config.memory]
         self.complex_masks = config.features == "complex"
         self.has_spectrum, self.has_waveform = config.branch != "waveform", config.branch != "spectrum"
         spectral, wave = self.has_spectrum, self.has_waveform
@@ -97,13 +97,13 @@ class HSTasNet(SeparatorNet):
             self.encoder = nn.Linear(config.channels * config.window, 2 * config.bases, bias=False)
             self.basis_in = nn.Linear(config.bases, units)
         if spectral:
-            self.spectrum_memory = new_memory(units, units, layers)
+            self.spectrum_memory = new_block(units, units, layers)
         if wave:
-            self.basis_memory = new_memory(units, units, layers)
+            self.basis_memory = new_block(units, units, layers)
         wide = (spectral + wave) * units if config.fusion == "full" else units
-        self.fused_memory = new_memory(wide, wide, layers)
+        self.fused_memory = new_block(wide, wide, layers)
         late = {"full": spectral + wave, "shared": 1, "small": 0}[config.fusion]
-        self.late_memories = nn.ModuleList(new_memory(units, units, layers) for _ in range(late))
+        self.late_memories = nn.ModuleList(new_block(units, units, layers) for _ in range(late))
         if spectral:
             self.spectrum_norm = nn.RMSNorm(units)
         if wave:
@@ -145,7 +145,7 @@ class HSTasNet(SeparatorNet):
         return _as_weights(bins), _as_weights(features)
 
     def _masks(self, logits: Tensor) -> Tensor:
-        """Return masks as in `Masked` of what the mask layer gives (b, T, stems * values)."""
+        """Return masks as in `MaskEstimate` of what the mask layer gives (b, T, stems * values)."""
         values = self.config.bands or self.window // 2 + 1
         if self.complex_masks:
             masks = logits.unflatten(-1, (len(self.stems), self.channels, 2, values))
@@ -179,9 +179,9 @@ class HSTasNet(SeparatorNet):
             after.append(state)
         return parts, tuple(after)
 
-    def masked(self, frames: Tensor, memories: tuple[Tensor, ...]) -> Masked:  # noqa: D102
+    def estimate_masks(self, frames: Tensor, recurrent_states: tuple[Tensor, ...]) -> MaskEstimate:  # noqa: D102
         recurrent = len(self._recurrent())
-        states, local = memories[:recurrent], memories[recurrent:]
+        states, local = recurrent_states[:recurrent], recurrent_states[recurrent:]
         inputs: list[Tensor] = []
         masks = bins = weights = seen = None
         if self.has_spectrum:
@@ -189,8 +189,8 @@ class HSTasNet(SeparatorNet):
             bins, features = (torch.stack(each) for each in zip(*found, strict=True))
             inputs.append(self.spectrum_in(features))
             if self.refinement is not None:
-                seen, told, after_look = self.refinement.look(self._planes(features), local)
-                inputs[0] = inputs[0] + told
+                seen, to_recurrent, after_look = self.refinement.encode(self._planes(features), local)
+                inputs[0] = inputs[0] + to_recurrent
         if self.has_waveform:
             signal, gate = self.encoder(_as_weights(frames).flatten(-2)).chunk(2, -1)
             bases = torch.relu(signal) * torch.sigmoid(gate)
@@ -199,7 +199,7 @@ class HSTasNet(SeparatorNet):
         if self.has_spectrum:
             logits = self.spectrum_mask(self.spectrum_norm(parts[0].float()))
             if self.refinement is not None and seen is not None:
-                more, after_correction = self.refinement.correct(self._planes(logits), seen, local)
+                more, after_correction = self.refinement.refine_masks(self._planes(logits), seen, local)
                 logits = logits + more.transpose(-1, -2).flatten(-2)
                 after = (*after, *after_look, *after_correction)
             masks = self._masks(logits)
@@ -208,17 +208,17 @@ class HSTasNet(SeparatorNet):
             centred = self.config.masks == "centred"
             weights = self._share(weights, weights.new_zeros(1)) if centred else torch.relu(weights)
             weights = weights * bases.unsqueeze(-2)
-        return Masked(masks, bins, weights, after)
+        return MaskEstimate(masks, bins, weights, after)
 
     def _planes(self, values: Tensor) -> Tensor:
         """Return values of bands (b, T, planes * bands) as (b, T, bands, planes)."""
         planes: Tensor = values.unflatten(-1, (-1, self.config.bands)).transpose(-1, -2)
         return planes
 
-    def _recurrent(self) -> list[Memory]:
+    def _recurrent(self) -> list[RecurrentBlock]:
         early = [self.spectrum_memory] if self.has_spectrum else []
         early += [self.basis_memory] if self.has_waveform else []
         return [*early, self.fused_memory, *self.late_memories]
 
-    def memories(self) -> list[Carrier]:  # noqa: D102
+    def stateful_modules(self) -> list[Stateful]:  # noqa: D102
         return [*self._recurrent(), *(self.refinement.convolutions() if self.refinement is not None else [])]

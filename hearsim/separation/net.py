@@ -1,8 +1,8 @@
 """What every separation network is: trained on whole signals, streamed hop by hop, equal in both.
 
-A network masks what its encoders make of a frame (`masked`): a spectrum, learned bases, or both. All else stands
-here once: framing, synthesis, overlap-add, state. The masks are not applied there, so that training can do it example
-by example, in the cache (memory traffic is what training on a CPU is made of).
+A network estimates masks for the encodings of a frame (`estimate_masks`): a spectrum, learned bases, or both. This
+module holds the rest: framing, synthesis, overlap-add, state. `estimate_masks` does not apply the masks, so that training
+applies them one example at a time, in the cache (training on a CPU is limited by memory traffic).
 
 The law, for every network, with random weights: stream(x)[n] == forward(x)[n - latency].
 """
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from torch import Tensor, nn
 
 from hearsim.separation.framing import frame, inverse_spectrum, overlap_add, spectrum, windows
-from hearsim.separation.recurrent import Carrier, lay_out
+from hearsim.separation.recurrent import Stateful, arrange_for_streaming
 
 STEMS = ("vocals", "drums", "bass", "other")
 Count = Annotated[int, Field(strict=True, ge=1)]
@@ -37,14 +37,14 @@ class NetConfig(BaseModel):
     stems: tuple[str, ...] = Field(default=STEMS, min_length=1)
 
     @property
-    def tail(self) -> int:
+    def synthesis_length(self) -> int:
         """Length of the synthesis window: two hops. Shorter than `window` it makes the windows asymmetric."""
         return 2 * self.hop
 
     @property
     def live_ms(self) -> float:
         """Live delay: one hop of input, and what streaming is late."""
-        return 1e3 * self.tail / self.rate
+        return 1e3 * self.synthesis_length / self.rate
 
     @field_validator("hop")
     @classmethod
@@ -59,17 +59,17 @@ class NetState(NamedTuple):
     """What a stream carries from hop to hop."""
 
     history: Tensor  # (batch, channels, window - hop): the input before the newest hop
-    overlap: Tensor  # (batch, stems, channels, tail - hop): output still to be completed
-    memories: tuple[Tensor, ...]  # (layers, parts, batch, units) each, in the order of `memories()`
+    overlap: Tensor  # (batch, stems, channels, synthesis_length - hop): output still to be completed
+    recurrent_states: tuple[Tensor, ...]  # (layers, parts, batch, units) each, in the order of `stateful_modules()`
 
 
-class Masked(NamedTuple):
+class MaskEstimate(NamedTuple):
     """What a network makes of frames; None for what belongs to a branch that it does not have."""
 
     masks: Tensor | None  # (batch, T, stems, channels or 1, K or bands); complex: (..., 2, K or bands)
     bins: Tensor | None  # (batch, T, channels, 2 K): the spectra they mask, as from `spectrum`
     weights: Tensor | None  # (batch, T, stems, n): of the decoder's filters, masked
-    memories: tuple[Tensor, ...]  # their states after the last frame
+    recurrent_states: tuple[Tensor, ...]  # their states after the last frame
 
 
 class SeparatorNet(nn.Module, abc.ABC):
@@ -84,10 +84,11 @@ class SeparatorNet(nn.Module, abc.ABC):
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
         self.config = config
-        self.rate, self.window, self.hop, self.tail = config.rate, config.window, config.hop, config.tail
+        self.rate, self.window, self.hop = config.rate, config.window, config.hop
+        self.synthesis_length = config.synthesis_length
         self.channels, self.stems = config.channels, config.stems
         self.decoder: nn.Linear | None = None  # filters (channels * window, n) of a waveform branch
-        analysis, synthesis = windows(config.window, config.tail)
+        analysis, synthesis = windows(config.window, config.synthesis_length)
         self.register_buffer("analysis", analysis, persistent=False)
         self.register_buffer("synthesis", synthesis, persistent=False)
         self.register_buffer("spread", None, persistent=False)  # (bands, K) where masks are of bands
@@ -95,19 +96,19 @@ class SeparatorNet(nn.Module, abc.ABC):
     @property
     def latency(self) -> int:
         """Samples by which streaming is late in a file; live it is one hop more."""
-        return self.tail - self.hop
+        return self.synthesis_length - self.hop
 
     @abc.abstractmethod
-    def masked(self, frames: Tensor, memories: tuple[Tensor, ...]) -> Masked:
+    def estimate_masks(self, frames: Tensor, recurrent_states: tuple[Tensor, ...]) -> MaskEstimate:
         """Find the masks of (batch, T, channels, window) frames; `memories` are the states before the first."""
 
     @abc.abstractmethod
-    def memories(self) -> list[Carrier]:
-        """Return what carries a state, in the order of the states."""
+    def stateful_modules(self) -> list[Stateful]:
+        """Return the modules that carry a state, in the order of `NetState.recurrent_states`."""
 
-    def silent_memories(self, batch: int = 1) -> tuple[Tensor, ...]:
-        """Return the states of the memories before the first frame."""
-        return tuple(memory.silent(batch, self.synthesis.device) for memory in self.memories())
+    def initial_recurrent_states(self, batch: int = 1) -> tuple[Tensor, ...]:
+        """Return the states of the recurrent layers before the first frame."""
+        return tuple(module.zero_state(batch, self.synthesis.device) for module in self.stateful_modules())
 
     def spectrum_filters(self) -> Tensor | None:
         """Return the windowed spectra of the decoder's filters, (n, channels * 2 K)."""
@@ -116,22 +117,25 @@ class SeparatorNet(nn.Module, abc.ABC):
         waves: Tensor = self.decoder.weight.T.unflatten(-1, (self.channels, self.window))  # (n, channels, window)
         return spectrum(waves, self.analysis).flatten(-2)
 
-    def tail_filters(self) -> Tensor | None:
-        """Return the last `tail` samples of the decoder's filters, windowed twice, (n, channels * tail)."""
+    def synthesis_filters(self) -> Tensor | None:
+        """Return the ends of the decoder's filters, windowed twice, (n, channels * synthesis_length)."""
         if self.decoder is None:
             return None
-        waves: Tensor = self.decoder.weight.T.unflatten(-1, (self.channels, self.window))[..., -self.tail :]
-        return (waves * (self.analysis[-self.tail :] * self.synthesis)).flatten(-2)
+        waves: Tensor = self.decoder.weight.T.unflatten(-1, (self.channels, self.window))[..., -self.synthesis_length :]
+        return (waves * (self.analysis[-self.synthesis_length :] * self.synthesis)).flatten(-2)
 
-    def spectra(self, found: Masked, filters: Tensor | None) -> Tensor:
+    def spectra(self, found: MaskEstimate, filters: Tensor | None) -> Tensor:
         """Return the stems' windowed spectra (..., T, stems, channels, 2 K); `filters` as by `spectrum_filters`."""
         return self.add_waves(self._spectral(found), found.weights, filters)
 
-    def tails(self, found: Masked, filters: Tensor | None) -> Tensor:
-        """Return the stems' windowed frames (..., T, stems, channels, tail); `filters` as by `tail_filters`."""
+    def synthesis_frames(self, found: MaskEstimate, filters: Tensor | None) -> Tensor:
+        """Return the stems' windowed frames (..., T, stems, channels, synthesis_length).
+
+        `filters` are those of `synthesis_filters`.
+        """
         bins = self._spectral(found)
         if bins is not None:
-            bins = inverse_spectrum(bins.float(), self.window)[..., -self.tail :] * self.synthesis
+            bins = inverse_spectrum(bins.float(), self.window)[..., -self.synthesis_length :] * self.synthesis
         return self.add_waves(bins, found.weights, filters)
 
     def add_waves(self, spectral: Tensor | None, weights: Tensor | None, filters: Tensor | None) -> Tensor:
@@ -142,7 +146,7 @@ class SeparatorNet(nn.Module, abc.ABC):
         waves: Tensor = (weights @ filters.to(weights.dtype)).unflatten(-1, (self.channels, -1))
         return waves if spectral is None else spectral + waves
 
-    def _spectral(self, found: Masked) -> Tensor | None:
+    def _spectral(self, found: MaskEstimate) -> Tensor | None:
         """Apply the masks to the spectra: (..., T, stems, channels, 2 K)."""
         if found.masks is None or found.bins is None:
             return None
@@ -158,35 +162,35 @@ class SeparatorNet(nn.Module, abc.ABC):
 
     def forward(self, mix: Tensor) -> Tensor:
         """Separate (batch, channels, frames) into (batch, stems, channels, frames), time-aligned."""
-        frames = frame(mix, self.window, self.hop, self.tail).transpose(1, 2)
-        found = self.masked(frames, self.silent_memories(mix.shape[0]))
-        tails = self.tails(found, self.tail_filters())  # (b, T, stems, c, tail)
-        return overlap_add(tails.permute(0, 2, 3, 1, 4), self.hop, mix.shape[-1])
+        frames = frame(mix, self.window, self.hop, self.synthesis_length).transpose(1, 2)
+        found = self.estimate_masks(frames, self.initial_recurrent_states(mix.shape[0]))
+        synthesis_frames = self.synthesis_frames(found, self.synthesis_filters())  # (b, T, stems, c, synthesis_length)
+        return overlap_add(synthesis_frames.permute(0, 2, 3, 1, 4), self.hop, mix.shape[-1])
 
     def initial_state(self, batch: int = 1) -> NetState:
         """Return silence before the first hop."""
         device = self.synthesis.device
         return NetState(
             torch.zeros(batch, self.channels, self.window - self.hop, device=device),
-            torch.zeros(batch, len(self.stems), self.channels, self.tail - self.hop, device=device),
-            self.silent_memories(batch),
+            torch.zeros(batch, len(self.stems), self.channels, self.synthesis_length - self.hop, device=device),
+            self.initial_recurrent_states(batch),
         )
 
     def streaming(self) -> Self:
-        """Return a twin for `step`: the same network with its weights laid out for single frames."""
+        """Return a copy for `step`, with the weights arranged for one frame."""
         shared = {id(tensor): tensor for tensor in (*self.parameters(), *self.buffers())}
-        twin = copy.deepcopy(self, shared).eval()
-        lay_out(twin)
-        return twin
+        copied = copy.deepcopy(self, shared).eval()
+        arrange_for_streaming(copied)
+        return copied
 
     def step(self, hop: Tensor, state: NetState) -> tuple[Tensor, NetState]:
         """Separate the next (batch, channels, hop) into (batch, stems, channels, hop), `latency` samples late."""
         frames = torch.cat((state.history, hop), -1)  # (b, channels, window)
-        found = self.masked(frames.unsqueeze(1), state.memories)
-        output = self.tails(found, self.tail_filters()).squeeze(1)  # filters are a constant in a trace
-        output[..., : self.tail - self.hop] += state.overlap
+        found = self.estimate_masks(frames.unsqueeze(1), state.recurrent_states)
+        output = self.synthesis_frames(found, self.synthesis_filters()).squeeze(1)  # filters are a constant in a trace
+        output[..., : self.synthesis_length - self.hop] += state.overlap
         ready, overlap = output[..., : self.hop], output[..., self.hop :]
-        return ready, NetState(frames[..., self.hop :], overlap, found.memories)
+        return ready, NetState(frames[..., self.hop :], overlap, found.recurrent_states)
 
     @torch.no_grad()
     def stream(self, mix: Tensor) -> Tensor:
@@ -197,8 +201,8 @@ class SeparatorNet(nn.Module, abc.ABC):
             outputs.append(output)
         return torch.cat(outputs, -1)
 
-    def opened(self) -> Self:
-        """Return a twin with its masks open, for measuring the delay: the stems share the mixture equally.
+    def with_passthrough_masks(self) -> Self:
+        """Return a copy whose masks pass the mixture in equal shares, to measure the delay.
 
         Framing, windows, overlap-add and declared latency are this network's own.
         """
@@ -207,13 +211,13 @@ class SeparatorNet(nn.Module, abc.ABC):
         if self.complex_masks:
             share = torch.stack((share, torch.zeros_like(share)), -2)
 
-        def masked(frames: Tensor, memories: tuple[Tensor, ...]) -> Masked:
+        def estimate_masks(frames: Tensor, recurrent_states: tuple[Tensor, ...]) -> MaskEstimate:
             masks = share.expand(*frames.shape[:2], *share.shape)
-            return Masked(masks, spectrum(frames, self.analysis), None, memories)
+            return MaskEstimate(masks, spectrum(frames, self.analysis), None, recurrent_states)
 
-        twin = copy.copy(self)
-        object.__setattr__(twin, "masked", masked)
-        return twin
+        copied = copy.copy(self)
+        object.__setattr__(copied, "estimate_masks", estimate_masks)
+        return copied
 
     def parameter_count(self) -> int:
         """Return the number of trained numbers."""

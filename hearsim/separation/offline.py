@@ -24,12 +24,14 @@ def separate(
     whole, from a silent start as in the aid, in bounded memory. Raises `HearsimError` where the network gives NaN or
     Inf.
     """
-    window, hop, late = net.window, net.hop, net.tail - net.hop
+    window, hop, late = net.window, net.hop, net.synthesis_length - net.hop
     total = math.ceil(frames / hop) * hop + late  # until the last sample has left the overlap-add
     size = max(1, round(seconds * net.rate / hop)) * hop
-    memories = net.silent_memories()
+    recurrent_states = net.initial_recurrent_states()
     line = torch.zeros(net.channels, window - hop)
-    tails = torch.zeros(1, len(net.stems), net.channels, late // hop, net.tail)  # of the frames before
+    synthesis_frames = torch.zeros(
+        1, len(net.stems), net.channels, late // hop, net.synthesis_length
+    )  # of the frames before
     for start in range(0, total, size):
         stop = min(start + size, total)
         mix = np.zeros((net.channels, stop - start), np.float32)
@@ -37,11 +39,13 @@ def separate(
             mix[:, : frames - start] = read(start, min(stop, frames))
         line = torch.cat((line[:, hop - window :], torch.from_numpy(mix)), -1)
         with torch.inference_mode():
-            found = net.masked(line.unfold(-1, window, hop).transpose(0, 1)[None], memories)
-            memories = found.memories
-            waves = net.tails(found, net.tail_filters())  # (1, T, stems, channels, tail)
-            tails = torch.cat((tails[..., -(late // hop) :, :], waves.permute(0, 2, 3, 1, 4)), -2)
-            stems = overlap_add(tails, hop, stop - start)[0, ..., max(0, late - start) : frames - (start - late)]
+            found = net.estimate_masks(line.unfold(-1, window, hop).transpose(0, 1)[None], recurrent_states)
+            recurrent_states = found.recurrent_states
+            waves = net.synthesis_frames(found, net.synthesis_filters())  # (1, T, stems, channels, synthesis_length)
+            synthesis_frames = torch.cat((synthesis_frames[..., -(late // hop) :, :], waves.permute(0, 2, 3, 1, 4)), -2)
+            stems = overlap_add(synthesis_frames, hop, stop - start)[
+                0, ..., max(0, late - start) : frames - (start - late)
+            ]
         if not torch.isfinite(stems).all():
             raise HearsimError(
                 f"the network gives NaN or Inf between {start / net.rate:.1f} and {stop / net.rate:.1f} s"

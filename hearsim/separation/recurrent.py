@@ -1,8 +1,8 @@
-"""The memory of a network: recurrent layers with a skip around them, for whole signals and for one frame.
+"""Recurrent layers with a skip connection around them, for whole signals and for one frame.
 
 Its state is one tensor (layers, parts, batch, units), so that a stream carries plain tensors: hidden and cell for an
-LSTM, hidden alone for a GRU. `nn.LSTM` repacks its weights at every call, which is most of the time of one frame
-(`facts/runtime.md`); so each memory has a twin for frames, `frames()`, whose weights are laid out once.
+LSTM, hidden alone for a GRU. `nn.LSTM` repacks its weights at every call, most of the time of one frame.
+So each block has a streaming copy, `to_streaming()`, with its weights arranged for one frame.
 """
 
 import abc
@@ -11,17 +11,17 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-MemoryKind = Literal["lstm", "gru"]
+RecurrentKind = Literal["lstm", "gru"]
 
 
-class Carrier(Protocol):
-    """What carries a state from frame to frame."""
+class Stateful(Protocol):
+    """A module that carries a state from frame to frame."""
 
-    def silent(self, batch: int, device: torch.device) -> Tensor:
+    def zero_state(self, batch: int, device: torch.device) -> Tensor:
         """Return the state before the first frame, (layers, parts, batch, units)."""
 
 
-class Memory(nn.Module, abc.ABC):
+class RecurrentBlock(nn.Module, abc.ABC):
     """Recurrent layers from `inputs` to `units` features, plus a skip: identity, or linear where widths differ."""
 
     parts: int
@@ -36,7 +36,7 @@ class Memory(nn.Module, abc.ABC):
         output, after = self.recur(x, state)
         return (output if self.skip is None else self.skip(x) + output), after
 
-    def silent(self, batch: int, device: torch.device) -> Tensor:
+    def zero_state(self, batch: int, device: torch.device) -> Tensor:
         """Return the state before the first frame."""
         return torch.zeros(self.layers, self.parts, batch, self.units, device=device)
 
@@ -45,8 +45,8 @@ class Memory(nn.Module, abc.ABC):
         """Run the layers without the skip."""
 
     @abc.abstractmethod
-    def frames(self) -> "Memory":
-        """Return a twin with a copy of the weights that takes one frame a call, (batch, 1, inputs)."""
+    def to_streaming(self) -> "RecurrentBlock":
+        """Return a copy with weights arranged for one frame a call, (batch, 1, inputs)."""
 
 
 def _skip(inputs: int, units: int, wanted: bool) -> nn.Module | None:
@@ -55,7 +55,7 @@ def _skip(inputs: int, units: int, wanted: bool) -> nn.Module | None:
     return nn.Identity() if inputs == units else nn.Linear(inputs, units)
 
 
-class LstmMemory(Memory):
+class LstmBlock(RecurrentBlock):
     """Long short-term memory (Hochreiter & Schmidhuber 1997)."""
 
     parts = 2
@@ -68,19 +68,19 @@ class LstmMemory(Memory):
         output, (hidden, cell) = self.lstm(x, (state[:, 0].contiguous(), state[:, 1].contiguous()))
         return output, torch.stack((hidden, cell), 1)
 
-    def frames(self) -> Memory:  # noqa: D102
+    def to_streaming(self) -> RecurrentBlock:  # noqa: D102
         return _LstmFrames(self)
 
 
-class _LstmFrames(Memory):
+class _LstmFrames(RecurrentBlock):
     """One matrix product a layer, [x, hidden] with a matrix (inputs + units, 4 units) that is read row by row."""
 
     parts = 2
 
-    def __init__(self, memory: LstmMemory) -> None:
-        super().__init__(memory.units, memory.layers, memory.skip)
+    def __init__(self, block: LstmBlock) -> None:
+        super().__init__(block.units, block.layers, block.skip)
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for w_in, w_rec, b_in, b_rec in memory.lstm.all_weights:
+        for w_in, w_rec, b_in, b_rec in block.lstm.all_weights:
             enter, forget, candidate, leave = torch.cat((w_in.detach(), w_rec.detach()), 1).T.chunk(4, -1)
             self.weights.append(_fixed(torch.cat((enter, forget, leave, candidate), -1)))
             enter, forget, candidate, leave = (b_in + b_rec).detach().chunk(4)
@@ -97,11 +97,11 @@ class _LstmFrames(Memory):
             states.append(torch.stack((x, cell)))
         return x.unsqueeze(1), torch.stack(states)
 
-    def frames(self) -> Memory:
+    def to_streaming(self) -> RecurrentBlock:
         return self
 
 
-class GruMemory(Memory):
+class GruBlock(RecurrentBlock):
     """Gated recurrent unit (Cho et al. 2014) as in torch: its state is a mean of tanh, so it stays within 1."""
 
     parts = 1
@@ -114,19 +114,19 @@ class GruMemory(Memory):
         output, hidden = self.gru(x, state[:, 0].contiguous())
         return output, hidden.unsqueeze(1)
 
-    def frames(self) -> Memory:  # noqa: D102
+    def to_streaming(self) -> RecurrentBlock:  # noqa: D102
         return _GruFrames(self)
 
 
-class _GruFrames(Memory):
+class _GruFrames(RecurrentBlock):
     """Two matrix products a layer, because the reset gate stands between the recurrent one and the sum."""
 
     parts = 1
 
-    def __init__(self, memory: GruMemory) -> None:
-        super().__init__(memory.units, memory.layers, memory.skip)
+    def __init__(self, block: GruBlock) -> None:
+        super().__init__(block.units, block.layers, block.skip)
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for w_in, w_rec, b_in, b_rec in memory.gru.all_weights:
+        for w_in, w_rec, b_in, b_rec in block.gru.all_weights:
             self.weights += [_fixed(w_in.detach().T), _fixed(w_rec.detach().T)]
             self.biases += [_fixed(b_in.detach()), _fixed(b_rec.detach())]
 
@@ -142,7 +142,7 @@ class _GruFrames(Memory):
             states.append(x.unsqueeze(0))
         return x.unsqueeze(1), torch.stack(states)
 
-    def frames(self) -> Memory:
+    def to_streaming(self) -> RecurrentBlock:
         return self
 
 
@@ -150,7 +150,7 @@ def _fixed(tensor: Tensor) -> nn.Parameter:
     return nn.Parameter(tensor.contiguous(), requires_grad=False)
 
 
-MEMORIES: dict[MemoryKind, type[LstmMemory] | type[GruMemory]] = {"lstm": LstmMemory, "gru": GruMemory}
+RECURRENT_BLOCKS: dict[RecurrentKind, type[LstmBlock] | type[GruBlock]] = {"lstm": LstmBlock, "gru": GruBlock}
 
 
 class FrameLinear(nn.Module):
@@ -168,16 +168,16 @@ class FrameLinear(nn.Module):
         return output.view(*x.shape[:-1], -1)
 
 
-def lay_out(module: nn.Module) -> None:
-    """Put the twins for single frames in the place of all memories and linear layers inside a module.
+def arrange_for_streaming(module: nn.Module) -> None:
+    """Replace all recurrent blocks and linear layers inside a module by their copies for one frame.
 
-    Decoders stay as they are: of them only the filters are read.
+    Decoders stay as they are: only their filters are read.
     """
     for name, child in module.named_children():
         if name == "decoder":
             continue
-        twin = child.frames() if isinstance(child, Memory) else child
+        copied = child.to_streaming() if isinstance(child, RecurrentBlock) else child
         if isinstance(child, nn.Linear) and child.out_features >= child.in_features:  # else nn.Linear's way is faster
-            twin = FrameLinear(child)
-        setattr(module, name, twin)
-        lay_out(twin)
+            copied = FrameLinear(child)
+        setattr(module, name, copied)
+        arrange_for_streaming(copied)

@@ -9,8 +9,8 @@ stems sum to one, as in the first TasNet; Hann-windowed filters in the decoder a
 import torch
 from torch import Tensor, nn
 
-from hearsim.separation.net import Count, Masked, NetConfig, SeparatorNet
-from hearsim.separation.recurrent import Carrier, LstmMemory
+from hearsim.separation.net import Count, MaskEstimate, NetConfig, SeparatorNet
+from hearsim.separation.recurrent import LstmBlock, Stateful
 
 
 class TasNetConfig(NetConfig):
@@ -29,17 +29,17 @@ class TasNet(SeparatorNet):
         samples = config.channels * config.window
         self.encoder = nn.Linear(samples, 2 * config.bases, bias=False)
         self.encoder_norm = nn.LayerNorm(config.bases)
-        self.memory = LstmMemory(config.bases, config.units, config.layers)
+        self.memory = LstmBlock(config.bases, config.units, config.layers)
         self.mask_norm = nn.RMSNorm(config.units)
         self.mask = nn.Linear(config.units, len(config.stems) * config.bases)
         self.decoder = nn.Linear(config.bases, samples, bias=False)
 
-    def masked(self, frames: Tensor, memories: tuple[Tensor, ...]) -> Masked:  # noqa: D102
+    def estimate_masks(self, frames: Tensor, recurrent_states: tuple[Tensor, ...]) -> MaskEstimate:  # noqa: D102
         signal, gate = self.encoder(frames.flatten(-2)).chunk(2, -1)
         bases = torch.relu(signal) * torch.sigmoid(gate)  # (b, T, n)
-        x, after = self.memory(self.encoder_norm(bases), memories[0])
+        x, after = self.memory(self.encoder_norm(bases), recurrent_states[0])
         masks = torch.softmax(self.mask(self.mask_norm(x.float())).unflatten(-1, (len(self.stems), -1)), -2)
-        return Masked(None, None, masks * bases.unsqueeze(-2), (after,))
+        return MaskEstimate(None, None, masks * bases.unsqueeze(-2), (after,))
 
-    def memories(self) -> list[Carrier]:  # noqa: D102
+    def stateful_modules(self) -> list[Stateful]:  # noqa: D102
         return [self.memory]

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, distributed, nn
 
 from hearsim.separation.framing import spectrum
-from hearsim.separation.net import Count, Masked, NetConfig, SeparatorNet
-from hearsim.separation.recurrent import Carrier, LstmMemory
+from hearsim.separation.net import Count, MaskEstimate, NetConfig, SeparatorNet
+from hearsim.separation.recurrent import LstmBlock, Stateful
 
 
 class XUmxConfig(NetConfig):
@@ -57,7 +57,7 @@ class _OpenUnmix(nn.Module):
         self.input_mean, self.input_scale = nn.Parameter(torch.zeros(bins)), nn.Parameter(torch.ones(bins))
         self.input = nn.Linear(config.channels * bins, units, bias=False)
         self.input_norm = _Norm(units)
-        self.memory = LstmMemory(units, units, config.layers, skip=False)
+        self.memory = LstmBlock(units, units, config.layers, skip=False)
         self.hidden = nn.Linear(2 * units, units, bias=False)
         self.hidden_norm = _Norm(units)
         self.output = nn.Linear(units, config.channels * bins, bias=False)
@@ -83,18 +83,18 @@ class XUmx(SeparatorNet):
         super().__init__(config)
         self.parts = nn.ModuleList(_OpenUnmix(config) for _ in config.stems)
 
-    def masked(self, frames: Tensor, memories: tuple[Tensor, ...]) -> Masked:  # noqa: D102
+    def estimate_masks(self, frames: Tensor, recurrent_states: tuple[Tensor, ...]) -> MaskEstimate:  # noqa: D102
         bins = spectrum(frames, self.analysis)  # (b, T, c, 2 K)
         magnitudes = bins.unflatten(-1, (2, -1)).square().sum(-2).sqrt()
         parts = self._parts()
         crossed = torch.stack([part.encode(magnitudes) for part in parts]).mean(0)
-        found = [part.memory(crossed, state) for part, state in zip(parts, memories, strict=True)]
+        found = [part.memory(crossed, state) for part, state in zip(parts, recurrent_states, strict=True)]
         remembered = torch.stack([output for output, _ in found]).mean(0)
         both = torch.cat((crossed, remembered), -1)
         masks = torch.stack([part.mask(both, self.channels) for part in parts], 2)  # (b, T, stems, c, K)
-        return Masked(masks, bins, None, tuple(state for _, state in found))
+        return MaskEstimate(masks, bins, None, tuple(state for _, state in found))
 
-    def memories(self) -> list[Carrier]:  # noqa: D102
+    def stateful_modules(self) -> list[Stateful]:  # noqa: D102
         return [part.memory for part in self._parts()]
 
     def _parts(self) -> list[_OpenUnmix]:

@@ -23,7 +23,7 @@ FREE = {"data.root", "data.cache", "data.load", "optimizer.threads", "optimizer.
 class State:
     """What changes during a run beside weights and optimizer."""
 
-    memories: tuple[Tensor, ...]  # of this process's examples, after the last step
+    recurrent_states: tuple[Tensor, ...]  # of this process's examples, after the last step
     step: int = 0  # steps made
     hours: float = 0.0
     recent: list[float] = field(default_factory=list)  # losses since the last row of the log
@@ -37,13 +37,13 @@ def settings(spec: TrainSpec) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key not in FREE}
 
 
-def save(path: Path, spec: TrainSpec, parts: dict[str, Any], state: State, memories: list[Tensor]) -> None:
+def save(path: Path, spec: TrainSpec, parts: dict[str, Any], state: State, recurrent_states: list[Tensor]) -> None:
     """Write a checkpoint: `parts` have a `state_dict`; `memories` are those of all processes.
 
     Raises `HearsimError` where there is no room.
     """
     data = {name: part.state_dict() for name, part in parts.items()}
-    data |= {"spec": settings(spec), "state": {**asdict(state), "memories": memories}}
+    data |= {"spec": settings(spec), "state": {**asdict(state), "recurrent_states": recurrent_states}}
     with write_atomically(path) as part:
         try:
             torch.save(data, part)
@@ -72,8 +72,8 @@ def load(path: Path, spec: TrainSpec, parts: dict[str, Any], lanes: range, devic
             )
     for name, part in parts.items():
         part.load_state_dict(data[name])
-    memories = tuple(memory[:, :, lanes.start : lanes.stop].clone() for memory in said["memories"])
-    return State(**{**said, "memories": memories, "progress": Progress(**said["progress"])})
+    recurrent_states = tuple(memory[:, :, lanes.start : lanes.stop].clone() for memory in said["recurrent_states"])
+    return State(**{**said, "recurrent_states": recurrent_states, "progress": Progress(**said["progress"])})
 
 
 def start_from(path: Path, net: SeparatorNet) -> None:

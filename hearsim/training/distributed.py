@@ -60,12 +60,12 @@ class Group:
         distributed.all_reduce(shared)
         return float(shared) / self.size
 
-    def gather(self, memories: tuple[Tensor, ...]) -> list[Tensor]:
+    def gather(self, recurrent_states: tuple[Tensor, ...]) -> list[Tensor]:
         """Return the states (layers, parts, batch, units) of all processes' examples, in the order of the lanes."""
         if self.size == 1:
-            return list(memories)
+            return list(recurrent_states)
         found = []
-        for memory in memories:
+        for memory in recurrent_states:
             all_of_them = [torch.empty_like(memory) for _ in range(self.size)]
             distributed.all_gather(all_of_them, memory.contiguous())
             found.append(torch.cat(all_of_them, 2))

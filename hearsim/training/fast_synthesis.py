@@ -1,6 +1,6 @@
 """From masks to what a loss compares, for training: the same as the network's own way, with fewer operations.
 
-In bfloat16 the inverse transform of a short tail is a pair of matrix products. About the middle of the tail, cosines
+In bfloat16 the inverse transform for a short synthesis window is a pair of matrix products. About its middle, cosines
 are even and sines odd: the real parts of a spectrum give the even half of the samples, the imaginary parts the odd
 half, and sum and difference of the two are the samples after the middle and (reversed) before it. Gradients are
 written by hand where automatic ones would pass over large arrays more often.
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hearsim.separation.net import Masked, SeparatorNet
+from hearsim.separation.net import MaskEstimate, SeparatorNet
 
 
 class Spread:
@@ -72,26 +72,26 @@ class Apply(torch.autograd.Function):
 
 
 class Synthesis:
-    """What a network's masks amount to: windowed spectra or windowed tails, one example at a time."""
+    """What a network's masks amount to: windowed spectra or windowed frames, one example at a time."""
 
     def __init__(self, net: SeparatorNet, precision: torch.dtype) -> None:
         self._net = net
         self._spread = Spread(net.spread, precision)
-        self._halves = precision != torch.float32 and net.tail < net.window
+        self._halves = precision != torch.float32 and net.synthesis_length < net.window
         if not self._halves:
             return
         bins = torch.arange(net.window // 2 + 1, dtype=torch.float64, device=net.synthesis.device)
         radians = 2 * math.pi * bins / net.window
-        middle = net.window - net.tail / 2 - 0.5
+        middle = net.window - net.synthesis_length / 2 - 0.5
         self._turn = torch.polar(torch.ones_like(radians), radians * middle).to(torch.complex64)
         weight = torch.full_like(bins, 2 / net.window)
         weight[[0, -1]] = 1 / net.window
-        offset = torch.arange(net.tail // 2, device=bins.device) + 0.5
+        offset = torch.arange(net.synthesis_length // 2, device=bins.device) + 0.5
         angle = radians[:, None] * offset
-        self._even = (weight[:, None] * torch.cos(angle)).to(precision)  # (K, tail / 2)
+        self._even = (weight[:, None] * torch.cos(angle)).to(precision)  # (K, synthesis_length / 2)
         self._odd = (-weight[:, None] * torch.sin(angle)).to(precision)
 
-    def spectra(self, found: Masked, filters: Tensor | None) -> Tensor:
+    def spectra(self, found: MaskEstimate, filters: Tensor | None) -> Tensor:
         """Return the windowed spectra (T, stems, channels, 2 K)."""
         if found.masks is None or found.bins is None or self._net.complex_masks:
             return self._net.spectra(found, filters)
@@ -99,13 +99,13 @@ class Synthesis:
         spectral = torch.cat(Apply.apply(found.masks, real, imaginary, self._spread), -1)  # type: ignore[no-untyped-call]
         return self._net.add_waves(spectral, found.weights, filters)
 
-    def tails(self, found: Masked, filters: Tensor | None) -> Tensor:
-        """Return the windowed frames (T, stems, channels, tail), ready to be overlap-added."""
+    def synthesis_frames(self, found: MaskEstimate, filters: Tensor | None) -> Tensor:
+        """Return the windowed frames (T, stems, channels, synthesis_length), ready to be overlap-added."""
         if found.masks is None or found.bins is None or not self._halves or self._net.complex_masks:
-            return self._net.tails(found, filters)
+            return self._net.synthesis_frames(found, filters)
         turned = torch.complex(*found.bins.float().chunk(2, -1)) * self._turn
         parts = (part.to(found.masks.dtype).unsqueeze(-3) for part in (turned.real, turned.imag))
         real, imaginary = Apply.apply(found.masks, *parts, self._spread)  # type: ignore[no-untyped-call]
         even, odd = real @ self._even, imaginary @ self._odd
-        tails = torch.cat(((even - odd).flip(-1), even + odd), -1) * self._net.synthesis.to(even.dtype)
-        return self._net.add_waves(tails, found.weights, filters)
+        synthesis_frames = torch.cat(((even - odd).flip(-1), even + odd), -1) * self._net.synthesis.to(even.dtype)
+        return self._net.add_waves(synthesis_frames, found.weights, filters)

@@ -80,7 +80,7 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
     average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(optim.average)).eval()
     optimizers = make_optimizers(net, optim)
     parts: dict[str, Any] = {"net": net, "average": average, **optimizers}
-    state = State(net.silent_memories(len(lanes)))
+    state = State(net.initial_recurrent_states(len(lanes)))
     if resume:
         state = checkpoint.load(run / CHECKPOINT, spec, parts, lanes, group.device)
 
@@ -92,9 +92,9 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
     precision: torch.dtype = getattr(torch, optim.precision)
 
     def save() -> None:
-        memories = group.gather(state.memories)
+        recurrent_states = group.gather(state.recurrent_states)
         if group.rank == 0:
-            checkpoint.save(run / CHECKPOINT, spec, parts, state, memories)
+            checkpoint.save(run / CHECKPOINT, spec, parts, state, recurrent_states)
             _save_weights(average, run / AVERAGED)
 
     if not resume:
@@ -108,8 +108,8 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
             rate = learning_rate(state.step, optim, spec.validation, state.progress)
             for settings in (part for each in optimizers.values() for part in each.param_groups):
                 settings["lr"] = rate
-            memories = tuple(m * goes_on.to(group.device)[:, None] for m in state.memories)
-            loss, state.memories = loss_of(net, stems.to(group.device), memories, precision, optim.loss)
+            recurrent_states = tuple(m * goes_on.to(group.device)[:, None] for m in state.recurrent_states)
+            loss, state.recurrent_states = loss_of(net, stems.to(group.device), recurrent_states, precision, optim.loss)
             net.zero_grad()
             loss.backward()
             group.average(p.grad for p in net.parameters() if p.grad is not None)
@@ -125,7 +125,7 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
 
             state.step += 1
             state.recent.append(mean)
-            state.memories = tuple(memory.detach() for memory in state.memories)
+            state.recurrent_states = tuple(memory.detach() for memory in state.recurrent_states)
             now = time.monotonic()
             state.hours = before + (now - started) / 3600
             score_db = None

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from hearsim.separation.framing import overlap_add, spectrum
-from hearsim.separation.net import Masked, SeparatorNet
+from hearsim.separation.net import MaskEstimate, SeparatorNet
 from hearsim.training.fast_synthesis import Synthesis
 
 Criterion = Literal["l1", "l1_wave", "multi_resolution_stft", "si_sdr"]
@@ -129,7 +129,11 @@ WAVE_LOSSES: dict[Criterion, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def loss_of(
-    net: SeparatorNet, stems: Tensor, memories: tuple[Tensor, ...], precision: torch.dtype, criterion: Criterion = "l1"
+    net: SeparatorNet,
+    stems: Tensor,
+    recurrent_states: tuple[Tensor, ...],
+    precision: torch.dtype,
+    criterion: Criterion = "l1",
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Return the loss of stems (batch, stems, channels, context + frames) and the states after them.
 
@@ -138,23 +142,23 @@ def loss_of(
     mix = stems.sum(1)
     scale = 1 / (mix.std((1, 2)) + 1e-3)  # (batch,): to units of the mixture's standard deviation
     with torch.autocast(mix.device.type, precision, enabled=precision != torch.float32):
-        found = net.masked(mix.unfold(-1, net.window, net.hop).transpose(1, 2), memories)
-    spectral = criterion == "l1" and net.tail == net.window
-    filters = net.spectrum_filters() if spectral else net.tail_filters()
-    synthesis, both = Synthesis(net, precision), net.analysis[-net.tail :] * net.synthesis
+        found = net.estimate_masks(mix.unfold(-1, net.window, net.hop).transpose(1, 2), recurrent_states)
+    spectral = criterion == "l1" and net.synthesis_length == net.window
+    filters = net.spectrum_filters() if spectral else net.synthesis_filters()
+    synthesis, both = Synthesis(net, precision), net.analysis[-net.synthesis_length :] * net.synthesis
 
     def of_example(index: int, filters: Tensor | None, masks: Tensor | None, weights: Tensor | None) -> Tensor:
-        part = Masked(masks, None if found.bins is None else found.bins[index].detach(), weights, ())
+        part = MaskEstimate(masks, None if found.bins is None else found.bins[index].detach(), weights, ())
         cut = stems[index].unfold(-1, net.window, net.hop).permute(2, 0, 1, 3)  # (T, stems, channels, window)
         if spectral:
             return scale[index] * mean_absolute(synthesis.spectra(part, filters), spectrum(cut, net.analysis))
-        tails = synthesis.tails(part, filters)  # (T, stems, channels, tail)
+        synthesis_frames = synthesis.synthesis_frames(part, filters)  # (T, stems, channels, synthesis_length)
         if criterion == "l1":
-            return scale[index] * mean_absolute(tails, cut[..., -net.tail :] * both)
-        whole = (len(tails) - 1) * net.hop  # the samples whose overlap-add is complete
-        waves = overlap_add(tails.float().permute(1, 2, 0, 3), net.hop, whole)
+            return scale[index] * mean_absolute(synthesis_frames, cut[..., -net.synthesis_length :] * both)
+        whole = (len(synthesis_frames) - 1) * net.hop  # the samples whose overlap-add is complete
+        waves = overlap_add(synthesis_frames.float().permute(1, 2, 0, 3), net.hop, whole)
         target = stems[index, ..., net.window - net.hop :][..., :whole]
         return WAVE_LOSSES[criterion](waves * scale[index], target * scale[index])
 
     loss: Tensor = ByExample.apply(of_example, filters, found.masks, found.weights)  # type: ignore[no-untyped-call]
-    return loss, found.memories
+    return loss, found.recurrent_states

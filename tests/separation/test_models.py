@@ -122,8 +122,8 @@ def test_a_run_becomes_a_model(architecture: str, tmp_path: Path) -> None:
     run.mkdir()
     net = build(config).eval()
     save_weights(net, run / AVERAGED)
-    told = CliRunner().invoke(app, ["models", "--pack", str(run), "--out", str(tmp_path / "mine")])
-    assert told.exit_code == 0 and "mine" in told.stdout
+    to_recurrent = CliRunner().invoke(app, ["models", "--pack", str(run), "--out", str(tmp_path / "mine")])
+    assert to_recurrent.exit_code == 0 and "mine" in to_recurrent.stdout
     loaded, info = load_model(tmp_path / "mine")
     assert (info.name, info.architecture) == ("mine", architecture) and loaded.config == config
     sound = torch.randn(1, 2, 999)
@@ -140,8 +140,8 @@ def test_two_runs_become_their_mean(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         save_weights(nets[-1], tmp_path / name / AVERAGED)
     packs = [word for name in ("one", "two") for word in ("--pack", str(tmp_path / name))]
-    told = CliRunner().invoke(app, ["models", *packs, "--out", str(tmp_path / "both")])
-    assert told.exit_code == 0, told.output
+    to_recurrent = CliRunner().invoke(app, ["models", *packs, "--out", str(tmp_path / "both")])
+    assert to_recurrent.exit_code == 0, to_recurrent.output
     loaded, info = load_model(tmp_path / "both")
     assert info.architecture == "ensemble" and info.parameters == sum(net.parameter_count() for net in nets)
     sound = torch.randn(1, 2, 999)
@@ -240,8 +240,8 @@ def test_what_pack_refuses(tmp_path: Path) -> None:
         pack([tmp_path], out, config=SMALL["x-umx"])
     assert pack([tmp_path], out, config=config).parameters == net.parameter_count()
     for words, sentence in ((["--out", str(out)], "--out needs --pack"), (["--pack", str(path)], "--pack needs --out")):
-        told = CliRunner().invoke(app, ["models", *words])
-        assert told.exit_code != 0 and sentence in str(told.exception)
+        to_recurrent = CliRunner().invoke(app, ["models", *words])
+        assert to_recurrent.exit_code != 0 and sentence in str(to_recurrent.exception)
     with torch.no_grad():
         net.mask.weight[0, 0] = 1e6
     with pytest.raises(HearsimError, match=r"mask\.weight holds weights too large"):

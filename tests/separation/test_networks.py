@@ -10,7 +10,7 @@ from hearsim.core.audio import Format
 from hearsim.separation.backends.torch_cpu import TorchStep
 from hearsim.separation.framing import inverse_spectrum
 from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
-from hearsim.separation.net import Masked, NetConfig
+from hearsim.separation.net import MaskEstimate, NetConfig
 from hearsim.separation.registry import SYSTEMS, build
 
 each = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -57,13 +57,13 @@ def test_pieces_with_carried_state_are_the_whole(config: NetConfig) -> None:
     net = net_of(config)
     frames = 0.3 * torch.randn(1, 9, config.channels, config.window)
     with torch.no_grad():
-        whole = net.masked(frames, net.silent_memories())
-        first = net.masked(frames[:, :4], net.silent_memories())
-        second = net.masked(frames[:, 4:], first.memories)
+        whole = net.estimate_masks(frames, net.initial_recurrent_states())
+        first = net.estimate_masks(frames[:, :4], net.initial_recurrent_states())
+        second = net.estimate_masks(frames[:, 4:], first.recurrent_states)
     for one, other, both in zip(first[:3], second[:3], whole[:3], strict=True):
         if both is not None:
             torch.testing.assert_close(torch.cat((one, other), 1), both, atol=1e-5, rtol=1e-5)
-    for one, other in zip(whole.memories, second.memories, strict=True):
+    for one, other in zip(whole.recurrent_states, second.recurrent_states, strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 
 
@@ -72,10 +72,15 @@ def test_spectra_and_tails_are_the_same_sound(config: NetConfig) -> None:
     """What a loss may compare, before and after the inverse transform."""
     net = net_of(config)
     with torch.no_grad():
-        found = net.masked(0.3 * torch.randn(2, 3, config.channels, config.window), net.silent_memories(2))
-        spectra, tails = net.spectra(found, net.spectrum_filters()), net.tails(found, net.tail_filters())
-    waves = inverse_spectrum(spectra, net.window)[..., -net.tail :] * net.synthesis
-    torch.testing.assert_close(waves, tails, atol=1e-5, rtol=1e-5)
+        found = net.estimate_masks(
+            0.3 * torch.randn(2, 3, config.channels, config.window), net.initial_recurrent_states(2)
+        )
+        spectra, synthesis_frames = (
+            net.spectra(found, net.spectrum_filters()),
+            net.synthesis_frames(found, net.synthesis_filters()),
+        )
+    waves = inverse_spectrum(spectra, net.window)[..., -net.synthesis_length :] * net.synthesis
+    torch.testing.assert_close(waves, synthesis_frames, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +146,7 @@ def test_tasnet_masks_share_the_bases_out() -> None:
     net = net_of(CONFIGS["tasnet"])
     frames = torch.randn(1, 3, 2, 128)
     with torch.no_grad():
-        found = net.masked(frames, net.silent_memories())
+        found = net.estimate_masks(frames, net.initial_recurrent_states())
         signal, gate = net.encoder(frames.flatten(-2)).chunk(2, -1)
     torch.testing.assert_close(found.weights.sum(2), signal.relu() * gate.sigmoid())
 
@@ -167,8 +172,8 @@ def test_denormal_numbers_are_left_to_others() -> None:
 class Fragile(HSTasNet):
     """Gives no numbers for frames that hold a sample over full scale."""
 
-    def masked(self, frames: torch.Tensor, memories: tuple[torch.Tensor, ...]) -> Masked:
-        found = super().masked(frames, memories)
+    def estimate_masks(self, frames: torch.Tensor, recurrent_states: tuple[torch.Tensor, ...]) -> MaskEstimate:
+        found = super().estimate_masks(frames, recurrent_states)
         return found._replace(masks=found.masks / (frames.abs().amax() <= 1.0))
 
 

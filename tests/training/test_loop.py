@@ -172,12 +172,12 @@ def test_what_is_no_number_stops_training_before_it_is_saved(
     spec = change(spec_file, "steps = 30", "steps = 3\nsave_minutes = 1e-9")
 
     def broken(net: torch.nn.Module, *arguments: object) -> object:
-        loss, memories = loss_of(net, *arguments)
+        loss, recurrent_states = loss_of(net, *arguments)
         if broken.calls == 1:
             nothing = 0 * next(net.parameters()).sum()
             loss = loss + (nothing / 0 if what == "loss" else nothing.sqrt())
         broken.calls += 1
-        return loss, memories
+        return loss, recurrent_states
 
     broken.calls = 0
     monkeypatch.setattr(loop, "loss_of", broken)
@@ -236,12 +236,14 @@ def gradients(spec: TrainSpec) -> dict[str, object]:
     tracks = read_tracks(spec.data.root, spec.data.cache, net.rate, say=print)
     mixer = Mixer(tracks, 30 * net.hop, Augmentation(), {}, net.rate)
     stems, _ = Stretches(mixer, lanes, 4, 1, net.window - net.hop, 0).batch(0)
-    loss, memories = loss_of(net, torch.from_numpy(stems), net.silent_memories(len(lanes)), torch.float32)
+    loss, recurrent_states = loss_of(
+        net, torch.from_numpy(stems), net.initial_recurrent_states(len(lanes)), torch.float32
+    )
     loss.backward()
     grads = [parameter.grad for parameter in net.parameters()]
     group.average(grads)
     statistics = [buffer for name, buffer in net.named_buffers() if "running" in name]
-    return {"loss": group.mean(loss.item()), "tensors": [*grads, *group.gather(memories), *statistics]}
+    return {"loss": group.mean(loss.item()), "tensors": [*grads, *group.gather(recurrent_states), *statistics]}
 
 
 GRADIENTS = """
@@ -286,7 +288,7 @@ def test_two_processes_give_the_gradient_of_one_and_train_as_one(spec_file: Path
     for key, tensor in weights(tmp_path / "one").items():
         torch.testing.assert_close(shared_weights[key], tensor, rtol=0, atol=1e-5)
     states = [torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)["state"] for name in ("one", "two")]
-    for single, shared in zip(*(state["memories"] for state in states), strict=True):
+    for single, shared in zip(*(state["recurrent_states"] for state in states), strict=True):
         torch.testing.assert_close(shared, single, rtol=0, atol=1e-4)
     train(spec, tmp_path / "two", resume=True)  # nothing left to do, but it fits one process too
 

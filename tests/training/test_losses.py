@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hearsim.separation.framing import inverse_spectrum, spectrum
 from hearsim.separation.hs_tasnet import HSTasNetConfig
-from hearsim.separation.net import Masked, NetConfig, SeparatorNet
+from hearsim.separation.net import MaskEstimate, NetConfig, SeparatorNet
 from hearsim.separation.registry import build
 from hearsim.separation.tasnet import TasNetConfig
 from hearsim.separation.x_umx import XUmxConfig
@@ -49,16 +49,16 @@ def stems_of(net: SeparatorNet, pieces: int = 300) -> Tensor:
 def plain_l1(net: SeparatorNet, stems: Tensor) -> Tensor:
     """Return the mean of |windowed estimate - windowed target|, from the definitions."""
     frames = stems.sum(1).unfold(-1, net.window, net.hop).transpose(1, 2)
-    found = net.masked(frames, net.silent_memories(len(stems)))
+    found = net.estimate_masks(frames, net.initial_recurrent_states(len(stems)))
     masks = found.masks if net.spread is None else found.masks @ net.spread
     cut = stems.unfold(-1, net.window, net.hop).permute(0, 3, 1, 2, 4)  # (b, T, stems, c, window)
     parts = found.bins.unflatten(-1, (2, -1)).unsqueeze(2)
     estimate = inverse_spectrum((masks.unsqueeze(-2) * parts).flatten(-2), net.window)  # analysis-windowed
     estimate = estimate + net.decoder(found.weights).unflatten(-1, (net.channels, -1)) * net.analysis
-    if net.tail == net.window:
+    if net.synthesis_length == net.window:
         difference = spectrum(estimate, torch.ones(net.window)) - spectrum(cut, net.analysis)
     else:
-        difference = (estimate - cut * net.analysis)[..., -net.tail :] * net.synthesis
+        difference = (estimate - cut * net.analysis)[..., -net.synthesis_length :] * net.synthesis
     scale = 1 / (stems.sum(1).std((1, 2)) + 1e-3)
     return (difference.abs().mean((1, 2, 3, 4)) * scale).mean()
 
@@ -68,7 +68,7 @@ def test_l1_and_its_gradients_are_those_of_the_definition(name: str) -> None:
     net = net_of(CONFIGS[name])
     twin = copy.deepcopy(net)
     stems = stems_of(net, 20)
-    loss, _ = loss_of(net, stems, net.silent_memories(3), torch.float32)
+    loss, _ = loss_of(net, stems, net.initial_recurrent_states(3), torch.float32)
     expected = plain_l1(twin, stems)
     torch.testing.assert_close(loss, expected, rtol=1e-5, atol=0)
     loss.backward()
@@ -84,15 +84,15 @@ def test_l1_and_its_gradients_are_those_of_the_definition(name: str) -> None:
 def test_a_step_downhill_lowers_every_loss(name: str, criterion: Criterion) -> None:
     net = net_of(CONFIGS[name])
     stems = stems_of(net, 160)
-    before, memories = loss_of(net, stems, net.silent_memories(3), torch.float32, criterion)
-    assert all(torch.isfinite(memory).all() for memory in memories)
+    before, recurrent_states = loss_of(net, stems, net.initial_recurrent_states(3), torch.float32, criterion)
+    assert all(torch.isfinite(memory).all() for memory in recurrent_states)
     before.backward()
     slope = sum(float(p.grad.square().sum()) for p in net.parameters())
     step = 1e-3 * abs(float(before)) / slope
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.sub_(step * parameter.grad)
-    after, _ = loss_of(net, stems, net.silent_memories(3), torch.float32, criterion)
+    after, _ = loss_of(net, stems, net.initial_recurrent_states(3), torch.float32, criterion)
     assert float(before - after) == pytest.approx(1e-3 * abs(float(before)), rel=0.2)
 
 
@@ -103,7 +103,7 @@ def test_silence_has_a_gradient_of_numbers(name: str, criterion: Criterion) -> N
     net = net_of({**CONFIGS, "x-umx": XUmxConfig(window=128, hop=64, units=16, layers=1)}[name])
     stems = stems_of(net, 160)
     stems[1] = 0.0
-    loss, _ = loss_of(net, stems, net.silent_memories(3), torch.float32, criterion)
+    loss, _ = loss_of(net, stems, net.initial_recurrent_states(3), torch.float32, criterion)
     loss.backward()
     assert torch.isfinite(loss)
     for key, parameter in net.named_parameters():
@@ -115,10 +115,10 @@ def test_synthesis_for_training_is_that_of_the_network(name: str) -> None:
     net = net_of(CONFIGS[name])
     mix = stems_of(net, 12).sum(1)
     with torch.no_grad():
-        found = net.masked(mix.unfold(-1, net.window, net.hop).transpose(1, 2), net.silent_memories(3))
-        one = Masked(*(None if part is None else part[0] for part in found[:3]), ())
-        half = Masked(*(None if part is None else part.bfloat16() for part in one[:3]), ())
-        for way, filters in (("tails", net.tail_filters()), ("spectra", net.spectrum_filters())):
+        found = net.estimate_masks(mix.unfold(-1, net.window, net.hop).transpose(1, 2), net.initial_recurrent_states(3))
+        one = MaskEstimate(*(None if part is None else part[0] for part in found[:3]), ())
+        half = MaskEstimate(*(None if part is None else part.bfloat16() for part in one[:3]), ())
+        for way, filters in (("synthesis_frames", net.synthesis_filters()), ("spectra", net.spectrum_filters())):
             exact = getattr(net, way)(one, filters)
             torch.testing.assert_close(getattr(Synthesis(net, torch.float32), way)(one, filters), exact)
             coarse = getattr(Synthesis(net, torch.bfloat16), way)(half, filters).float()
@@ -139,7 +139,7 @@ def test_bfloat16_stays_close(name: str, share: float) -> None:
     losses, gradients = [], []
     for precision in (torch.float32, torch.bfloat16):
         net = net_of(CONFIGS[name])
-        loss, _ = loss_of(net, stems_of(net, 20), net.silent_memories(3), precision)
+        loss, _ = loss_of(net, stems_of(net, 20), net.initial_recurrent_states(3), precision)
         loss.backward()
         losses.append(float(loss))
         gradients.append(torch.cat([parameter.grad.flatten() for parameter in net.parameters()]))
@@ -151,10 +151,10 @@ def test_state_is_carried_over_pieces() -> None:
     net = net_of(LITE)
     stems, context = stems_of(net, 20), net.window - net.hop
     half = 10 * net.hop
-    whole, _ = loss_of(net, stems, net.silent_memories(3), torch.float32)
-    _, memories = loss_of(net, stems[..., : context + half], net.silent_memories(3), torch.float32)
-    _, end = loss_of(net, stems[..., half:], memories, torch.float32)
-    _, expected = loss_of(net, stems, net.silent_memories(3), torch.float32)
+    whole, _ = loss_of(net, stems, net.initial_recurrent_states(3), torch.float32)
+    _, recurrent_states = loss_of(net, stems[..., : context + half], net.initial_recurrent_states(3), torch.float32)
+    _, end = loss_of(net, stems[..., half:], recurrent_states, torch.float32)
+    _, expected = loss_of(net, stems, net.initial_recurrent_states(3), torch.float32)
     for found, reference in zip(end, expected, strict=True):
         torch.testing.assert_close(found, reference, rtol=1e-4, atol=1e-6)
     assert float(whole) > 0
@@ -165,7 +165,7 @@ def test_waveforms_are_those_of_the_network(name: str) -> None:
     net = net_of(CONFIGS[name])
     stems, context = stems_of(net, 20), net.window - net.hop
     stems[..., :context] = 0.0  # as before the beginning of a stream
-    loss, _ = loss_of(net, stems, net.silent_memories(3), torch.float32, "l1_wave")
+    loss, _ = loss_of(net, stems, net.initial_recurrent_states(3), torch.float32, "l1_wave")
     piece = stems[..., context:]
     whole = piece.shape[-1] - net.hop  # the last hop waits for a frame to come
     with torch.no_grad():

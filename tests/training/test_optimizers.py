@@ -32,7 +32,7 @@ def test_every_parameter_has_one_optimizer(config: NetConfig, method: str) -> No
 
 def test_muon_moves_a_matrix_in_all_directions_alike() -> None:
     net = build(CONFIGS[0])
-    matrix = net.memories()[0].lstm.weight_hh_l0
+    matrix = net.stateful_modules()[0].lstm.weight_hh_l0
     made = make_optimizers(net, OptimizerSpec(steps=1, method="muon", weight_decay=0.0))
     before = matrix.detach().clone()
     torch.manual_seed(0)

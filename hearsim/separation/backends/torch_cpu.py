@@ -18,10 +18,10 @@ class _Flat(nn.Module):
         self.net = net
 
     def forward(self, hop: Tensor, *flat: Tensor) -> tuple[Tensor, ...]:
-        history, overlap, *memories = flat
-        state = type(self.net.initial_state())(history, overlap, tuple(memories))
+        history, overlap, *recurrent_states = flat
+        state = type(self.net.initial_state())(history, overlap, tuple(recurrent_states))
         output, after = self.net.step(hop, state)
-        return output, after.history, after.overlap, *after.memories
+        return output, after.history, after.overlap, *after.recurrent_states
 
 
 def use_threads(count: int) -> None:
@@ -52,8 +52,8 @@ class TorchStep:
 
     def reset(self) -> None:
         """Return to silence before the first hop."""
-        history, overlap, memories = self._net.initial_state()
-        self._state: tuple[Tensor, ...] = (history, overlap, *memories)
+        history, overlap, recurrent_states = self._net.initial_state()
+        self._state: tuple[Tensor, ...] = (history, overlap, *recurrent_states)
 
     def __call__(self, hop: FloatArray) -> FloatArray:
         """Separate the next hop; the result is valid until the next call."""
