@@ -18,10 +18,10 @@ from scipy import stats
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import write_atomically, writes
 from hearsim.listening_test.beaqlejs import session_files
+from hearsim.listening_test.names import REFERENCE, RESULTS
 from hearsim.listening_test.ratings import Rating, read_ratings, read_rows
 from hearsim.listening_test.screening import ALL, Listener, Summary, screen, summarise
 from hearsim.listening_test.sessions import COLUMNS, read_manifest
-from hearsim.listening_test.spec import REFERENCE, RESULTS
 from hearsim.pages.svg import drawing, save_svg
 
 _COLOURS = ("#1f5fbf", "#c27a1f", "#22683d", "#8a3ab0", "#c23b3b", "#4b8f96", "#777777")

@@ -7,8 +7,9 @@ from typing import Any
 
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import writes
+from hearsim.listening_test.names import PRACTICE, REFERENCE
 from hearsim.listening_test.sessions import rows
-from hearsim.listening_test.spec import PRACTICE, REFERENCE, Participant, Plan
+from hearsim.listening_test.spec import Participant, Plan
 from hearsim.listening_test.trials import code, trials
 
 HIDDEN_REFERENCE = "Reference"

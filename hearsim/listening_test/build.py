@@ -21,8 +21,9 @@ from hearsim.core.files import part_of, temporary_folder, writes
 from hearsim.listening_test import beaqlejs, webmushra
 from hearsim.listening_test.excerpts import Excerpt, read_excerpt
 from hearsim.listening_test.measures import EARS, measure
+from hearsim.listening_test.names import HIDDEN, RESULTS, SCHEMA
 from hearsim.listening_test.plain import write_plain
-from hearsim.listening_test.spec import HIDDEN, RESULTS, SCHEMA, Plan, Version, read_plan
+from hearsim.listening_test.spec import Plan, Version, read_plan
 from hearsim.listening_test.stimuli import TONE_HZ, Fitter, Fronts, Stimulus, encode, remixes, tone
 from hearsim.listening_test.trials import code, trials
 from hearsim.separation.models import ModelInfo

@@ -16,8 +16,8 @@ from urllib.parse import unquote, urlsplit
 
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import writes
+from hearsim.listening_test.names import CALIBRATION, RESULTS, SERVICE, config_name
 from hearsim.listening_test.sessions import UNREADABLE, keep, parse, read_manifest, rows, write_table
-from hearsim.listening_test.spec import CALIBRATION, RESULTS, SERVICE, config_name
 
 LARGEST = 64 << 20
 Log = Callable[[str], None]

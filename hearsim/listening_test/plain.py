@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hearsim.core.files import writes
-from hearsim.listening_test.spec import HIDDEN, REFERENCE, Participant, Plan
+from hearsim.listening_test.names import HIDDEN, REFERENCE
+from hearsim.listening_test.spec import Participant, Plan
 from hearsim.listening_test.trials import code, trials
 
 COLUMNS = (

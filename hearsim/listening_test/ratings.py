@@ -11,7 +11,7 @@ from typing import Any
 
 from hearsim.core.errors import HearsimError
 from hearsim.listening_test.beaqlejs import session_files, session_rows
-from hearsim.listening_test.spec import PRACTICE, REFERENCE
+from hearsim.listening_test.names import PRACTICE, REFERENCE
 
 ANSWERS = {"correct": 1.0, "incorrect": 0.0}
 Table = dict[str, Any]

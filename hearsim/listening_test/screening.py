@@ -8,8 +8,8 @@ from statistics import fmean
 import numpy as np
 from scipy import stats
 
+from hearsim.listening_test.names import MID_ANCHOR, REFERENCE
 from hearsim.listening_test.ratings import Rating
-from hearsim.listening_test.spec import MID_ANCHOR, REFERENCE
 
 _SHARE, _EDGE = 0.15, 90.0  # BS.1534-3, 4.1.2: in more than 15 % of the items on the wrong side of 90
 _TOO_MANY = 0.25  # of the listeners take the mid anchor of an item for excellent: then the item is to blame

@@ -11,7 +11,7 @@ from typing import Any
 
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import write_atomically
-from hearsim.listening_test.spec import PRACTICE, REFERENCE, SCHEMA
+from hearsim.listening_test.names import PRACTICE, REFERENCE, SCHEMA
 
 PREFIX = b"sessionJSON="
 COLUMNS = (

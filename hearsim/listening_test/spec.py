@@ -10,29 +10,9 @@ from pydantic import AfterValidator, Field, model_validator
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import find_model, model_names, read_toml
 from hearsim.core.validation import Settings, check
+from hearsim.listening_test.names import ANCHORS_HZ, CALIBRATION, HIDDEN, PRACTICE, REFERENCE
 from hearsim.profile.load import load_part
 from hearsim.profile.schema import Aid, Listener, Mix, Number, Profile, Rig
-
-REFERENCE = "reference"
-HIDDEN = "hidden"
-"""The copy of the reference that is rated, for tools that need a file of its own."""
-
-MID_ANCHOR = "anchor70"
-ANCHORS_HZ = {"anchor35": 3500.0, MID_ANCHOR: 7000.0}
-PRACTICE, CALIBRATION = "practice", "calibration"
-
-SCHEMA = "hearsim.listening-test/1"
-RESULTS = "results"
-"""The folder in an export that `hearsim export collect` writes to."""
-
-SERVICE = "service/write.php"
-"""Where webMUSHRA sends its results: its own script, or `hearsim export collect` in its place."""
-
-
-def config_name(test: str, who: str) -> str:
-    """Return the file name of a participant's config: webMUSHRA's page is opened with ?config=NAME."""
-    return f"{test}-{who}.yaml"
-
 
 ORACLE = "oracle"
 """The model of a condition that is remixed from the true stems."""

@@ -4,7 +4,8 @@ import hashlib
 import random
 from typing import NamedTuple
 
-from hearsim.listening_test.spec import PRACTICE, REFERENCE, Participant, Plan
+from hearsim.listening_test.names import PRACTICE, REFERENCE
+from hearsim.listening_test.spec import Participant, Plan
 
 
 def code(plan: Plan, fitting: str, song: str, version: str) -> str:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from hearsim.core.files import writes
-from hearsim.listening_test.spec import CALIBRATION, INSTRUCTIONS, REFERENCE, SERVICE, Participant, Plan, config_name
+from hearsim.listening_test.names import CALIBRATION, REFERENCE, SERVICE, config_name
+from hearsim.listening_test.spec import INSTRUCTIONS, Participant, Plan
 from hearsim.listening_test.trials import Trial, code, trials
 
 Page = dict[str, Any]

@@ -1,8 +1,8 @@
 """What every separation network is: trained on whole signals, streamed hop by hop, equal in both.
 
 A network estimates masks for the encodings of a frame (`estimate_masks`): a spectrum, learned bases, or both. This
-module holds the rest: framing, synthesis, overlap-add, state. `estimate_masks` does not apply the masks, so that training
-applies them one example at a time, in the cache (training on a CPU is limited by memory traffic).
+module holds the rest: framing, synthesis, overlap-add, state. `estimate_masks` does not apply the masks, so that
+training applies them one example at a time, in the cache (training on a CPU is limited by memory traffic).
 
 The law, for every network, with random weights: stream(x)[n] == forward(x)[n - latency].
 """

@@ -12,8 +12,8 @@ from scipy import stats
 
 from hearsim.core.errors import HearsimError
 from hearsim.listening_test.analyse import analyse
+from hearsim.listening_test.names import SCHEMA
 from hearsim.listening_test.screening import Summary
-from hearsim.listening_test.spec import SCHEMA
 
 SONGS, CONDITIONS = ("one", "two", "three", "four"), ("reference", "anchor35", "anchor70", "a", "b")
 GROUPS = {"P1": "mild", "P2": "mild", "P3": "mild", "P4": "severe", "P5": "severe", "P6": "severe"}

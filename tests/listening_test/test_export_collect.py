@@ -16,7 +16,7 @@ import pytest
 
 from hearsim.core.errors import HearsimError
 from hearsim.listening_test.collector import Server, serve
-from hearsim.listening_test.spec import SCHEMA
+from hearsim.listening_test.names import SCHEMA
 
 CODES = {"s0a": "reference", "s0b": "anchor35", "s0c": "unprocessed"}
 

@@ -12,7 +12,8 @@ from scipy import signal
 
 from hearsim.core.audio import Audio
 from hearsim.listening_test.excerpts import Excerpt
-from hearsim.listening_test.spec import Plan, config_name, read_plan
+from hearsim.listening_test.names import config_name
+from hearsim.listening_test.spec import Plan, read_plan
 from hearsim.listening_test.stimuli import Fitter, Fronts, encode, remixes
 from hearsim.listening_test.trials import code, trials
 from hearsim.listening_test.webmushra import write_webmushra

@@ -166,7 +166,7 @@ def test_a_wrong_word_is_one_sentence_and_moves_nothing(line: str, said: str, se
     assert session.control.wanted.version == version
 
 
-@pytest.mark.parametrize(("module", "heavy"), [("audio_process", {"starlette", "uvicorn"}), ("page.server", set())])
+@pytest.mark.parametrize(("module", "heavy"), [("devices", {"starlette", "uvicorn"}), ("page.server", set())])
 def test_the_processes_of_audio_and_page_are_light(module: str, heavy: set[str]) -> None:
     heavy |= {"torch", "numba", "scipy", "matplotlib"}
     code = f"import sys, hearsim.live.{module}; print(sorted({heavy} & set(sys.modules)))"

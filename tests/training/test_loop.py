@@ -459,7 +459,7 @@ def test_checkpoints_of_other_specs_and_broken_ones_are_sentences(spec_file: Pat
 
 THROUGHPUT = """
 import torch
-from hearsim.training import throughput
+from hearsim.bench import training as throughput
 throughput.RUNS, throughput.ROUNDS = (("hs-tasnet-lite", 2, 0.1, torch.float32),), 1
 print(*throughput.throughput(), sep="\\n")
 """

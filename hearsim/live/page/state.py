@@ -4,10 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from hearsim.aid.hearing_aid import compensation
 from hearsim.core.audio_files import AID_RATE_HZ
 from hearsim.core.units import Curve, gain_to_db
-from hearsim.dsp.bands import AUDIOMETRIC_HZ
 from hearsim.live.control import CHANGING, ENDED, HIGHEST_DB, LOWEST_DB, QUIETEST_DB, READY, RUNNING, Control
 from hearsim.live.events import STEPS
 from hearsim.live.ledger import ledger, load, turn
@@ -22,6 +20,9 @@ INPUT_LEVELS_DB_SPL = (50, 65, 80)
 
 def profile_scene(profile: Profile) -> dict[str, Any]:
     """Return a profile as the page draws it: levels in dB SPL, thresholds in dB HL, gains in dB."""
+    from hearsim.aid.hearing_aid import compensation  # heavy: the page's process does without
+    from hearsim.dsp.bands import AUDIOMETRIC_HZ
+
     stage = compensation(profile)
     gains = {level: stage.insertion_gain_db(float(level)) for level in INPUT_LEVELS_DB_SPL}
     return {
