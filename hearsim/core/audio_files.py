@@ -2,78 +2,25 @@
 
 import hashlib
 import os
-import re
+import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import soundfile
 import soxr
 
 from hearsim.core.audio import Audio
-from hearsim.core.errors import HearsimError, WriteError
+from hearsim.core.audio_formats import CHUNK, open_decoder
+from hearsim.core.errors import HearsimError, HearsimWarning, WriteError
 from hearsim.core.files import write_atomically, writes
 from hearsim.core.units import FloatArray
-
-_SIZES = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
-_STREAMED = {0xFFFFFFFF, 0x7FFFF000}  # what ffmpeg and SoX write where they can't know the size: into a pipe
-_OGG_PAGE_MOST = 27 + 255 + 255 * 255  # RFC 3533, section 6: header, segment table, segments
-
-
-class Header(Protocol):
-    """What soundfile.info returns, as far as it tells a length."""
-
-    format: str
-    frames: int
-    extra_info: str  # libsndfile's log
-
-
-def shortfall(path: Path, header: Header, frames: int) -> str:
-    """Return in words what an audio file lacks, "" for a whole one; `frames` of it could be decoded."""
-    told = header.format != "MP3" or _mp3_tells_its_length(path)
-    if told and frames < header.frames:
-        return f"{frames} of {header.frames} frames can be read"
-    if not told and frames == header.frames:  # libsndfile stops where it guessed that the end is
-        return "it is an MP3 without a length in its header, which may go on"
-    for size, there in ((int(a), int(b)) for a, b in _SIZES.findall(header.extra_info)):
-        if there < size and size not in _STREAMED:
-            return f"{there} of {size} bytes are there"
-    if header.format == "OGG" and not _last_ogg_page_is_whole(path):
-        return "its last page is not whole"
-    return ""
-
-
-def _mp3_tells_its_length(path: Path) -> bool:
-    """Whether the first frame counts the others: a Xing, Info or VBRI header."""
-    with path.open("rb") as file:
-        tag = file.read(10)
-        if tag[:3] == b"ID3":  # its size has seven bits a byte
-            file.seek(10 + sum(byte << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=True)))
-        else:
-            file.seek(0)
-        frame = file.read(1024)
-    return any(mark in frame for mark in (b"Xing", b"Info", b"VBRI"))
-
-
-def _last_ogg_page_is_whole(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _OGG_PAGE_MOST))
-        tail = file.read()
-    start = tail.rfind(b"OggS\0")
-    if start < 0 or len(tail) < start + 27:
-        return False
-    segments = tail[start + 27 : start + 27 + tail[start + 26]]
-    return len(tail) >= start + 27 + tail[start + 26] + sum(segments)
-
 
 AID_RATE_HZ = 44100
 """The rate at which the aid runs; files of other rates are resampled (soxr, very high quality)."""
 
-CHUNK = 1 << 16
-_UNKNOWN_FRAMES = 2**63 - 1  # libsndfile's word for a length that a FLAC written into a pipe lacks; it can't read on
 _ROUNDING = 16  # samples: more than any rounding of a resampled length
 HIGHEST = 100.0
 """Full scale is 1; float files of good recordings reach a few times that. 40 dB over it, the samples are in other units
@@ -121,7 +68,7 @@ class Source:
             waiting, left = waiting[:, :0], left - size
 
     def _resampled(self) -> Iterator[FloatArray]:
-        chunks = _chunks(self.path)
+        chunks = open_decoder(self.path).chunks()
         if self.file_rate == self.rate:
             for samples in chunks:
                 yield _stereo(samples).T
@@ -135,24 +82,6 @@ class Source:
         """Return the whole file as stereo at `rate`."""
         blocks = list(self.blocks(CHUNK))
         return Audio(np.ascontiguousarray(np.concatenate(blocks, axis=1)[:, : self.frames]), self.rate)
-
-
-def _chunks(path: Path) -> Iterator[FloatArray]:
-    try:
-        file = soundfile.SoundFile(path)
-    except soundfile.LibsndfileError as error:
-        raise _unreadable(path, error) from None
-    with file:
-        try:
-            while len(samples := file.read(CHUNK, dtype="float32", always_2d=True)):
-                yield samples
-        except soundfile.LibsndfileError:  # its words are about its own insides
-            why = f"{path} is damaged or cut off and its end can't be read: copy or export it anew"
-            raise HearsimError(why) from None
-
-
-def _unreadable(path: Path, error: soundfile.LibsndfileError) -> HearsimError:
-    return HearsimError(f"{path} can't be read as audio ({error.error_string}): is it damaged, or not audio?")
 
 
 def _stereo(samples: FloatArray) -> FloatArray:
@@ -172,25 +101,22 @@ def open_source(path: str | Path, rate: int | None = AID_RATE_HZ) -> Source:
         raise HearsimError(f"{path} is a {'folder' if path.is_dir() else 'device'}: give a music file")
     if path.suffix.lower() == ".raw":  # libsndfile goes by the name here
         raise HearsimError(f"{path} has no header to tell rate and channels: convert it to WAV or FLAC")
-    try:
-        header = soundfile.info(path)
-    except soundfile.LibsndfileError as error:
-        raise _unreadable(path, error) from None
-    if header.channels > 2:
-        raise HearsimError(f"{path} has {header.channels} channels: fold it down to stereo first")
-    if not 8000 <= header.samplerate <= 384000:
-        raise HearsimError(f"{path} is sampled at {header.samplerate} Hz: hearsim takes 8000 to 384000")
-    if header.frames == _UNKNOWN_FRAMES:
-        raise HearsimError(f"{path} was streamed and does not tell its length: convert it from file to file")
-    found = 0
-    for samples in _chunks(path):
-        _check(path, samples, found, header.samplerate)
-        found += len(samples)
-    if lack := shortfall(path, header, found):
+    decoder = open_decoder(path)
+    if decoder.channels > 2:
+        raise HearsimError(f"{path} has {decoder.channels} channels: fold it down to stereo first")
+    if not 8000 <= decoder.rate <= 384000:
+        raise HearsimError(f"{path} is sampled at {decoder.rate} Hz: hearsim takes 8000 to 384000")
+    frames = 0
+    for samples in decoder.chunks():
+        _check(path, samples, frames, decoder.rate)
+        frames += len(samples)
+    if lack := decoder.shortfall(frames):
         raise HearsimError(f"{path} is cut off ({lack}): copy or export it anew")
-    if found == 0:
+    if frames == 0:
         raise HearsimError(f"{path} holds no sound (0 frames): choose another file")
-    return Source(path, sha256_of(path), header.samplerate, header.channels, found, rate or header.samplerate)
+    if decoder.note:
+        warnings.warn(f"{path} {decoder.note}", HearsimWarning, stacklevel=2)
+    return Source(path, sha256_of(path), decoder.rate, decoder.channels, frames, rate or decoder.rate)
 
 
 def _check(path: Path, samples: FloatArray, start: int, rate: int) -> None:
@@ -224,14 +150,16 @@ def read(path: str | Path, rate: int | None = AID_RATE_HZ) -> Audio:
 
 
 class WaveWriter:
-    """A float32 WAV file that is being written into `part`; raises `WriteError`, which names it `path`."""
+    """An audio file (a float32 WAV) that is being written into `part`; raises `WriteError`, which names it `path`."""
 
-    def __init__(self, path: Path, part: Path, rate: int, channels: int) -> None:
+    def __init__(
+        self, path: Path, part: Path, rate: int, channels: int, form: str = "WAV", subtype: str = "FLOAT"
+    ) -> None:
         self._path = path
         with writes(path):
             part.touch()  # the system's own words, where libsndfile has only "System error"
         with self._said():
-            self._file = soundfile.SoundFile(part, "w", rate, channels, "FLOAT", format="WAV")
+            self._file = soundfile.SoundFile(part, "w", rate, channels, subtype, format=form)
 
     def write(self, samples: FloatArray) -> None:
         """Append samples (channels, frames)."""
@@ -254,11 +182,46 @@ class WaveWriter:
 @contextmanager
 def open_wave(path: Path, rate: int, channels: int = 2) -> Iterator[WaveWriter]:
     """Yield a float32 WAV file to write to; it takes its name when whole, and vanishes on any error."""
-    with write_atomically(path) as part, closing(WaveWriter(path, part, rate, channels)) as file:
+    with open_audio(path, rate, channels, "WAV", "FLOAT") as file:
         yield file
 
 
+@contextmanager
+def open_audio(path: Path, rate: int, channels: int, form: str, subtype: str) -> Iterator[WaveWriter]:
+    """Yield an audio file of one of libsndfile's formats, as `open_wave` does."""
+    if not soundfile.check_format(form, subtype):
+        raise HearsimError(f"{path}: this libsndfile can't write {form}: write .wav")
+    with write_atomically(path) as part, closing(WaveWriter(path, part, rate, channels, form, subtype)) as file:
+        yield file
+
+
+WRITTEN = {  # suffix -> libsndfile's format and subtype
+    ".wav": ("WAV", "FLOAT"),
+    ".flac": ("FLAC", "PCM_24"),
+    ".aiff": ("AIFF", "FLOAT"),
+    ".aif": ("AIFF", "FLOAT"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+}
+
+
 def write(path: str | Path, audio: Audio) -> None:
-    """Write audio (channels, frames) as a float32 WAV, whole or not at all."""
-    with open_wave(Path(path), audio.rate, audio.channels) as file:
+    """Write audio (channels, frames) in the format of the path's suffix, whole or not at all.
+
+    .wav and .aiff hold float32, .flac 24 bits; .ogg (Vorbis) and .mp3 lose some sound. Raises `HearsimError` for any
+    other suffix, for samples over full scale where the format would clip them, for a rate that the format doesn't
+    know, and `WriteError` where the file can't be written.
+    """
+    path = Path(path)
+    if not isinstance(audio, Audio):
+        raise HearsimError(f"{path}: write takes an Audio, not {type(audio).__name__}: make one of samples and rate")
+    if audio.samples.ndim != 2:
+        raise HearsimError(f"{path}: these are {len(audio.samples)} stems: write each to a file of its own")
+    suffix = path.suffix.lower()
+    if suffix not in WRITTEN:
+        raise HearsimError(f"{path} has no suffix of a format that can be written: give {', '.join(WRITTEN)}")
+    form, subtype = WRITTEN[suffix]
+    if subtype != "FLOAT" and (peak := float(np.abs(audio.samples).max(initial=0.0))) > 1.0:
+        raise HearsimError(f"{path} would be clipped: the sound reaches {peak:.3g}, {suffix} holds 1: write .wav")
+    with open_audio(path, audio.rate, audio.channels, form, subtype) as file:
         file.write(audio.samples)

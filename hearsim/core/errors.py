@@ -7,6 +7,10 @@ class HearsimError(ValueError):
     """Bad input of any kind. The command line prints its sentence and exits with code 2."""
 
 
+class HearsimWarning(UserWarning):
+    """Input that is used, but not as it stands: one sentence. The command line prints it on stderr."""
+
+
 class FormatError(HearsimError):
     """A stage refuses the stream format it is offered; raised by `prepare` only."""
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from hearsim.core.audio import Audio
-from hearsim.core.audio_files import AID_RATE_HZ, CHUNK, Source, open_source
+from hearsim.core.audio_files import AID_RATE_HZ, Source, open_source
+from hearsim.core.audio_formats import CHUNK
 from hearsim.core.errors import HearsimError
 from hearsim.core.units import FloatArray
 from hearsim.listening_test.spec import Song

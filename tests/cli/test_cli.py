@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,8 @@ from hearsim.cli import main
 from hearsim.core import audio_files
 from hearsim.core.audio import Audio
 from hearsim.core.audio_files import write
+from hearsim.core.audio_formats import Decoder
 from hearsim.core.files import find_model
-from hearsim.core.units import FloatArray
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -134,13 +134,13 @@ def test_commands_print_what_they_should(run: Run) -> None:
 def test_every_sound_is_decoded_as_often_as_needed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once to check it to its end, and once in each pass that hears it: the aid's, and with stems the separator's."""
     decoded: Counter[str] = Counter()
-    chunks = audio_files._chunks
+    open_decoder = audio_files.open_decoder
 
-    def counted(path: Path) -> Iterator[FloatArray]:
+    def counted(path: Path) -> Decoder:
         decoded[path.name] += 1
-        return chunks(path)
+        return open_decoder(path)
 
-    monkeypatch.setattr(audio_files, "_chunks", counted)
+    monkeypatch.setattr(audio_files, "open_decoder", counted)
     assert run("render", "song.wav", "--out", "a")[0] == 0
     assert decoded == {"song.wav": 2}
     decoded.clear()

@@ -1,0 +1,130 @@
+"""Containers of audio, byte by byte: streams chained in an Ogg, a WAV without a size, what a cut file lacks."""
+
+import io
+import struct
+from pathlib import Path
+
+Part = Path | bytes | tuple[Path, bytes]
+"""Something that libsndfile reads as one file: a path, its bytes, or a path with other first bytes."""
+
+_OGG_PAGE_MOST = 27 + 255 + 255 * 255  # RFC 3533, section 6: header, segment table, segments
+
+
+def last_ogg_page_is_whole(path: Path) -> bool:
+    """Whether an Ogg file ends where a page ends."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _OGG_PAGE_MOST))
+        tail = file.read()
+    start = tail.rfind(b"OggS\0")
+    if start < 0 or len(tail) < start + 27:
+        return False
+    segments = tail[start + 27 : start + 27 + tail[start + 26]]
+    return len(tail) >= start + 27 + tail[start + 26] + sum(segments)
+
+
+def ogg_streams(path: Path) -> tuple[list[Part], str]:
+    """Return the streams chained in an Ogg file (RFC 3533, section 4): libsndfile reads the first alone."""
+    starts: list[int] = []
+    began = False  # the page before opened a stream: streams side by side open together
+    with path.open("rb") as file:
+        at = 0
+        while len(header := file.read(27)) == 27 and header[:5] == b"OggS\0":
+            begins = bool(header[5] & 2)
+            if begins and not began:
+                starts.append(at)
+            began = begins
+            at += 27 + header[26] + sum(file.read(header[26]))
+            file.seek(at)
+        if len(starts) < 2:
+            return [path], ""
+        size = file.seek(0, io.SEEK_END)
+        parts: list[Part] = []
+        for start, end in zip(starts, (*starts[1:], size), strict=True):
+            file.seek(start)
+            parts.append(file.read(end - start))
+    return parts, f"holds {len(parts)} Ogg streams one after the other; all are read"
+
+
+def wav_without_size(path: Path) -> tuple[Part, str] | None:
+    """Return a WAV's file with the right sizes and a note, where its header holds no or too high a size of the data.
+
+    The size is 0 where a program wrote into a pipe, or counts the header too. A WAV that lacks more than that has been
+    cut off, and stays as it is.
+    """
+    with path.open("rb") as file:
+        total = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        order = "<" if file.read(4) == b"RIFF" else ">"
+        file.seek(12)
+        align = 0
+        while len(chunk := file.read(8)) == 8:
+            name, size = struct.unpack(f"{order}4sI", chunk)
+            start = file.tell()
+            if name == b"data":
+                break
+            body = file.read(size + size % 2)
+            if name == b"fmt " and len(body) >= 14:
+                align = struct.unpack_from(f"{order}H", body, 12)[0]
+        else:
+            return None
+        there = total - start
+        if align == 0 or there <= 0 or total >= 2**32:
+            return None
+        file.seek(start)
+        unsized = size == 0 and file.read(4) not in (b"LIST", b"fact", b"id3 ", b"bext", b"JUNK")
+        whole = there - there % align
+        if not unsized and not (there < size <= there + start and whole == there):
+            return None
+        file.seek(0)
+        head = bytearray(file.read(start))
+    struct.pack_into(f"{order}I", head, 4, start - 8 + whole)
+    struct.pack_into(f"{order}I", head, start - 4, whole)
+    told = "no size of its data" if unsized else f"{size} bytes of data, {there} are there"
+    return (path, bytes(head)), f"was streamed: its header tells {told}; all that is there is read"
+
+
+def missing_bytes(path: Path, name: str) -> str:
+    """Return in words how many bytes an AAC stream, a WMA or an MP4 lacks, by the sizes that it tells; "" for none."""
+    total = path.stat().st_size
+    with path.open("rb") as file:
+        if name == "AAC":
+            end = _end_of_adts(file.read())
+        elif name == "WMA":
+            end = _size_of_asf(file.read(1 << 16))
+        elif name.startswith("MP4"):
+            end = _end_of_boxes(file, total)
+        else:
+            return ""
+    return f"{total} of {end} bytes are there" if end > total else ""
+
+
+def _end_of_adts(data: bytes) -> int:
+    """Return where the last frame of an AAC stream ends (ISO 13818-7, 6.2)."""
+    at = 0
+    while len(data) >= at + 7 and data[at] == 0xFF and data[at + 1] & 0xF6 == 0xF0:
+        size = (data[at + 3] & 3) << 11 | data[at + 4] << 3 | data[at + 5] >> 5
+        if size < 7:
+            break
+        at += size
+    return at
+
+
+def _size_of_asf(head: bytes) -> int:
+    """Return the size that the file properties of a WMA tell (ASF specification, 3.2); 0 where they don't."""
+    at = head.find(b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65")
+    return int.from_bytes(head[at + 40 : at + 48], "little") if at >= 0 else 0
+
+
+def _end_of_boxes(file: io.BufferedReader, total: int) -> int:
+    """Return where the last box of an MP4 ends (ISO 14496-12, 4.2)."""
+    at = 0
+    while at < total:
+        file.seek(at)
+        head = file.read(16)
+        size = int.from_bytes(head[:4], "big")
+        if size == 1:
+            size = int.from_bytes(head[8:16], "big")
+        if size < 8:  # 0: to the end of the file
+            break
+        at += size
+    return at
