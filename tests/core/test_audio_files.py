@@ -354,3 +354,10 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, where: str, why: str) ->
     with pytest.raises(WriteError, match=rf"{where} can't be written \({why}"):
         write(tmp_path / where, audio)
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+
+
+def test_mono_is_heard_by_both_ears(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "mono.wav", music()[0], RATE, subtype="FLOAT")
+    samples = read(tmp_path / "mono.wav", rate=RATE).samples
+    np.testing.assert_array_equal(samples[0], samples[1])
+    assert np.abs(samples[1]).max() > 0

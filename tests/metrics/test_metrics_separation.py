@@ -104,3 +104,11 @@ def test_ideal_ratio_mask_in_pieces(window: int, hop: int, hops: int) -> None:
 def test_ideal_ratio_mask_refuses_windows_that_do_not_add_up(window: int, hop: int) -> None:
     with pytest.raises(HearsimError, match="can't be rebuilt"):
         ideal_ratio_mask(np.zeros((2, 1, 100), np.float32), window, hop)
+
+
+def test_a_second_in_which_the_stem_rests_does_not_count() -> None:
+    """Three seconds at 20 dB, and four in which the stem is 60 dB down and the estimate wrong."""
+    rng = np.random.default_rng(3)
+    s, n = rng.standard_normal((2, 2, 7 * RATE))
+    s[:, 3 * RATE :] *= 1e-3
+    assert meter(s, s + 0.1 * n).sdr_db() == pytest.approx(20.0, abs=0.2)
