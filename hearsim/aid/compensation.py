@@ -25,7 +25,7 @@ from hearsim.core.processor import Processor
 from hearsim.core.units import Curve, FloatArray, spl_to_pascal
 from hearsim.dsp.bands import analysis_sections, speech_band_levels
 from hearsim.dsp.dynamics import DETECTOR_HOP, compress
-from hearsim.dsp.equalizer import BANDS, correct, response_table, section, section_shapes, spill_inverse
+from hearsim.dsp.equalizer import BANDS, correct, interaction_inverse, response_table, section, section_designs
 
 PRESCRIBED_AT_DB_SPL = 65.0  # overall level of the speech for which NAL-R prescribes
 SETTLING = 40  # corrections of the equalizer before the first sample: its gains are then right to 1e-6 dB
@@ -98,7 +98,7 @@ class Compensation(Processor):
         if fmt.rate < 16000:
             raise self.refuse(fmt, "its bands reach 9 kHz: resample to 44100 Hz")
         self._analysis = analysis_sections(fmt.rate).reshape(BANDS, 10)
-        self._shapes, self._undo = section_shapes(fmt.rate), spill_inverse(fmt.rate)
+        self._designs, self._interaction_inverse = section_designs(fmt.rate), interaction_inverse(fmt.rate)
         self._table = response_table(fmt.rate)
         self._smoothing = self._time_constants(fmt.rate)
         self._detected = self._curve.copy()
@@ -106,8 +106,8 @@ class Compensation(Processor):
             for curve, falls in zip(self._detected, self._smoothing[..., 0], strict=True):
                 curve[:, 1] += speech_over_tone_db(fmt.rate, tuple(falls.tolist()))
         self._delays, self._memory = np.zeros((2, BANDS, 4)), np.zeros((2, BANDS, 2))
-        self._sides, self._sections = np.zeros((3, 2, BANDS)), np.zeros((2, BANDS, 12))
-        self._work, self._clock = np.zeros((2, DETECTOR_HOP)), np.zeros(2, np.int64)
+        self._detector_state, self._sections = np.zeros((3, 2, BANDS)), np.zeros((2, BANDS, 12))
+        self._work, self._hop_position = np.zeros((2, DETECTOR_HOP)), np.zeros(2, np.int64)
         self._lost = np.zeros(2, np.int64)
         self._phase = -fmt.late % DETECTOR_HOP
         self._out = np.zeros(fmt.shape, np.float32)
@@ -135,31 +135,31 @@ class Compensation(Processor):
             block,
             self._out,
             self._analysis,
-            self._shapes,
-            self._undo,
+            self._designs,
+            self._interaction_inverse,
             self._table,
             self._detected,
             self._smoothing,
             self._delays,
-            self._sides,
+            self._detector_state,
             self._sections,
             self._memory,
             self._work,
-            self._clock,
+            self._hop_position,
             self._lost,
         )
         return self._out
 
     def reset(self) -> None:  # noqa: D102
-        for state in (self._delays, self._sides, self._sections, self._memory):
+        for state in (self._delays, self._detector_state, self._sections, self._memory):
             state.fill(0)
-        self._clock[...] = self._phase, 0
+        self._hop_position[...] = self._phase, 0
         self._lost.fill(0)
-        _, gain_db, section_db = self._sides
+        _, gain_db, section_db = self._detector_state
         gain_db[...] = self._curve[..., 0]  # the gain that silence has
         for ear in range(2):
             for _ in range(SETTLING):
-                correct(gain_db[ear], section_db[ear], self._undo, self._table)
+                correct(gain_db[ear], section_db[ear], self._interaction_inverse, self._table)
             for band in range(BANDS):
-                g, inverse_q = self._shapes[band]
+                g, inverse_q = self._designs[band]
                 section(g, inverse_q, band, BANDS, section_db[ear, band], self._sections[ear, band])

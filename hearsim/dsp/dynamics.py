@@ -20,33 +20,49 @@ TINY = 1e-30
 
 @compiled
 def compress(  # type: ignore[no-untyped-def]
-    block, out, analysis, shapes, undo, table, curve, smoothing, delays, sides, sections, memory, work, clock, lost
+    block,
+    out,
+    analysis,
+    designs,
+    interaction_inverse,
+    table,
+    curve,
+    smoothing,
+    delays,
+    detector_state,
+    sections,
+    memory,
+    work,
+    hop_position,
+    lost,
 ):  # pragma: no cover
     """Compress one block (2 ears, frames) in pascals into `out`.
 
-    Tables: `analysis` (bands, 10) two band-pass sections, b0 b1 b2 a1 a2 each; `shapes`, `undo`, `table` of the
-    equalizer; `curve` (2, bands, 4): gain at the knee dB, knee dB re 1 Pa peak, slope 1 - 1/CR, floor dB;
-    `smoothing` (2, bands, 2): release factor per sample, attack share per hop.
-    State: `delays` (2, bands, 4) of the band-passes; `sides` (3, 2, bands): peak, gain dB, section gain dB;
+    Tables: `analysis` (bands, 10) two band-pass sections, b0 b1 b2 a1 a2 each; `designs`, `interaction_inverse`,
+    `table` of the equalizer; `curve` (2, bands, 4): gain at the knee dB, knee dB re 1 Pa peak, slope 1 - 1/CR,
+    floor dB; `smoothing` (2, bands, 2): release factor per sample, attack share per hop.
+    State: `delays` (2, bands, 4) of the band-passes; `detector_state` (3, 2, bands): peak, gain dB, section gain dB;
     `sections` (2, bands, 12): a1 a2 a3 m0 m1 m2 and their change per sample; `memory` (2, bands, 2);
-    `work` (2, DETECTOR_HOP) scratch; `clock` (2,): place in the hop, whether there was sound (until then nothing
-    moves, so the silence ahead of it, which is longer or shorter with the block, leaves no trace in the last bit);
-    `lost` (2,): samples that were no sound.
+    `work` (2, DETECTOR_HOP) scratch; `hop_position` (2,): place in the hop, whether there was sound (until then
+    nothing moves, so the silence ahead of it, which is longer or shorter with the block, leaves no trace in the last
+    bit); `lost` (2,): samples that were no sound.
+    The output is finite for any input: section gains are bounded (`hearsim.dsp.equalizer`), and no sample leaves over
+    one atmosphere, `LOUDEST_PA`.
     Within a hop each band runs over all its samples at once, both ears side by side: their recursions overlap in
     the processor.
     """
     frames = block.shape[1]
     n = 0
     while n < frames:
-        if clock[0] == 0 and (clock[1] or np.any(sides[0] > 0.0)):
-            clock[1] = 1
-            _read_levels(curve, smoothing, sides)
-            _move_sections(shapes, undo, table, sides, sections)
+        if hop_position[0] == 0 and (hop_position[1] or np.any(detector_state[0] > 0.0)):
+            hop_position[1] = 1
+            _read_levels(curve, smoothing, detector_state)
+            _move_sections(designs, interaction_inverse, table, detector_state, sections)
             _flush(delays)
             _flush(memory)
-            _flush(sides[0:1])
-        end = min(frames, n + DETECTOR_HOP - clock[0])
-        clock[0] = (clock[0] + end - n) % DETECTOR_HOP
+            _flush(detector_state[0:1])
+        end = min(frames, n + DETECTOR_HOP - hop_position[0])
+        hop_position[0] = (hop_position[0] + end - n) % DETECTOR_HOP
         for e in range(2):
             for i in range(end - n):
                 x = float(block[e, n + i])
@@ -55,7 +71,7 @@ def compress(  # type: ignore[no-untyped-def]
                     lost[e] += 1
                 work[e, i] = x
         for b in range(analysis.shape[0]):
-            _detect(work, end - n, analysis[b], delays[0, b], delays[1, b], sides[0], smoothing, b)
+            _detect(work, end - n, analysis[b], delays[0, b], delays[1, b], detector_state[0], smoothing, b)
         last = analysis.shape[0] - 1
         for e in range(2):
             _shelf(work[e, : end - n], sections[e, 0], memory[e, 0])
@@ -65,7 +81,7 @@ def compress(  # type: ignore[no-untyped-def]
             gain, change = sections[e, last, 3], sections[e, last, 9]
             for i in range(end - n):
                 gain += change
-                out[e, n + i] = gain * work[e, i]
+                out[e, n + i] = min(max(gain * work[e, i], -LOUDEST_PA), LOUDEST_PA)
             sections[e, last, 3] = gain
         n = end
 
@@ -165,30 +181,32 @@ def _flush(state):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 
 @compiled
-def _read_levels(curve, smoothing, sides):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _read_levels(curve, smoothing, detector_state):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Move the gain of each band towards what its level asks for."""
-    for e in range(sides.shape[1]):
-        for b in range(sides.shape[2]):
+    for e in range(detector_state.shape[1]):
+        for b in range(detector_state.shape[2]):
             target = curve[e, b, 0]
-            if curve[e, b, 2] > 0.0 and sides[0, e, b] > 0.0:
-                over = 20.0 * math.log10(sides[0, e, b]) - curve[e, b, 1]
+            if curve[e, b, 2] > 0.0 and detector_state[0, e, b] > 0.0:
+                over = 20.0 * math.log10(detector_state[0, e, b]) - curve[e, b, 1]
                 if over > 0.0:
                     target = max(curve[e, b, 3], curve[e, b, 0] - curve[e, b, 2] * over)
-            if target < sides[1, e, b]:
-                sides[1, e, b] += smoothing[e, b, 1] * (target - sides[1, e, b])
+            if target < detector_state[1, e, b]:
+                detector_state[1, e, b] += smoothing[e, b, 1] * (target - detector_state[1, e, b])
             else:
-                sides[1, e, b] = target  # the detector's own decay is the release
+                detector_state[1, e, b] = target  # the detector's own decay is the release
 
 
 @compiled
-def _move_sections(shapes, undo, table, sides, sections):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _move_sections(  # type: ignore[no-untyped-def]
+    designs, interaction_inverse, table, detector_state, sections
+):  # pragma: no cover
     """Let the sections travel to the present gains within the next hop."""
-    bands = shapes.shape[0]
-    for e in range(sides.shape[1]):
-        correct(sides[1, e], sides[2, e], undo, table)
+    bands = designs.shape[0]
+    for e in range(detector_state.shape[1]):
+        correct(detector_state[1, e], detector_state[2, e], interaction_inverse, table)
         for b in range(bands):
             row = sections[e, b]
-            section(shapes[b, 0], shapes[b, 1], b, bands, sides[2, e, b], row[6:])
+            section(designs[b, 0], designs[b, 1], b, bands, detector_state[2, e, b], row[6:])
             for i in range(6):
                 row[6 + i] = (row[6 + i] - row[i]) / DETECTOR_HOP
 

@@ -10,6 +10,17 @@ v1 the band-pass and v2 the low-pass output.
 At 0 dB m is (1, 0, 0): the input passes bit for bit, with no delay. Neighbours spill into each other; a matrix
 undoes most of it (Abel & Berners 2004; Välimäki & Liski 2017) and a table of each section's response over its gain
 the rest: section gains are corrected once a hop by what is still missing at the nine frequencies.
+
+Why nothing can run away. Some sets of gains lie out of reach of nine sections of second order (0 dB between two
+neighbours of 60 dB): each correction then asks for more than the last. So
+1. every section gain stays within +-TABLE_DB, which bounds all coefficients;
+2. for given gains the error at the nine frequencies (root of the sum of squares) never grows beyond the greater
+   of what it was and `TOLERANCE_DB`: a correction that would make it grow is halved up to `HALVINGS` times, then left out;
+3. the state stays bounded as well. With no input a section maps its two states by M = ((2 a1 - 1, -2 a2),
+   (2 a2, 1 - 2 a3)). By the midpoint rule |z'|^2 - |z|^2 = -4 g k v1^2 <= 0 for all g, k > 0, so M never makes the
+   state longer; and M is affine in (a1, a2, a3), so coefficients on the straight line between two sections, as they
+   travel within a hop, have a convex mean of two such M, which does not either.
+Where the gains are within reach and the full correction lowers the error, it is taken as it is.
 """
 
 import functools
@@ -23,21 +34,23 @@ from hearsim.dsp.compiled import compiled
 
 BANDS = len(AUDIOMETRIC_HZ)
 SHELF_Q = math.sqrt(0.5)
-PROTOTYPE_DB = 10.0  # the gain at which the spill between sections is taken for the matrix
-TABLE_DB = 80  # responses are tabled for section gains of -80 .. +80 dB, a dB apart
+PROTOTYPE_DB = 10.0  # the gain at which the interaction of sections is taken for the matrix
+TABLE_DB = 80  # section gains stay within -80 .. +80 dB; responses are tabled for them, a dB apart
+TOLERANCE_DB = 3.0  # root of the sum of squares over nine frequencies: 1 dB each; under it corrections are free
+HALVINGS = 4  # of a correction that would make the error grow, before it is left out
 
 
-def section_shapes(rate_hz: int) -> Curve:
+def section_designs(rate_hz: int) -> Curve:
     """Return (bands, 2): g = tan(pi f / fs) and 1/Q of each section."""
-    shapes = np.empty((BANDS, 2))
+    designs = np.empty((BANDS, 2))
     for band, (centre, low, high) in enumerate(zip(AUDIOMETRIC_HZ, BAND_EDGES_HZ, BAND_EDGES_HZ[1:], strict=False)):
         if band == 0:
-            shapes[band] = math.tan(math.pi * high / rate_hz), 1 / SHELF_Q
+            designs[band] = math.tan(math.pi * high / rate_hz), 1 / SHELF_Q
         elif band == BANDS - 1:
-            shapes[band] = math.tan(math.pi * low / rate_hz), 1 / SHELF_Q  # unused by a broadband gain
+            designs[band] = math.tan(math.pi * low / rate_hz), 1 / SHELF_Q  # unused by a broadband gain
         else:
-            shapes[band] = math.tan(math.pi * centre / rate_hz), (high - low) / centre
-    return shapes
+            designs[band] = math.tan(math.pi * centre / rate_hz), (high - low) / centre
+    return designs
 
 
 @compiled
@@ -60,12 +73,12 @@ def section(shape_g, inverse_q, band, bands, gain_db, out):  # type: ignore[no-u
 
 def response_db(gains_db: Curve, frequencies_hz: Curve, rate_hz: int) -> Curve:
     """Return the gain in dB at frequencies of the sections set to `gains_db` (bands,); analytic, for design."""
-    shapes = section_shapes(rate_hz)
+    designs = section_designs(rate_hz)
     s = 1j * np.tan(np.pi * np.asarray(frequencies_hz, np.float64) / rate_hz)  # bilinear, prewarped
     total = np.ones(len(s), np.complex128)
     coefficients = np.empty(6)
     for band in range(BANDS):
-        section(shapes[band, 0], shapes[band, 1], band, BANDS, float(gains_db[band]), coefficients)
+        section(designs[band, 0], designs[band, 1], band, BANDS, float(gains_db[band]), coefficients)
         a1, a2, _, m0, m1, m2 = coefficients
         g = a2 / a1
         k = (1 / a1 - 1) / g - g
@@ -75,11 +88,14 @@ def response_db(gains_db: Curve, frequencies_hz: Curve, rate_hz: int) -> Curve:
     return np.asarray(20 * np.log10(np.abs(total)), np.float64)
 
 
-def spill_inverse(rate_hz: int) -> Curve:
-    """Return the matrix (bands, bands) that turns wanted gains at the nine frequencies into section gains, in dB."""
+def interaction_inverse(rate_hz: int) -> Curve:
+    """Return the matrix (bands, bands) that turns wanted gains at the nine frequencies into section gains, in dB.
+
+    The inverse of the interaction matrix of Abel & Berners 2004: each section's response at each frequency, per dB.
+    """
     table = response_table(rate_hz)
-    spill = table[:, :, TABLE_DB + round(PROTOTYPE_DB)].T / PROTOTYPE_DB
-    return np.asarray(np.linalg.inv(spill), np.float64)
+    interaction = table[:, :, TABLE_DB + round(PROTOTYPE_DB)].T / PROTOTYPE_DB
+    return np.asarray(np.linalg.inv(interaction), np.float64)
 
 
 @functools.lru_cache(maxsize=8)
@@ -95,10 +111,30 @@ def response_table(rate_hz: int) -> Curve:
 
 
 @compiled
-def correct(wanted_db, section_db, undo, table):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Move section gains (bands,) towards what gives the wanted gains (bands,), in dB."""
+def correct(wanted_db, section_db, interaction_inverse, table):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Move section gains (bands,) towards what gives the wanted gains (bands,), in dB, never away from it."""
     bands = wanted_db.shape[0]
-    missing = np.empty(BANDS)
+    missing, trial, trial_missing = np.empty(BANDS), np.empty(BANDS), np.empty(BANDS)
+    error = _missing_gains(wanted_db, section_db, table, missing)
+    step = 1.0
+    for _ in range(HALVINGS + 1):
+        for b in range(bands):
+            trial[b] = section_db[b]
+            for j in range(bands):
+                trial[b] += step * interaction_inverse[b, j] * missing[j]
+            trial[b] = min(max(trial[b], -TABLE_DB), TABLE_DB)
+        trial_error = _missing_gains(wanted_db, trial, table, trial_missing)
+        if trial_error < error or trial_error < TOLERANCE_DB**2:
+            for b in range(bands):
+                section_db[b] = trial[b]
+            return
+        step *= 0.5
+
+
+@compiled
+def _missing_gains(wanted_db, section_db, table, missing):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Write what section gains lack of the wanted gains at the nine frequencies; return the sum of squares, dB^2."""
+    bands = wanted_db.shape[0]
     half = (table.shape[2] - 1) // 2
     for j in range(bands):
         missing[j] = wanted_db[j]
@@ -108,6 +144,7 @@ def correct(wanted_db, section_db, undo, table):  # type: ignore[no-untyped-def]
         share = place - index
         for j in range(bands):
             missing[j] -= table[b, j, index] + share * (table[b, j, index + 1] - table[b, j, index])
-    for b in range(bands):
-        for j in range(bands):
-            section_db[b] += undo[b, j] * missing[j]
+    total = 0.0
+    for j in range(bands):
+        total += missing[j] * missing[j]
+    return total

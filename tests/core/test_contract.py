@@ -117,7 +117,7 @@ def test_silence_stays_silent(name: str) -> None:
 def test_silence_ahead_of_sound_leaves_no_trace_in_the_compensation() -> None:
     """How much there is depends on the host block (`Reblock`): a last bit would differ now and then."""
     stage, fmt, _ = make("compensation")
-    kept = stage._sides.copy(), stage._sections.copy()  # type: ignore[attr-defined]
+    kept = stage._detector_state.copy(), stage._sections.copy()  # type: ignore[attr-defined]
     run(stage, np.zeros((2, 40 * fmt.block), np.float32), fmt.block)
-    np.testing.assert_array_equal(stage._sides, kept[0])  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(stage._detector_state, kept[0])  # type: ignore[attr-defined]
     np.testing.assert_array_equal(stage._sections, kept[1])  # type: ignore[attr-defined]

@@ -83,7 +83,7 @@ def test_no_denormal_numbers_after_sound(name: str) -> None:
 def test_the_arrays_of_stages_are_found() -> None:
     """The law above is worth as much as the walk through the attributes."""
     for name, wanted in (
-        ("aid", (".stages[2]._sides", ".stages[3]._state", "._state[1]", ".matches[0]._line")),
+        ("aid", (".stages[2]._detector_state", ".stages[3]._state", "._state[1]", ".matches[0]._line")),
         ("hearing loss", (".stage._overlap",)),
         ("vent leak", ("._state",)),
     ):
