@@ -1,5 +1,6 @@
 """The separator stage: a network inside the chain, hop by hop."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ from hearsim.separation.models import ModelInfo, load_model
 if TYPE_CHECKING:
     from hearsim.separation.net import SeparatorNet
 
+Tap = Callable[[FloatArray, FloatArray], None]
+"""Takes one hop of the mixture (channels, hop) and of the stems (stems, channels, hop); both valid until it returns."""
+
 
 class Separator(Processor):
     """Takes a mixture apart: (channels, hop) in, (stems, channels, hop) out, window - hop samples late.
@@ -22,7 +26,14 @@ class Separator(Processor):
     channels. The network hears silence in the place of samples that are no sound, and does not lose its memory for
     them. A hop whose output is not finite becomes silence, is counted in `non_finite_blocks`, and the network
     starts anew: with a residual remix the listener then hears the mixture as it was.
+
+    `tap`, where there is one, gets each hop of the mixture and the stems that the aid goes on with. The first hop
+    begins with the first sample after `prepare` or `reset`; the stems are `latency` samples later than the mixture.
+    `threads` is the number of threads that a step runs on, 1 in an aid.
     """
+
+    tap: Tap | None = None
+    threads: int = 1
 
     def __init__(self, model: "str | Path | SeparatorNet") -> None:
         self._model = model
@@ -70,6 +81,7 @@ class Separator(Processor):
             self._separating = TorchStep(net)
             self.backend = TorchStep.backend
         self._step = self._separating
+        self._step.threads = self.threads
         output = Format(fmt.rate, fmt.channels, fmt.block, net.stems)
         self._input = np.zeros((net.channels, net.hop), np.float32)
         self._out = np.zeros(output.shape, np.float32)
@@ -85,6 +97,8 @@ class Separator(Processor):
             self.non_finite_blocks += 1
             self._out.fill(0.0)
             self._step.reset()
+        if self.tap is not None:
+            self.tap(self._input, self._out)
         return self._out
 
     def probe(self, on: bool) -> None:

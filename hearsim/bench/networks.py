@@ -15,7 +15,6 @@ from hearsim.core.audio import Format
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import write_csv
 from hearsim.core.latency import Load, load_of
-from hearsim.separation.backends.torch_cpu import use_threads
 from hearsim.separation.net import NetConfig
 from hearsim.separation.registry import SYSTEMS, build
 
@@ -62,16 +61,14 @@ def bench_systems(
         stages[name] = Separator(net), Format(config.rate, config.channels, config.hop)
         stages[name][0].prepare(stages[name][1])
     times: dict[tuple[str, int], list[float]] = {(name, threads): [] for name in systems for threads in THREADS}
-    try:
-        for round_ in range(1, ROUNDS + 1):
-            for name, (stage, fmt) in stages.items():
-                say(f"timing {name}, round {round_} of {ROUNDS}")
-                blocks = WARM_UP + int(seconds / ROUNDS * fmt.rate / fmt.block)
-                for threads in THREADS:
-                    use_threads(threads)
-                    times[name, threads] += time_blocks(stage, fmt, blocks)[WARM_UP:]
-    finally:
-        use_threads(1)
+    for round_ in range(1, ROUNDS + 1):
+        for name, (stage, fmt) in stages.items():
+            say(f"timing {name}, round {round_} of {ROUNDS}")
+            blocks = WARM_UP + int(seconds / ROUNDS * fmt.rate / fmt.block)
+            for threads in THREADS:
+                stage.threads = threads
+                stage.prepare(fmt)
+                times[name, threads] += time_blocks(stage, fmt, blocks)[WARM_UP:]
     return [
         SystemBench(
             name,

@@ -21,7 +21,7 @@ from hearsim.core.units import FloatArray
 from hearsim.core.validation import Settings
 from hearsim.experiment.plan import Cell
 from hearsim.music.demo_song import mixture
-from hearsim.simulation.listening import Scene
+from hearsim.simulation.listening import ListeningCondition
 from hearsim.simulation.measures import METRICS
 from hearsim.simulation.stems import separate
 
@@ -126,11 +126,11 @@ def _values(cell: Cell, folder: Path) -> tuple[Value, ...]:
     truth = _song(cell, folder)
     found = cell.model.stems(truth, _separated(cell, truth, folder))
     late = cell.model.latency(cell.profile.aid.block_samples)
-    scene = Scene(cell.profile, cell.worn, truth, found, cell.model.hop, late)
+    condition = ListeningCondition(cell.profile, cell.worn, truth, found, cell.model.hop, late)
     values = []
     for name in cell.metrics:
         try:
-            values.append(Value(metric=name, value=METRICS[name].of(scene)))
+            values.append(Value(metric=name, value=METRICS[name].of(condition)))
         except WriteError:
             raise
         except HearsimError as error:  # a figure that this sound has not
@@ -138,7 +138,7 @@ def _values(cell: Cell, folder: Path) -> tuple[Value, ...]:
     for version in cell.outputs:
         with writes(folder / AUDIO):
             (folder / AUDIO).mkdir(parents=True, exist_ok=True)
-        write(folder / AUDIO / f"{cell.key[:12]}-{version}.wav", Audio(getattr(scene, version), truth.rate))
+        write(folder / AUDIO / f"{cell.key[:12]}-{version}.wav", Audio(getattr(condition, version), truth.rate))
     return tuple(values)
 
 

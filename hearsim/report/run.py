@@ -13,7 +13,7 @@ from hearsim.profile.schema import Profile
 from hearsim.report.page import write_page
 from hearsim.report.report_json import collect
 from hearsim.simulation.clips import excerpts
-from hearsim.simulation.streaming import Progress, process, separate
+from hearsim.simulation.streaming import Progress, process
 
 LONGEST_FRAMES = 3 * 3600 * 44100
 """Float32 stereo of three hours is 3.8 GB; a WAV file holds 4."""
@@ -42,12 +42,7 @@ def render_song(
             hours = LONGEST_FRAMES / source.rate / 3600
             raise HearsimError(f"{song} is longer than {hours:.0f} hours, more than a WAV file holds: cut it in two")
         truth = open_stems(stems, source) if stems else {}
-        again = bool(truth) or save_stems  # the network runs once more to judge or keep its stems
-        first = 0.7 if again else 1.0
-        result = process(source, profile, part, truth, lambda share, s: progress(first * share, s))
-        if again:
-            kept = part / "stems" if save_stems else None
-            separate(source, profile, truth, kept, result, lambda share, s: progress(first + (1 - first) * share, s))
+        result = process(source, profile, part, truth, progress, part / "stems" if save_stems else None)
         written = [part / f"{name}.wav" for name in ("aided", "heard", "unaided")]
         written += sorted((part / "stems").glob("*.wav")) if save_stems else []
         report = collect(result, part, written)

@@ -1,11 +1,5 @@
-"""Render one song: from disk to disk, block by block, all outputs in one pass, whole or not at all.
+"""Render one song from disk to disk, block by block: all outputs in one pass, each measured as it is written."""
 
-song --+-- aid ------------+-- aided.wav
-       |                   +-- ear (vent, hearing loss) -- heard.wav
-       +-- hearing loss ------------------------------- unaided.wav
-"""
-
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -13,30 +7,28 @@ from pathlib import Path
 
 import numpy as np
 
-from hearsim.aid.hearing_aid import hearing_aid
 from hearsim.aid.limiter import MpoLimiter
 from hearsim.aid.separator import Separator
 from hearsim.core.audio import Format
 from hearsim.core.audio_files import Source, WaveWriter, open_wave
-from hearsim.core.composites import Chain, Reblock
+from hearsim.core.composites import Chain
 from hearsim.core.files import writes
-from hearsim.core.processor import Processor, find
+from hearsim.core.processor import find
 from hearsim.core.units import FloatArray
-from hearsim.ear.ear import Ear, unaided
 from hearsim.metrics.intelligibility import StoiMeter
 from hearsim.metrics.levels import BandLevels
 from hearsim.metrics.loudness import LoudnessMeter
 from hearsim.metrics.separation import SdrMeter
 from hearsim.profile.schema import STEMS, Profile
 from hearsim.simulation.clips import Clip
+from hearsim.simulation.engine import INPUT, VERSIONS, Cut, Engine, padded
 
 Progress = Callable[[float, float], None]  # takes the share that is done, 0 .. 1, and the song's length in seconds
-VERSIONS = ("input", "unaided", "aided", "heard")
 
 
 @dataclass
 class Result:
-    """What a render has measured; `hearsim.report.report_json` makes the report of it."""
+    """The measures of a render; `hearsim.report.report_json` makes the report of it."""
 
     profile: Profile
     source: Source
@@ -49,7 +41,7 @@ class Result:
     stem_levels: dict[str, BandLevels] = field(default_factory=dict)
     stem_loudness: dict[str, LoudnessMeter] = field(default_factory=dict)  # of the saved estimates
     sdr: dict[str, tuple[SdrMeter, SdrMeter]] = field(default_factory=dict)  # of the estimate, of the mixture
-    clips: dict[str, Clip] = field(default_factory=dict)  # what the page plays
+    clips: dict[str, Clip] = field(default_factory=dict)  # the excerpts that the page plays
 
     @property
     def limiter(self) -> MpoLimiter:
@@ -62,79 +54,76 @@ class Result:
         return find(self.aid, Separator)
 
 
-def process(song: Source, profile: Profile, folder: Path, truth: dict[str, Source], progress: Progress) -> Result:
-    """Stream a song through aid, ear and loss into a folder; collect what the report needs."""
-    block = profile.aid.block_samples
-    fmt = Format(song.rate, 2, block)
-    aid, ear, bare = hearing_aid(profile), Ear(profile), unaided(profile)
-    aid.prepare(fmt)
-    ear.prepare(fmt)
-    bare.prepare(fmt)
-    result = Result(profile, song, fmt, aid)
-    result.speech = StoiMeter(song.rate, VERSIONS) if "vocals" in truth else None
-    late = {
-        "input": 0,
-        "unaided": bare.latency,
-        "aided": aid.latency,
-        "heard": ear.latency + (0 if ear.vented else aid.latency),
-    }
+def process(
+    song: Source,
+    profile: Profile,
+    folder: Path,
+    truth: dict[str, Source],
+    progress: Progress,
+    stems_folder: Path | None = None,
+) -> Result:
+    """Stream a song through aid, ear and unaided hearing into a folder; return the measures for the report.
+
+    Parameters
+    ----------
+    song, profile
+        The song, and the profile that it is rendered with.
+    folder
+        Gets aided.wav, heard.wav and unaided.wav.
+    truth
+        The true stems by name; the estimates are scored against them.
+    progress
+        Takes the share that is done, and the song's length in seconds.
+    stems_folder
+        Gets the stems that the aid's separator has estimated, those it has remixed; None keeps none.
+    """
+    engine = Engine(profile, song.rate)
+    result = Result(profile, song, engine.format, engine.aid)
+    speech = result.speech = StoiMeter(song.rate, VERSIONS) if "vocals" in truth else None
+    true_vocals = truth["vocals"].blocks(engine.format.block) if "vocals" in truth else iter(())
     with ExitStack() as stack:
         sinks = {}
         for name in VERSIONS:
-            file = None if name == "input" else stack.enter_context(open_wave(folder / f"{name}.wav", song.rate))
-            sinks[name] = _Sink(file, late[name], song, profile, name, result.speech)
-        true_vocals = truth["vocals"].blocks(block) if "vocals" in truth else iter(())
-        done, total = 0, song.frames + max(late.values())
-        for sound in _padded(song, block, total):
-            started = time.perf_counter()
-            aided = aid.process(sound)
-            result.seconds.append(time.perf_counter() - started)
-            outputs = {
-                "input": sound,
-                "unaided": bare.process(sound),
-                "aided": aided,
-                "heard": ear.process(aided, sound),
-            }
-            for name, sink in sinks.items():
-                sink.add(outputs[name])
-            if result.speech and (piece := next(true_vocals, None)) is not None:
-                result.speech.add_reference(piece[:, : song.frames - done])
-            done += block
-            progress(min(1.0, done / total), song.seconds)
+            file = None if name == INPUT else stack.enter_context(open_wave(folder / f"{name}.wav", song.rate))
+            sinks[name] = _Sink(file, song, profile, name, speech, true_vocals)
+        stems = None
+        if truth or stems_folder is not None:
+            stems = _Stems(engine, song, truth, stems_folder, result, stack)
+        engine.run(
+            song.blocks(engine.format.block),
+            song.frames,
+            {name: sink.add for name, sink in sinks.items()},
+            stems.add if stems else None,
+            progress=lambda share: progress(share, song.seconds),
+        )
+        result.seconds = engine.seconds
         for name, sink in sinks.items():
             result.loudness[name], result.levels[name], result.clips[name] = sink.loudness, sink.levels, sink.clip
-        if result.speech:
-            result.speech.finish()
+        if speech:
+            speech.finish()
     return result
 
 
 class _Sink:
-    """Takes one version of the song as it comes, late; drops its latency, writes and measures the rest."""
+    """Takes one version of the song, aligned with it, as it comes; writes and measures it."""
 
     def __init__(
         self,
         file: WaveWriter | None,
-        late: int,
         song: Source,
         profile: Profile,
         name: str,
         speech: StoiMeter | None,
+        true_vocals: Iterator[FloatArray],
     ) -> None:
-        self._file, self._skip, self._left = file, late, song.frames
-        self._name, self._speech = name, speech
+        self._file, self._name, self._speech, self._true_vocals = file, name, speech, true_vocals
         rig = profile.rig
-        self._pascal = np.float32((rig.microphone if name == "input" else rig.headphones).pascal_per_unit)
+        self._pascal = np.float32((rig.microphone if name == INPUT else rig.headphones).pascal_per_unit)
         self.loudness = LoudnessMeter(song.rate)
         self.levels = BandLevels(song.rate, 2)
         self.clip = Clip(song.frames, song.rate)
 
-    def add(self, block: FloatArray) -> None:
-        skipped = min(self._skip, block.shape[1])
-        piece = block[:, skipped : skipped + self._left]
-        self._skip -= skipped
-        self._left -= piece.shape[1]
-        if piece.shape[1] == 0:
-            return
+    def add(self, piece: FloatArray) -> None:
         if self._file is not None:
             self._file.write(piece)
         self.clip.add(piece)
@@ -142,67 +131,58 @@ class _Sink:
         self.levels.add(piece * self._pascal)
         if self._speech:
             self._speech.add(self._name, piece)
+            if self._name == INPUT:  # in step with the vocals, which are as long
+                self._speech.add_reference(next(self._true_vocals)[:, : piece.shape[1]])
 
 
-def _padded(song: Source, block: int, total: int) -> Iterator[FloatArray]:
-    """Yield a song's blocks and then silence, until `total` frames have come."""
-    come = 0
-    for sound in song.blocks(block):
-        yield sound
-        come += block
-    while come < total:
-        yield np.zeros((2, block), np.float32)
-        come += block
+class _Stems:
+    """Takes the stems that the aid's separator has estimated; keeps them in files and scores them against the truth."""
 
-
-def separate(
-    song: Source,
-    profile: Profile,
-    truth: dict[str, Source],
-    folder: Path | None,
-    result: Result,
-    progress: Progress,
-) -> None:
-    """Take a song apart once more to judge the stems against the true ones and, with a folder, to keep them."""
-    separator = Separator(profile.model)
-    hop = separator.hop
-    chain: Processor = Chain(Reblock(separator, hop))
-    chain.prepare(Format(song.rate, 2, hop))
-    skip, left, done = chain.latency, song.frames, 0
-    total = song.frames + skip
-    result.sdr = {name: (SdrMeter(song.rate), SdrMeter(song.rate)) for name in truth}
-    result.stem_levels = {name: BandLevels(song.rate, 2) for name in ("vocals", "accompaniment") if "vocals" in truth}
-    pascal = np.float32(profile.rig.microphone.pascal_per_unit)
-    true_blocks = {name: _padded(stem, hop, total) for name, stem in truth.items()}
-    with ExitStack() as stack:
-        files = {}
+    def __init__(
+        self,
+        engine: Engine,
+        song: Source,
+        truth: dict[str, Source],
+        folder: Path | None,
+        result: Result,
+        stack: ExitStack,
+    ) -> None:
+        self._result = result
+        self._pascal = np.float32(engine.profile.rig.microphone.pascal_per_unit)
+        result.sdr = {name: (SdrMeter(song.rate), SdrMeter(song.rate)) for name in truth}
+        measured = ("vocals", "accompaniment") if "vocals" in truth else ()
+        result.stem_levels = {name: BandLevels(song.rate, 2) for name in measured}
+        self._files: dict[str, WaveWriter] = {}
         if folder is not None:
             with writes(folder):
                 folder.mkdir()
-            files = {name: stack.enter_context(open_wave(folder / f"{name}.wav", song.rate)) for name in STEMS}
+            self._files = {name: stack.enter_context(open_wave(folder / f"{name}.wav", song.rate)) for name in STEMS}
             result.stem_loudness = {name: LoudnessMeter(song.rate) for name in STEMS}
-        held = {name: np.zeros((2, skip), np.float32) for name in (*truth, "mixture")}
-        for sound in _padded(song, hop, total):
-            stems = chain.process(sound)
-            references = {}
-            now = {name: next(blocks) for name, blocks in true_blocks.items()} | {"mixture": sound}
-            for name, block in now.items():  # late by as much as the estimates
-                line = np.concatenate((held[name], block), axis=1)
-                references[name], held[name] = line[:, :hop], line[:, hop:]
-            first = min(skip, hop)
-            skip -= first
-            part = slice(first, first + left)
-            for index, name in enumerate(STEMS):
-                if name in files:
-                    files[name].write(stems[index][:, part])
-                    result.stem_loudness[name].add(stems[index][:, part])
-                if name in truth:
-                    result.sdr[name][0].add(references[name][:, part], stems[index][:, part])
-                    result.sdr[name][1].add(references[name][:, part], references["mixture"][:, part])
-            if result.stem_levels:
-                voice = references["vocals"][:, part]
-                result.stem_levels["vocals"].add(voice * pascal)
-                result.stem_levels["accompaniment"].add((references["mixture"][:, part] - voice) * pascal)
-            left -= len(range(*part.indices(hop)))
-            done += hop
-            progress(min(1.0, done / total), song.seconds)
+        hop, late = result.separator.hop, engine.stem_latency
+        # in one array: the estimates, and as late as they are the true stems and the mixture
+        self._truth: dict[str, Iterator[FloatArray]] = {
+            name: padded(stem.blocks(hop), hop, engine.frames_in(song.frames)) for name, stem in truth.items()
+        }
+        self._lines = np.zeros((len(truth) + 1, 2, late + hop), np.float32)
+        self._cut = Cut(late, song.frames, self._measure)
+
+    def add(self, mixture: FloatArray, stems: FloatArray) -> None:
+        hop = mixture.shape[1]
+        self._lines[..., :-hop] = self._lines[..., hop:]
+        for line, block in zip(self._lines, (*map(next, self._truth.values()), mixture), strict=True):
+            line[:, -hop:] = block
+        self._cut.add(np.concatenate((stems, self._lines[..., :hop])))
+
+    def _measure(self, piece: FloatArray) -> None:
+        *references, mixture = piece[len(STEMS) :]
+        true = dict(zip(self._truth, references, strict=True))
+        for name, estimate in zip(STEMS, piece[: len(STEMS)], strict=True):
+            if name in self._files:
+                self._files[name].write(estimate)
+                self._result.stem_loudness[name].add(estimate)
+            if name in true:
+                self._result.sdr[name][0].add(true[name], estimate)
+                self._result.sdr[name][1].add(true[name], mixture)
+        if self._result.stem_levels:
+            self._result.stem_levels["vocals"].add(true["vocals"] * self._pascal)
+            self._result.stem_levels["accompaniment"].add((mixture - true["vocals"]) * self._pascal)

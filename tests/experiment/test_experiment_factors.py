@@ -19,7 +19,7 @@ from hearsim.music.demo_song import demo_song, mixture
 from hearsim.music.demo_styles import KEYS, STYLES
 from hearsim.profile.load import load_profile
 from hearsim.profile.panels import DEGREES_DB_HL, SLOPES_DB_PER_OCTAVE, Drawn, bisgaard
-from hearsim.simulation.listening import Scene
+from hearsim.simulation.listening import ListeningCondition
 from hearsim.simulation.stems import RING_OUT, Separation, separate
 
 SPEC = """
@@ -206,12 +206,14 @@ def test_a_scene_is_heard_as_the_real_aid_is_bit_for_bit(name: str, block: int) 
     )
     truth = demo_song(3.0)
     model = Separation(name="m", model=profile.model).resolved(Path(), "")
-    scene = Scene(profile, True, truth, separate(profile.model, mixture(truth)), model.hop, model.latency(block))
+    condition = ListeningCondition(
+        profile, True, truth, separate(profile.model, mixture(truth)), model.hop, model.latency(block)
+    )
     aid = hearing_aid(profile)
-    np.testing.assert_array_equal(scene.aided, render(aid, mixture(truth), block).samples)
-    np.testing.assert_array_equal(scene.heard, _heard(profile, mixture(truth), block))
-    assert scene.delay == aid.latency + block
-    assert not np.array_equal(scene.heard, scene.target)
+    np.testing.assert_array_equal(condition.aided, render(aid, mixture(truth), block).samples)
+    np.testing.assert_array_equal(condition.heard, _heard(profile, mixture(truth), block))
+    assert condition.live_delay == aid.latency + block
+    assert not np.array_equal(condition.heard, condition.target)
 
 
 def _heard(profile, song: Audio, block: int) -> np.ndarray:
@@ -241,7 +243,7 @@ def test_threshold_noise_is_what_the_norm_says() -> None:
 def test_what_is_too_soft_to_be_heard_counts_for_nothing() -> None:
     truth, profile = demo_song(4.0), load_profile("moderate-vocals-up")
     loud, soft = (
-        Scene(profile.model_copy(update={"rig": rig}), False, truth, truth.samples, 0, 0)
+        ListeningCondition(profile.model_copy(update={"rig": rig}), False, truth, truth.samples, 0, 0)
         for rig in (profile.rig.model_copy(update={"microphone_full_scale_db_spl": level}) for level in (110.0, 60.0))
     )
     assert loud.speech.value("audible", "estoi") == pytest.approx(loud.speech.value("heard", "estoi"), abs=0.05)

@@ -1,6 +1,8 @@
 """The torch backend: one network, its state, one thread, traced once so that a step costs few calls of Python."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -24,25 +26,36 @@ class _Flat(nn.Module):
         return output, after.history, after.overlap, *after.recurrent_states
 
 
-def use_threads(count: int) -> None:
-    """Let torch's operations use this many threads from now on, in the whole process."""
-    torch.set_num_threads(count)
+@contextmanager
+def use_threads(count: int) -> Iterator[None]:
+    """Let torch's operations use this many threads inside the block, then as many as before.
+
+    The number belongs to the whole process, and so to the program that hearsim runs in.
+    """
+    before = torch.get_num_threads()
+    if before != count:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        if before != count:
+            torch.set_num_threads(before)
 
 
 class TorchStep:
     """Runs a network hop by hop: (channels, hop) in, (stems, channels, hop) out, float32.
 
-    `backend` names what runs, for the report. Denormal numbers are flushed during a step, and only then: the flag
-    belongs to the thread, and the rest of the program may need them.
+    `backend` names what runs, for the report. A step runs on `threads` threads and flushes denormal numbers; before and
+    after it both settings are the caller's, whose program may need others.
     """
 
     backend = "torch, traced, float32, 1 thread"
+    threads = 1
 
     def __init__(self, net: Any) -> None:
-        use_threads(1)
         self._net = net.streaming()
         self.reset()
-        with torch.inference_mode():
+        with torch.inference_mode(), use_threads(1):
             example = (torch.zeros(1, net.channels, net.hop), *self._state)
             with warnings.catch_warnings():  # one frame a step is what the trace is for; jit stays though deprecated
                 warnings.simplefilter("ignore")
@@ -59,7 +72,7 @@ class TorchStep:
         """Separate the next hop; the result is valid until the next call."""
         torch.set_flush_denormal(True)
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), use_threads(self.threads):
                 output, *state = self._step(torch.from_numpy(np.ascontiguousarray(hop))[None], *self._state)
         finally:
             torch.set_flush_denormal(False)
