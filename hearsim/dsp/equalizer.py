@@ -15,7 +15,8 @@ Why nothing can run away. Some sets of gains lie out of reach of nine sections o
 neighbours of 60 dB): each correction then asks for more than the last. So
 1. every section gain stays within +-TABLE_DB, which bounds all coefficients;
 2. for given gains the error at the nine frequencies (root of the sum of squares) never grows beyond the greater
-   of what it was and `TOLERANCE_DB`: a correction that would make it grow is halved up to `HALVINGS` times, then left out;
+   of what it was and `TOLERANCE_DB`: a correction that would make it grow is halved up to `HALVINGS` times, then left
+   out;
 3. the state stays bounded as well. With no input a section maps its two states by M = ((2 a1 - 1, -2 a2),
    (2 a2, 1 - 2 a3)). By the midpoint rule |z'|^2 - |z|^2 = -4 g k v1^2 <= 0 for all g, k > 0, so M never makes the
    state longer; and M is affine in (a1, a2, a3), so coefficients on the straight line between two sections, as they

@@ -16,11 +16,11 @@ APART = 512
 EARLY, LATE = 1, 3
 """Convolutions after the first one, before and after the recurrent blocks."""
 NARROW = 8
-"""Planes of the input of the recurrent blocks."""
+"""Channels of the input of the recurrent blocks."""
 
 
 class Convolution(nn.Module):
-    """A causal convolution over planes (batch, T, bands, inputs) that gives `outputs` planes.
+    """A causal convolution of (batch, T, bands, inputs) to (batch, T, bands, outputs).
 
     What it carries from frame to frame are its last inputs. Its weight is a matrix, so that Muon moves it.
     """
@@ -47,21 +47,22 @@ class Convolution(nn.Module):
 
 
 class Refinement(nn.Module):
-    """The convolutions around the memories, with `planes` planes; at the start of training they change nothing.
+    """The convolutions around the recurrent blocks; at the start of training they change nothing.
 
-    `features` and `masks` are the numbers of planes of features and of masks, `units` is the width of the memories.
+    `features` and `masks` are the channels per band of the features and of the masks, `conv_channels` those between
+    the convolutions, `units` is the width of the recurrent blocks.
     """
 
-    def __init__(self, features: int, masks: int, bands: int, units: int, planes: int, hop: int) -> None:
+    def __init__(self, features: int, masks: int, bands: int, units: int, conv_channels: int, hop: int) -> None:
         super().__init__()
-        self.first = Convolution(features, planes, bands, hop)
-        self.place = nn.Parameter(torch.zeros(1, 1, bands, planes))  # what differs from band to band
-        self.early = nn.ModuleList(Convolution(planes, planes, bands, hop) for _ in range(EARLY))
-        self.narrow = nn.Linear(planes, NARROW)
+        self.first = Convolution(features, conv_channels, bands, hop)
+        self.place = nn.Parameter(torch.zeros(1, 1, bands, conv_channels))  # what differs from band to band
+        self.early = nn.ModuleList(Convolution(conv_channels, conv_channels, bands, hop) for _ in range(EARLY))
+        self.narrow = nn.Linear(conv_channels, NARROW)
         self.remembered = nn.Linear(NARROW * bands, units, bias=False)
-        self.guess = nn.Linear(masks, planes)
-        self.late = nn.ModuleList(Convolution(planes, planes, bands, hop) for _ in range(LATE))
-        self.last = nn.Linear(planes, masks)
+        self.guess = nn.Linear(masks, conv_channels)
+        self.late = nn.ModuleList(Convolution(conv_channels, conv_channels, bands, hop) for _ in range(LATE))
+        self.last = nn.Linear(conv_channels, masks)
         for weights in (self.remembered.weight, self.last.weight, self.last.bias):
             nn.init.zeros_(weights)
 
@@ -70,14 +71,14 @@ class Refinement(nn.Module):
         return [module for module in (self.first, *self.early, *self.late) if isinstance(module, Convolution)]
 
     def encode(self, features: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return the planes of features (b, T, bands, features), what memories get (b, T, units), and the states."""
+        """Encode features (b, T, bands, features): channels, input of the recurrent blocks (b, T, units), states."""
         x, state = self.first(features, states[0])
         x, after = self._pass(self.early, x + self.place.to(x.dtype), states[1:])
         to_recurrent: Tensor = self.remembered(torch.relu(self.narrow(x)).flatten(-2))
         return x, to_recurrent, [state, *after]
 
     def refine_masks(self, logits: Tensor, x: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor]]:
-        """Return what is to be added to logits of masks (b, T, bands, masks), given the planes, and the states."""
+        """Return the correction of mask logits (b, T, bands, masks), given the encoded channels, and the states."""
         x, after = self._pass(self.late, x + self.guess(logits), states[1 + EARLY :])
         more: Tensor = self.last(torch.relu(x))
         return more, after

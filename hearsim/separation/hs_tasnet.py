@@ -4,9 +4,8 @@
     frame ----+                                   +-- memory --+   (+ skip from the encoder)           +-- sum
               +-- gated bases - linear - memory --+            +-- memory -- mask x bases - decoder ---+
 
-One configuration gives all sizes, and the network without one of its parts for the ablations. With `planes`,
-convolutions beside it see the features too, add to what the memories get, and correct the masks
-(`hearsim.separation.convolutions`).
+One configuration gives all sizes, and the network without one of its parts for the ablations. With `conv_channels`,
+convolutions encode the features for the recurrent blocks and refine the masks (`hearsim.separation.convolutions`).
 """
 
 from typing import Literal
@@ -45,16 +44,16 @@ class HSTasNetConfig(NetConfig):
     have too much, in equal parts, so that they sum to it (Wisdom et al. 2019, arXiv 1811.08521, without weights); the
     waveform branch's masks then have signs, where rectified ones can die and take the branch with them."""
 
-    planes: int = Field(default=0, strict=True, ge=0)
-    """Planes of the convolutions over time and bands (`hearsim.separation.convolutions`; ours); 0: there are none."""
+    conv_channels: int = Field(default=0, strict=True, ge=0)
+    """Channels of the convolutions over time and bands (`hearsim.separation.convolutions`; ours); 0: none."""
 
-    @field_validator("planes")
+    @field_validator("conv_channels")
     @classmethod
-    def _planes_need_bands(cls, planes: int, others: ValidationInfo) -> int:
+    def _conv_channels_need_bands(cls, conv_channels: int, others: ValidationInfo) -> int:
         has = others.data.get
-        if planes and (not has("bands") or has("features") != "magnitude" or has("branch") == "waveform"):
+        if conv_channels and (not has("bands") or has("features") != "magnitude" or has("branch") == "waveform"):
             raise ValueError("convolutions need bands, features = 'magnitude' and a spectrogram branch: give 0")
-        return planes
+        return conv_channels
 
     @field_validator("masks")
     @classmethod
@@ -115,9 +114,9 @@ class HSTasNet(SeparatorNet):
             self.decoder = nn.Linear(config.bases, config.channels * config.window, bias=False)
             nn.init.normal_(self.decoder.weight, std=1e-3)  # the waveform branch starts almost silent
         self.refinement: Refinement | None = None
-        if config.planes:
+        if config.conv_channels:
             seen, asked = inputs // config.bands, len(config.stems) * config.channels
-            self.refinement = Refinement(seen, asked, config.bands, units, config.planes, config.hop)
+            self.refinement = Refinement(seen, asked, config.bands, units, config.conv_channels, config.hop)
 
     def _spectrum_sizes(self, config: HSTasNetConfig) -> tuple[int, int]:
         """Return the numbers of spectral features and of mask values a stem; make the band matrices."""
@@ -189,7 +188,7 @@ class HSTasNet(SeparatorNet):
             bins, features = (torch.stack(each) for each in zip(*found, strict=True))
             inputs.append(self.spectrum_in(features))
             if self.refinement is not None:
-                seen, to_recurrent, after_look = self.refinement.encode(self._planes(features), local)
+                seen, to_recurrent, after_look = self.refinement.encode(self._channels_last(features), local)
                 inputs[0] = inputs[0] + to_recurrent
         if self.has_waveform:
             signal, gate = self.encoder(_as_weights(frames).flatten(-2)).chunk(2, -1)
@@ -199,7 +198,7 @@ class HSTasNet(SeparatorNet):
         if self.has_spectrum:
             logits = self.spectrum_mask(self.spectrum_norm(parts[0].float()))
             if self.refinement is not None and seen is not None:
-                more, after_correction = self.refinement.refine_masks(self._planes(logits), seen, local)
+                more, after_correction = self.refinement.refine_masks(self._channels_last(logits), seen, local)
                 logits = logits + more.transpose(-1, -2).flatten(-2)
                 after = (*after, *after_look, *after_correction)
             masks = self._masks(logits)
@@ -210,10 +209,10 @@ class HSTasNet(SeparatorNet):
             weights = weights * bases.unsqueeze(-2)
         return MaskEstimate(masks, bins, weights, after)
 
-    def _planes(self, values: Tensor) -> Tensor:
-        """Return values of bands (b, T, planes * bands) as (b, T, bands, planes)."""
-        planes: Tensor = values.unflatten(-1, (-1, self.config.bands)).transpose(-1, -2)
-        return planes
+    def _channels_last(self, values: Tensor) -> Tensor:
+        """Return values of bands (b, T, channels * bands) as (b, T, bands, channels)."""
+        by_band: Tensor = values.unflatten(-1, (-1, self.config.bands)).transpose(-1, -2)
+        return by_band
 
     def _recurrent(self) -> list[RecurrentBlock]:
         early = [self.spectrum_memory] if self.has_spectrum else []

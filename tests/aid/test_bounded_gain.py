@@ -17,8 +17,8 @@ from hearsim.core.units import spl_to_pascal
 from hearsim.dsp.bands import AUDIOMETRIC_HZ
 from hearsim.dsp.equalizer import (
     BANDS,
-    TOLERANCE_DB,
     TABLE_DB,
+    TOLERANCE_DB,
     correct,
     interaction_inverse,
     response_db,

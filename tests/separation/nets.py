@@ -15,7 +15,7 @@ SHARED = HSTasNetConfig(window=128, hop=64, units=16, layers=1, bases=12, fusion
 FULL = HSTasNetConfig(window=128, hop=64, units=16, layers=2, bases=12)
 X_UMX = XUmxConfig(window=128, hop=64, units=16, layers=2)
 TASNET = TasNetConfig(window=128, hop=64, bases=24, units=16, layers=2)
-PLANES = SHARED.model_copy(update={"planes": 6, "masks": "centred"})
+WITH_CONVOLUTIONS = SHARED.model_copy(update={"conv_channels": 6, "masks": "centred"})
 CONFIGS: dict[str, NetConfig] = {
     "hs-tasnet": FULL,
     "hs-tasnet small": FULL.model_copy(update={"layers": 1, "fusion": "small"}),
@@ -30,12 +30,14 @@ CONFIGS: dict[str, NetConfig] = {
     "hs-tasnet centred": SHARED.model_copy(update={"masks": "centred"}),
     "hs-tasnet centred, complex": FULL.model_copy(update={"masks": "centred", "features": "complex"}),
     "hs-tasnet waveform alone": SHARED.model_copy(update={"branch": "waveform"}),
-    "hs-tasnet planes": PLANES,
-    "hs-tasnet planes, asymmetric": PLANES.model_copy(update={"hop": 16}),
-    "hs-tasnet planes, mono": PLANES.model_copy(update={"channels": 1}),
-    "ensemble": EnsembleConfig(window=128, hop=64, members=(SHARED, PLANES)),
+    "hs-tasnet convolutions": WITH_CONVOLUTIONS,
+    "hs-tasnet convolutions, asymmetric": WITH_CONVOLUTIONS.model_copy(update={"hop": 16}),
+    "hs-tasnet convolutions, mono": WITH_CONVOLUTIONS.model_copy(update={"channels": 1}),
+    "ensemble": EnsembleConfig(window=128, hop=64, members=(SHARED, WITH_CONVOLUTIONS)),
     "ensemble asymmetric": EnsembleConfig(
-        window=128, hop=16, members=(PLANES.model_copy(update={"hop": 16}), SHARED.model_copy(update={"hop": 16}))
+        window=128,
+        hop=16,
+        members=(WITH_CONVOLUTIONS.model_copy(update={"hop": 16}), SHARED.model_copy(update={"hop": 16})),
     ),
     "x-umx": X_UMX,
     "x-umx asymmetric": X_UMX.model_copy(update={"hop": 16}),

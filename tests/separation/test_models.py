@@ -34,7 +34,7 @@ SMALL: dict[str, NetConfig] = {
         hop=32,
         members=(
             HSTasNetConfig(window=128, hop=32, units=16, bases=12, bands=24),
-            HSTasNetConfig(window=128, hop=32, units=12, bases=8, bands=24, planes=4, masks="centred"),
+            HSTasNetConfig(window=128, hop=32, units=12, bases=8, bands=24, conv_channels=4, masks="centred"),
         ),
     ),
 }
@@ -168,9 +168,9 @@ def test_two_runs_become_their_mean(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("planes = 4", "planes = -4", r"\[network\] members\.1\.planes = -4"),
+        ("conv_channels = 4", "conv_channels = -4", r"\[network\] members\.1\.conv_channels = -4"),
         ("[[network.members]]", "[network.members]", r"members"),
-        ("planes = 4", "plane = 4", r"the key members\.1\.plane is not known"),
+        ("conv_channels = 4", "conv_channel = 4", r"the key members\.1\.conv_channel is not known"),
         (
             'bases = 8\nfusion = "full"\nbands = 24',
             'bases = 8\nfusion = "full"\nbands = 20',
@@ -256,8 +256,8 @@ def test_what_pack_refuses(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("others", [{"bands": 0}, {"features": "complex"}, {"branch": "waveform"}, {"branch": "wave"}])
 def test_convolutions_need_bands_of_magnitudes(others: dict[str, object]) -> None:
-    with pytest.raises(HearsimError, match=r"the spec: .*(planes = 4: convolutions need bands|branch = 'wave')"):
-        read_config("hs-tasnet", {"bands": 24, "planes": 4, **others}, "the spec:")
+    with pytest.raises(HearsimError, match=r"the spec: .*(conv_channels = 4: convolutions need bands|branch = 'wave')"):
+        read_config("hs-tasnet", {"bands": 24, "conv_channels": 4, **others}, "the spec:")
 
 
 @pytest.mark.parametrize("members", [5, True, "both", {"units": 4}, []])

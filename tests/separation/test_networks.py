@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from nets import CONFIGS, PLANES, SHARED, net_of
+from nets import CONFIGS, SHARED, WITH_CONVOLUTIONS, net_of
 
 from hearsim.aid.separator import Separator
 from hearsim.core.audio import Format
@@ -204,15 +204,15 @@ def test_mono_and_stereo() -> None:
 
 
 def test_convolutions_change_nothing_at_the_start_of_training() -> None:
-    with_planes = build(PLANES).eval()
-    without = build(PLANES.model_copy(update={"planes": 0})).eval()
-    missing, unexpected = with_planes.load_state_dict(without.state_dict(), strict=False)
+    with_convolutions = build(WITH_CONVOLUTIONS).eval()
+    without = build(WITH_CONVOLUTIONS.model_copy(update={"conv_channels": 0})).eval()
+    missing, unexpected = with_convolutions.load_state_dict(without.state_dict(), strict=False)
     assert missing and all(key.startswith("refinement.") for key in missing) and not unexpected
     mix = 0.3 * torch.randn(1, 2, 1000)
     with torch.no_grad():
-        torch.testing.assert_close(with_planes(mix), without(mix), atol=0, rtol=0)
-        with_planes.refinement.last.weight.normal_()
-        assert (with_planes(mix) - without(mix)).abs().max() > 1e-3
+        torch.testing.assert_close(with_convolutions(mix), without(mix), atol=0, rtol=0)
+        with_convolutions.refinement.last.weight.normal_()
+        assert (with_convolutions(mix) - without(mix)).abs().max() > 1e-3
 
 
 def test_an_ensemble_is_the_mean_of_its_members() -> None:

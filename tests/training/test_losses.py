@@ -26,8 +26,8 @@ CONFIGS: dict[str, NetConfig] = {
     "centred, asymmetric": LITE.model_copy(update={"masks": "centred", "hop": 16}),
     "spectrum alone": LITE.model_copy(update={"branch": "spectrum", "hop": 16}),
     "waveform alone": TasNetConfig(window=128, hop=16, bases=24, units=16, layers=1),
-    "planes": HSTasNetConfig(
-        window=128, hop=64, units=16, layers=1, bases=12, fusion="shared", bands=24, masks="centred", planes=4
+    "conv_channels": HSTasNetConfig(
+        window=128, hop=64, units=16, layers=1, bases=12, fusion="shared", bands=24, masks="centred", conv_channels=4
     ),
 }
 CRITERIA: tuple[Criterion, ...] = ("l1", "l1_wave", "multi_resolution_stft", "si_sdr")
