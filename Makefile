@@ -45,11 +45,11 @@ ifeq ($(shell command -v ffmpeg),)
 endif
 
 test: check system
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 	$(BIN)/pytest --doctest-modules hearsim
 
 test-all: check system
-	$(BIN)/pytest -m "slow or not slow"
+	$(BIN)/pytest -n 2 --dist loadfile -m "slow or not slow"
 	$(BIN)/pytest --doctest-modules hearsim
 
 clean:
