@@ -1,56 +1,101 @@
 """hearsim: a hearing-aid simulation toolkit with real-time music separation inside.
 
+The public names are those of `hearsim.__all__`; each is imported when it is first used, so `import hearsim` is light.
+
 >>> import hearsim
 >>> profile = hearsim.load_profile("flat")
 >>> profile.listener.name
 'normal'
 """
 
-import importlib
-import sys
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-_HOMES = {
+if TYPE_CHECKING:  # what type checkers and editors see; the names and modules of _HOMES (a test compares them)
+    from hearsim import metrics as metrics
+    from hearsim.aid.hearing_aid import hearing_aid as hearing_aid
+    from hearsim.core.audio import Audio as Audio
+    from hearsim.core.audio import Format as Format
+    from hearsim.core.audio_files import read as read
+    from hearsim.core.audio_files import write as write
+    from hearsim.core.calibration import Calibration as Calibration
+    from hearsim.core.composites import Bypass as Bypass
+    from hearsim.core.composites import Chain as Chain
+    from hearsim.core.composites import Delay as Delay
+    from hearsim.core.composites import Parallel as Parallel
+    from hearsim.core.composites import Reblock as Reblock
+    from hearsim.core.errors import FormatError as FormatError
+    from hearsim.core.errors import HearsimError as HearsimError
+    from hearsim.core.errors import HearsimWarning as HearsimWarning
+    from hearsim.core.latency import budget as budget
+    from hearsim.core.latency import measure as measure
+    from hearsim.core.processor import Processor as Processor
+    from hearsim.core.processor import describe as describe
+    from hearsim.core.processor import render as render
+    from hearsim.ear.ear import Ear as Ear
+    from hearsim.music.demo_song import demo_song as demo_song
+    from hearsim.profile.load import load_profile as load_profile
+    from hearsim.profile.load import profile_names as profile_names
+    from hearsim.profile.schema import Aid as Aid
+    from hearsim.profile.schema import Audiogram as Audiogram
+    from hearsim.profile.schema import Listener as Listener
+    from hearsim.profile.schema import Mix as Mix
+    from hearsim.profile.schema import Profile as Profile
+    from hearsim.profile.schema import Rig as Rig
+    from hearsim.simulation.listening import Result as Result
+    from hearsim.simulation.listening import listen as listen
+
+_HOMES = {  # public name -> its module; None: a module itself
+    "Aid": "hearsim.profile.schema",
     "Audio": "hearsim.core.audio",
-    "Calibration": "hearsim.core.calibration",
-    "Format": "hearsim.core.audio",
-    "read": "hearsim.core.audio_files",
-    "write": "hearsim.core.audio_files",
-    "HearsimError": "hearsim.core.errors",
-    "demo_song": "hearsim.music.demo_song",
-    "hearing_aid": "hearsim.aid.hearing_aid",
-    "load_profile": "hearsim.profile.load",
-    "profile_names": "hearsim.profile.load",
-    "measure": "hearsim.core.latency",
-    "budget": "hearsim.core.latency",
-    "Processor": "hearsim.core.processor",
-    "Chain": "hearsim.core.composites",
-    "Parallel": "hearsim.core.composites",
-    "Delay": "hearsim.core.composites",
-    "Reblock": "hearsim.core.composites",
+    "Audiogram": "hearsim.profile.schema",
     "Bypass": "hearsim.core.composites",
-    "render": "hearsim.core.processor",
+    "Calibration": "hearsim.core.calibration",
+    "Chain": "hearsim.core.composites",
+    "Delay": "hearsim.core.composites",
+    "Ear": "hearsim.ear.ear",
+    "Format": "hearsim.core.audio",
+    "FormatError": "hearsim.core.errors",
+    "HearsimError": "hearsim.core.errors",
+    "HearsimWarning": "hearsim.core.errors",
+    "Listener": "hearsim.profile.schema",
+    "Mix": "hearsim.profile.schema",
+    "Parallel": "hearsim.core.composites",
+    "Processor": "hearsim.core.processor",
+    "Profile": "hearsim.profile.schema",
+    "Reblock": "hearsim.core.composites",
+    "Result": "hearsim.simulation.listening",
+    "Rig": "hearsim.profile.schema",
+    "budget": "hearsim.core.latency",
+    "demo_song": "hearsim.music.demo_song",
     "describe": "hearsim.core.processor",
+    "hearing_aid": "hearsim.aid.hearing_aid",
+    "listen": "hearsim.simulation.listening",
+    "load_profile": "hearsim.profile.load",
+    "measure": "hearsim.core.latency",
+    "metrics": None,
+    "profile_names": "hearsim.profile.load",
+    "read": "hearsim.core.audio_files",
+    "render": "hearsim.core.processor",
+    "write": "hearsim.core.audio_files",
 }
-__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that `import hearsim` stays light."""
-    if name not in _HOMES:
-        raise AttributeError(f"hearsim has no {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
-class _Package(ModuleType):
-    """A package whose public names stay what they are when a module of the same name is imported (hearing_aid)."""
+if not TYPE_CHECKING:  # a type checker would take it for "any name, of any type"
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (isinstance(value, ModuleType) and name in _HOMES):
-            super().__setattr__(name, value)
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first used."""
+        import importlib
 
-
-sys.modules[__name__].__class__ = _Package
+        if name not in _HOMES:
+            raise AttributeError(f"module 'hearsim' has no attribute {name!r}")
+        home = _HOMES[name]
+        module = importlib.import_module(home or f"hearsim.{name}")
+        globals()[name] = value = getattr(module, name) if home else module
+        return value
