@@ -1,11 +1,15 @@
 """The pictures of an experiment: a metric along a factor, and a map of listeners by levels; each with its numbers."""
 
+import base64
+import csv
+import io
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from markupsafe import Markup
 
 from hearsim.core.files import write_csv, writes
 from hearsim.experiment.spec import CONDITION, Study
@@ -37,9 +41,15 @@ class Picture(NamedTuple):
 
     name: str
     caption: str
-    inline: str
+    inline: Markup
     header: tuple[str, ...]
     rows: list[list[str]]
+
+    def csv_base64(self) -> str:
+        """Return the rows as a CSV file in base64, for a link."""
+        file = io.StringIO()
+        csv.writer(file, lineterminator="\n").writerows([self.header, *self.rows])
+        return base64.b64encode(file.getvalue().encode()).decode()
 
 
 class _Line(NamedTuple):

@@ -1,18 +1,16 @@
 """`hearsim experiment report`: tables as CSV, pictures, and one page that holds them all."""
 
-import base64
-import csv
-import io
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
+from markupsafe import Markup
+
 from hearsim.core.files import write_atomically, write_csv, writes
-from hearsim.experiment.figures import Picture, cells, pictures
+from hearsim.experiment.figures import cells, pictures
 from hearsim.experiment.spec import FACTORS, Study
 from hearsim.experiment.statistics import POOLED, RESAMPLES, Results, Summary, differences, read_results, summarise
 from hearsim.experiment.store import RESULTS, check_plan
-from hearsim.pages.html import Cell, number, table, whole_page
+from hearsim.pages.html import Cell, fill, number, table
 from hearsim.simulation.measures import METRICS
 
 PAGE, SUMMARY, DIFFERENCES = "report.html", "summary.csv", "differences.csv"
@@ -34,10 +32,19 @@ def write_report(study: Study, folder: Path) -> Path:
         _write(folder / DIFFERENCES, against)
     drawn = pictures(study, results, means, folder / "figures")
     page = folder / PAGE
-    text = whole_page(
-        study.report.title or f"Experiment {study.name}",
-        _summary(results),
-        _body(study, results, means, against, drawn),
+    baseline = ", ".join(f"{factor} {level}" for factor, level in study.report.baseline.items())
+    text = fill(
+        "experiment/report.html.j2",
+        title=study.report.title or f"Experiment {study.name}",
+        summary=_summary(results),
+        pictures=drawn,
+        note="Means over takes (a song and a seed); in brackets the 95 % interval of the percentile bootstrap over "
+        f"takes, {RESAMPLES} times. Listeners are not drawn again: {POOLED!r} is the mean over these listeners.",
+        means=[_table(results, metric, means, METRICS[metric].sentence) for metric in results.values],
+        baseline=baseline,
+        differences=against
+        and [_table(results, metric, against, f"difference to {baseline}", "+") for metric in results.values],
+        missing=_missing(results),
     )
     with writes(page), write_atomically(page) as part:
         part.write_text(text, encoding="utf-8")
@@ -57,28 +64,7 @@ def _summary(results: Results) -> str:
     return f"{results.cells} cells ({sizes}){failed}."
 
 
-def _body(
-    study: Study, results: Results, means: list[Summary], against: list[Summary], drawn: Sequence[Picture]
-) -> str:
-    base = ", ".join(f"{factor} {level}" for factor, level in study.report.baseline.items())
-    note = (
-        f"Means over takes (a song and a seed); in brackets the 95 % interval of the percentile bootstrap over takes, "
-        f"{RESAMPLES} times. Listeners are not drawn again: {POOLED!r} is the mean over these listeners."
-    )
-    sections = {"Pictures": "".join(map(_picture, drawn)), "Means": f'<p class="soft">{escape(note)}</p>\n'}
-    for metric in results.values:
-        sections["Means"] += _table(results, metric, means, METRICS[metric].sentence)
-    if against:
-        lead = f"Each condition less the same with {base}, take by take."
-        sections["Differences"] = f'<p class="soft">{escape(lead)}</p>\n'
-        for metric in results.values:
-            sections["Differences"] += _table(results, metric, against, f"difference to {base}", "+")
-    if results.failed or results.without:
-        sections["What is missing"] = _missing(results)
-    return "".join(f"<section><h2>{head}</h2>\n{text}</section>\n" for head, text in sections.items())
-
-
-def _table(results: Results, metric: str, rows: Sequence[Summary], what: str, sign: str = "-") -> str:
+def _table(results: Results, metric: str, rows: Sequence[Summary], what: str, sign: str = "-") -> Markup | str:
     """Return a metric as a table: a row for each condition, a column for each listener and the pooled."""
     of_metric = {(row.condition, row.listener): row.estimate for row in rows if row.metric == metric}
     listeners = [name for name in (*results.levels["listener"], POOLED) if any(key[1] == name for key in of_metric)]
@@ -98,20 +84,7 @@ def _table(results: Results, metric: str, rows: Sequence[Summary], what: str, si
     return table(f"{metric}, {unit}: {what}", ("condition", *listeners), lines, len(listeners)) if lines else ""
 
 
-def _picture(picture: Picture) -> str:
-    buffer = io.StringIO()
-    rows = csv.writer(buffer, lineterminator="\n")
-    rows.writerow(picture.header)
-    rows.writerows(picture.rows)
-    data = base64.b64encode(buffer.getvalue().encode()).decode()
-    return (
-        f'<div class="figure"><h3>{escape(picture.caption)}</h3>{picture.inline}'
-        f'<p><a download="{escape(picture.name)}.csv" href="data:text/csv;base64,{data}">the numbers (CSV)</a></p>'
-        "</div>\n"
-    )
-
-
-def _missing(results: Results) -> str:
+def _missing(results: Results) -> list[str]:
     items = [
         f"{metric}: no figure in {count} cell{'' if count == 1 else 's'}: {why}"
         for metric, reasons in results.without.items()
@@ -119,4 +92,4 @@ def _missing(results: Results) -> str:
     ]
     shown = ", ".join(FACTORS)
     items += [f"failed ({shown}: {', '.join(names)}): {error}" for names, error in results.failed.items()]
-    return "<ul>" + "".join(f"<li>{escape(item)}</li>\n" for item in items) + "</ul>\n"
+    return items

@@ -1,17 +1,15 @@
-"""The pages' building blocks: numbers as people write them, tables that scroll by themselves, and the frame of all.
+"""HTML from templates: text is escaped unless it is `Markup`; numbers as people write them; tables.
 
-The frame and its style stand in page.html.in.
+A template lies in the folder of the page that it makes, under the name *.html.j2, and extends pages/page.html.j2, the
+frame and style of all pages.
 """
 
 from collections.abc import Sequence
-from html import escape
-from importlib import resources
-from string import Template
+from functools import cache
+from pathlib import Path
 
-
-class Markup(str):
-    """Text that is HTML already; all other text is escaped."""
-
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 Cell = str | Markup
 
@@ -21,40 +19,28 @@ def number(value: float | None, digits: int = 0, sign: str = "-") -> str:
     return "–" if value is None else f"{value:{sign}z.{digits}f}".replace("-", "−")
 
 
-def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell]], numbers: int, sums: int = 0) -> str:
-    """Return a table in a box that scrolls sideways by itself.
+@cache
+def _environment() -> Environment:
+    templates = FileSystemLoader(Path(__file__).parents[1])
+    return Environment(
+        loader=templates,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def fill(template: str, **values: object) -> Markup:
+    """Return a template with values filled in; `template` is its path in the package, "report/report.html.j2"."""
+    return Markup(_environment().get_template(template).render(values))
+
+
+def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell]], numbers: int, sums: int = 0) -> Markup:
+    """Return a table in a box that scrolls sideways.
 
     The last `numbers` columns are set to the right, the last `sums` rows in bold. A row shorter than the head ends in
     one cell that spans the rest.
     """
-    first = len(head) - numbers
-
-    def css(column: int) -> str:
-        return ' class="n"' if column >= first else ""
-
-    cells = "".join(f'<th scope="col"{css(i)}>{escape(name)}</th>' for i, name in enumerate(head))
-    lines = []
-    for index, row in enumerate(rows):
-        line = [f'<th scope="row">{_html(row[0])}</th>']
-        for i, value in enumerate(row[1:], start=1):
-            span = len(head) - i if i == len(row) - 1 else 1
-            line.append(
-                f"<td{css(i)}>{_html(value)}</td>" if span == 1 else f'<td colspan="{span}">{_html(value)}</td>'
-            )
-        bold = ' class="sum"' if index >= len(rows) - sums else ""
-        lines.append(f"<tr{bold}>{''.join(line)}</tr>\n")
-    return (
-        f'<div class="scroll" role="region" aria-label="{escape(caption)}" tabindex="0"><table>'
-        f"<caption>{escape(caption)}</caption>\n<thead><tr>{cells}</tr></thead>\n<tbody>{''.join(lines)}</tbody>"
-        "</table></div>\n"
-    )
-
-
-def _html(value: Cell) -> str:
-    return value if isinstance(value, Markup) else escape(value)
-
-
-def whole_page(title: str, summary: str, body: str) -> str:
-    """Return a page as HTML with nothing from outside; `body` is HTML already."""
-    frame = Template(resources.files(__package__).joinpath("page.html.in").read_text(encoding="utf-8"))
-    return frame.substitute(title=escape(title), summary=escape(summary), body=body)
+    return fill("pages/table.html.j2", caption=caption, head=head, rows=rows, numbers=numbers, sums=sums)

@@ -4,9 +4,10 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from markupsafe import Markup, escape
 
 from hearsim.core.files import write_atomically, writes
 
@@ -36,7 +37,7 @@ def save_svg(figure: "Figure", path: Path) -> None:
         figure.savefig(part, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
 
 
-def svg(figure: "Figure", label: str, name: str) -> str:
+def svg(figure: "Figure", label: str, name: str) -> Markup:
     """Return a figure as an <svg> element with an accessible name.
 
     Inside an HTML page namespaces are not needed, ids must be unique, and a style for * would hit the whole page.
@@ -50,4 +51,4 @@ def svg(figure: "Figure", label: str, name: str) -> str:
     text = re.sub(r' (width|height)="[^"]*pt"', "", text, count=2)
     text = re.sub(r'\bid="', f'id="{name}-', text).replace("url(#", f"url(#{name}-")
     text = text.replace('xlink:href="#', f'href="#{name}-')
-    return text.replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1)
+    return Markup(text.replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1))

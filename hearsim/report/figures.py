@@ -5,12 +5,14 @@ ear, so that they stay readable on a narrow screen. The same report gives the sa
 """
 
 import math
-from html import escape
 from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from hearsim.pages.svg import drawing, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-from hearsim.pages.svg import drawing, svg
 
 Table = dict[str, Any]
 KIND_COLOURS = {"buffering": "#8fb4dc", "algorithm": "#f2b06b", "device": "#93cf87", "acoustics": "#cfb0a0"}
@@ -20,7 +22,7 @@ _OCTAVES_HZ = (125, 250, 500, 1000, 2000, 4000, 8000)
 _LABELLED_SHARE = 0.1  # of the bar: narrower segments have no room for their number
 
 
-def ledger_bar(latency: Table) -> str:
+def ledger_bar(latency: Table) -> Markup:
     """Return the ledger as one stacked bar over an axis in ms, with live delay and file shift marked below.
 
     The file shift ends with the bar: it is all but the input block, which comes first.
@@ -31,8 +33,9 @@ def ledger_bar(latency: Table) -> str:
     for part in parts:
         share = part["ms"] / total
         shapes.append(
-            f'<rect x="{start:.3%}" y="2" width="{share:.3%}" height="36" fill="{KIND_COLOURS[part["kind"]]}">'
-            f"<title>{escape(part['name'])}: {part['ms']:.2f} ms, {escape(part['kind'])}</title></rect>"
+            Markup('<rect x="{:.3%}" y="2" width="{:.3%}" height="36" fill="{}"><title>{}</title></rect>').format(
+                start, share, KIND_COLOURS[part["kind"]], f"{part['name']}: {part['ms']:.2f} ms, {part['kind']}"
+            )
         )
         if share >= _LABELLED_SHARE:
             shapes.append(_text(start + share / 2, 25, f"{part['ms']:.1f}", "middle", "on"))
@@ -40,17 +43,17 @@ def ledger_bar(latency: Table) -> str:
     step = _tick_step(total)
     for count in range(math.floor(total / step + 1e-9) + 1):
         at = count * step / total
-        shapes.append(f'<line x1="{at:.3%}" x2="{at:.3%}" y1="38" y2="43"/>')
+        shapes.append(Markup(f'<line x1="{at:.3%}" x2="{at:.3%}" y1="38" y2="43"/>'))
         anchor = "start" if count == 0 else "end" if at > 0.96 else "middle"
         shapes.append(_text(at, 56, f"{count * step:g}{' ms' if count == 0 else ''}", anchor))
     for name, y in (("live delay", 76), ("file shift", 100)):
         length = latency["total_ms"] if name == "live delay" else latency["file_shift_ms"]
         begin = max(0.0, 1 - length / total)
-        shapes.append(f'<line class="span" x1="{begin:.3%}" x2="100%" y1="{y + 5}" y2="{y + 5}"/>')
+        shapes.append(Markup(f'<line class="span" x1="{begin:.3%}" x2="100%" y1="{y + 5}" y2="{y + 5}"/>'))
         shapes.append(_text(1, y, f"{name} {length:.2f} ms", "end"))
     kinds = ", ".join(f"{kind} {ms:.2f} ms" for kind, ms in by_kind(latency).items())
     label = f"Live delay {latency['total_ms']:.2f} ms: {kinds}; file shift {latency['file_shift_ms']:.2f} ms"
-    return f'<svg class="bar" role="img" aria-label="{escape(label)}">{"".join(shapes)}</svg>'
+    return Markup('<svg class="bar" role="img" aria-label="{}">{}</svg>').format(label, Markup("").join(shapes))
 
 
 def by_kind(latency: Table) -> dict[str, float]:
@@ -68,11 +71,11 @@ def _tick_step(total_ms: float) -> float:
     return next(factor * power for factor in (0.2, 0.5, 1.0, 2.0) if total_ms / (factor * power) <= 7)
 
 
-def _text(share: float, y: float, text: str, anchor: str, css: str = "") -> str:
-    return f'<text x="{share:.3%}" y="{y}" text-anchor="{anchor}" class="{css}">{escape(text)}</text>'
+def _text(share: float, y: float, text: str, anchor: str, css: str = "") -> Markup:
+    return Markup('<text x="{:.3%}" y="{}" text-anchor="{}" class="{}">{}</text>').format(share, y, anchor, css, text)
 
 
-def fitting(report: Table, ear: str) -> str:
+def fitting(report: Table, ear: str) -> Markup:
     """Return the audiogram of an ear with the insertion gains at 50, 65 and 80 dB SPL over it.
 
     Both run downward from 0 on one scale, so a gain of half the loss lies half way to the threshold. An octave is as
@@ -97,7 +100,7 @@ def fitting(report: Table, ear: str) -> str:
         return svg(figure, label, f"fitting-{ear}")
 
 
-def band_levels(report: Table, ear: str) -> str:
+def band_levels(report: Table, ear: str) -> Markup:
     """Return the 1/3-octave levels of an ear into and out of the aid in dB SPL, with the aid's limit (MPO)."""
     levels = report["levels"]
     limit = levels["mpo_db_spl"][ear]

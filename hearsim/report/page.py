@@ -1,15 +1,16 @@
-"""report.html: one self-contained page, nothing from outside. Its frame is that of `markup.whole_page`."""
+"""report.html: one self-contained page, nothing from outside; its template is report.html.j2."""
 
 import base64
 import math
-from collections.abc import Callable, Mapping
-from html import escape
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import writes
-from hearsim.pages.html import Cell, Markup, number, table, whole_page
+from hearsim.pages.html import Cell, fill, number, table
 from hearsim.report.figures import KIND_COLOURS, band_levels, by_kind, fitting, ledger_bar
 
 Table = dict[str, Any]
@@ -32,19 +33,19 @@ _METRICS: dict[str, dict[str, tuple[str, str, int]]] = {  # table -> metric -> l
 }
 
 
-def metric_tables(metrics: Table) -> str:
-    """Return a table per group of metrics, with the reason in the place of one that is not there."""
+def _metrics(metrics: Table) -> Table:
+    """Return a table per group of metrics, and the reasons for those that are in no table."""
     missing = dict(metrics["unavailable"])
     known = {name for group in _METRICS.values() for name in group}
     others = {name: (_plain(name), "", 3) for name in metrics if name not in known | {"unavailable"}}
-    text = "".join(
-        _metric_table(caption, group, metrics, missing) for caption, group in (*_METRICS.items(), ("Others", others))
-    )
-    items = "".join(f"<li>{escape(_plain(name))}: {escape(why)}</li>\n" for name, why in missing.items())
-    return text + (f"<p>Not computed:</p>\n<ul>{items}</ul>\n" if items else "")
+    groups = (*_METRICS.items(), ("Others", others))
+    tables = [_metric_table(caption, group, metrics, missing) for caption, group in groups]
+    return {"metrics": tables, "reasons": [(_plain(name), why) for name, why in missing.items()]}
 
 
-def _metric_table(caption: str, group: Mapping[str, tuple[str, str, int]], metrics: Table, missing: Table) -> str:
+def _metric_table(
+    caption: str, group: Mapping[str, tuple[str, str, int]], metrics: Table, missing: Table
+) -> Markup | str:
     """Return the table of a group, a column per version, stem or ear; takes the reasons it prints out of `missing`."""
     found: list[tuple[str, str, int, Table]] = []
     reasons: list[list[Cell]] = []
@@ -95,18 +96,31 @@ def page(report: Table, players: Players, note: str) -> str:
     if report.get("schema") != SCHEMA:
         found = report.get("schema")
         raise HearsimError(f"the report's schema is {found!r}, not {SCHEMA!r}: render the song again")
-    title = f"{Path(report['input']['path']).name}, rendered with the profile {report['profile']}"
-    sections = {
-        "Listen": _players(players, note),
-        "Latency": _latency(report["latency"]),
-        "Fitting": _by_ear(fitting, report) + _fitting_numbers(report),
-        "Levels": _by_ear(band_levels, report) + _levels(report),
-        "Mix": _mix(report["mix"]),
-        "Metrics": metric_tables(report["metrics"]),
-        "Input, model and checksums": _files(report),
-    }
-    body = "".join(f"<section><h2>{head}</h2>\n{text}</section>\n" for head, text in sections.items())
-    return whole_page(title, _summary(report), body)
+    levels = report["levels"]
+    filled = fill(
+        "report/report.html.j2",
+        title=f"{Path(report['input']['path']).name}, rendered with the profile {report['profile']}",
+        summary=_summary(report),
+        players=[(_PLAYERS.get(name, name), sound and _base64(sound)) for name, sound in players.items()],
+        note=note,
+        fitting={ear: fitting(report, ear) for ear in _EARS},
+        fitting_tables=[_fitting_table(report, ear) for ear in _EARS],
+        rules=" and ".join(sorted({fit["rule"] for fit in report["fitting"].values()})),
+        levels={ear: band_levels(report, ear) for ear in _EARS},
+        level_tables=[_level_table(levels, ear) for ear in _EARS],
+        limiter=_limiter(levels),
+        lost_samples=levels["non_finite_samples"],
+        mix=_mix(report["mix"]),
+        files=_files(report),
+        rig=report["rig"],
+        **_latency(report["latency"]),
+        **_metrics(report["metrics"]),
+    )
+    return str(filled)
+
+
+def _base64(sound: bytes | Path) -> str:
+    return base64.b64encode(sound.read_bytes() if isinstance(sound, Path) else sound).decode()
 
 
 def _summary(report: Table) -> str:
@@ -128,28 +142,12 @@ def _way(verdict: Table, latency: Table) -> str:
     return f"{verdict['scenario']}{' (this aid)' if verdict['scenario'] == latency.get('scenario') else ''}"
 
 
-def _players(players: Players, note: str) -> str:
-    boxes = []
-    for name, sound in players.items():
-        label = escape(_PLAYERS.get(name, name))
-        if sound is None:
-            boxes.append(f'<div class="player"><h3>{label}</h3><p class="soft">not made</p></div>')
-            continue
-        data = base64.b64encode(sound.read_bytes() if isinstance(sound, Path) else sound).decode()
-        boxes.append(
-            f'<div class="player"><h3>{label}</h3><audio controls preload="metadata" aria-label="{label}" '
-            f'src="data:audio/flac;base64,{data}"></audio></div>'
-        )
-    return f'<div class="players">{"".join(boxes)}</div>\n<p class="soft">{escape(note)}</p>\n'
-
-
 def _swatch(kind: str) -> Markup:
-    return Markup(f'<span class="kind"><i style="background:{KIND_COLOURS[kind]}"></i>{escape(kind)}</span>')
+    return Markup('<span class="kind"><i style="background:{}"></i>{}</span>').format(KIND_COLOURS[kind], kind)
 
 
-def _latency(latency: Table) -> str:
+def _latency(latency: Table) -> Table:
     """Return the ledger as a bar and a table, the compute time and the verdicts."""
-    legend = "".join(f"<span>{_swatch(kind)} {number(ms, 2)} ms</span> " for kind, ms in by_kind(latency).items())
     rows: list[list[Cell]] = [
         [part["name"], _swatch(part["kind"]), part["source"], str(part["samples"]), number(part["ms"], 2)]
         for part in latency["parts"]
@@ -167,72 +165,52 @@ def _latency(latency: Table) -> str:
         if difference == 0
         else f"The measured delay differs from the declared one by {number(difference, 0, '+')} samples: a fault."
     )
-    ledger = table(
-        f"Delay ledger at {latency['rate_hz']} Hz", ("part", "kind", "source", "samples", "ms"), rows, 2, sums=3
-    )
-    return (
-        ledger_bar(latency)
-        + f'<p class="soft legend">{legend}</p>\n{ledger}<p>{agree} The live delay is what the wearer hears. The file '
-        "shift is the delay inside a rendered file; it is cut from the files named below.</p>\n"
-        + _compute(latency)
-        + _verdicts(latency)
-    )
+    head = ("part", "kind", "source", "samples", "ms")
+    return {
+        "ledger_bar": ledger_bar(latency),
+        "kinds": [(_swatch(kind), number(ms, 2)) for kind, ms in by_kind(latency).items()],
+        "ledger": table(f"Delay ledger at {latency['rate_hz']} Hz", head, rows, 2, sums=3),
+        "agreement": agree,
+        "compute": _compute(latency),
+        "verdicts": _verdicts(latency),
+    }
 
 
-def _compute(latency: Table) -> str:
+def _compute(latency: Table) -> Markup:
     times = latency["compute_ms"]
     row = [number(latency["deadline_ms"], 2), *(number(times[key], 2) for key in ("p50", "p99", "max"))]
     in_time = times["p99"] <= latency["deadline_ms"]
     verdict = _verdict(in_time, "in time at p99", "too slow at p99")
     return table(
         "Compute time per block: a deadline, no part of the delay",
-        ("", "deadline, ms", "p50, ms", "p99, ms", "max, ms", "load at p99"),
+        ("verdict", "deadline, ms", "p50, ms", "p99, ms", "max, ms", "load at p99"),
         [[verdict, *row, f"{number(100 * latency['load_p99'])}\u00a0%"]],
         5,
     )
 
 
-def _verdicts(latency: Table) -> str:
+def _verdicts(latency: Table) -> Markup:
     rows: list[list[Cell]] = []
     for one in latency["verdicts"]:
         limit = "none" if one["limit_ms"] is None else f"{one['limit_ms']:g}\u00a0ms"
         name = _way(one, latency)
-        rows.append([name, limit, _verdict(one["ok"], "suits", "too late"), one["sentence"]])
-    return table(
-        "Does the live delay suit the way of listening?", ("way of listening", "limit", "verdict", "why"), rows, 0
-    )
+        rows.append([name, limit, _verdict(one["ok"], "OK", "too slow"), one["sentence"]])
+    return table("Is the live delay short enough?", ("way of listening", "limit", "verdict", "why"), rows, 0)
 
 
 def _verdict(good: bool, yes: str, no: str) -> Markup:
-    return Markup(f'<span class="{"yes" if good else "no"}">{yes if good else no}</span>')
+    return Markup('<span class="{}">{}</span>').format("yes" if good else "no", yes if good else no)
 
 
-def _by_ear(draw: Callable[[Table, str], str], report: Table) -> str:
-    """Return a figure per ear, side by side where there is room."""
-    boxes = "".join(f'<div class="figure"><h3>{ear.capitalize()} ear</h3>{draw(report, ear)}</div>\n' for ear in _EARS)
-    return f'<div class="ears">{boxes}</div>\n'
+def _fitting_table(report: Table, ear: str) -> Markup:
+    loss, fit = report["listener"][ear], report["fitting"][ear]
+    lines = {"threshold, dB HL": dict(zip(loss["frequencies_hz"], loss["thresholds_db_hl"], strict=True))}
+    for level, gains in fit["insertion_gain_db"].items():
+        lines[f"gain at {level} dB SPL, dB"] = dict(zip(fit["frequencies_hz"], gains, strict=True))
+    return _over_frequency(f"{ear.capitalize()} ear, fitted by {fit['rule']}", lines)
 
 
-def _details(tables: str) -> str:
-    return f"<details><summary>The figure's numbers</summary>\n{tables}</details>\n"
-
-
-def _fitting_numbers(report: Table) -> str:
-    tables = ""
-    for ear in _EARS:
-        loss, fit = report["listener"][ear], report["fitting"][ear]
-        lines = {"threshold, dB HL": zip(loss["frequencies_hz"], loss["thresholds_db_hl"], strict=True)}
-        for level, gains in fit["insertion_gain_db"].items():
-            lines[f"gain at {level} dB SPL, dB"] = zip(fit["frequencies_hz"], gains, strict=True)
-        tables += _over_frequency(
-            f"{ear.capitalize()} ear, fitted by {fit['rule']}", {k: dict(v) for k, v in lines.items()}
-        )
-    rules = {fit["rule"] for fit in report["fitting"].values()}
-    note = f"Fitting rule: {' and '.join(sorted(rules))}. Insertion gain for speech-like sound at three levels."
-    return f'<p class="soft">{escape(note)}</p>\n{_details(tables)}'
-
-
-def _over_frequency(caption: str, lines: Mapping[str, Mapping[float, float]]) -> str:
+def _over_frequency(caption: str, lines: Mapping[str, Mapping[float, float]]) -> Markup:
     """Return a table with a row per frequency and a column per line; a dash where a line has no value."""
     rows = [
         [str(math.floor(f + 0.5)), *(number(line.get(f), 1) for line in lines.values())]
@@ -241,8 +219,15 @@ def _over_frequency(caption: str, lines: Mapping[str, Mapping[float, float]]) ->
     return table(caption, ("Hz", *lines), rows, len(lines))
 
 
-def _levels(report: Table) -> str:
-    levels = report["levels"]
+def _level_table(levels: Table, ear: str) -> Markup:
+    lines = {
+        name: dict(zip(levels["bands_hz"], levels[f"{key}_db_spl"][ear], strict=True))
+        for name, key in (("in, dB SPL", "input"), ("aided, dB SPL", "aided"))
+    }
+    return _over_frequency(f"{ear.capitalize()} ear, 1/3 octaves", lines)
+
+
+def _limiter(levels: Table) -> Markup:
     rows = [
         [
             ear,
@@ -252,26 +237,18 @@ def _levels(report: Table) -> str:
         ]
         for ear in _EARS
     ]
-    tables = ""
-    for ear in _EARS:
-        lines = {
-            name: levels[f"{key}_db_spl"][ear] for name, key in (("in, dB SPL", "input"), ("aided, dB SPL", "aided"))
-        }
-        bands = {name: dict(zip(levels["bands_hz"], line, strict=True)) for name, line in lines.items()}
-        tables += _over_frequency(f"{ear.capitalize()} ear, 1/3 octaves", bands)
     head = ("ear", "peak, dB SPL (as a sine)", "MPO, dB SPL", "times limited")
-    lost = levels["non_finite_samples"]
-    note = f"Samples that were no sound (no number, or over 194 dB SPL) and became silence: {lost}."
-    return table("The limiter at the end of the aid", head, rows, 3) + f'<p class="soft">{note}</p>\n{_details(tables)}'
+    return table("The limiter at the end of the aid", head, rows, 3)
 
 
-def _mix(mix: Table) -> str:
+def _mix(mix: Table) -> Markup:
     rows = [[stem, "muted" if gain is None else number(gain, 1, "+" if gain else "-")] for stem, gain in mix.items()]
     return table("Gain of each stem; 0 dB leaves it as it is", ("stem", "gain, dB"), rows, 1)
 
 
-def _files(report: Table) -> str:
-    song, model, rig = report["input"], report["model"], report["rig"]
+def _files(report: Table) -> list[tuple[str, str, str]]:
+    """Return what each file is, its figures and its checksum."""
+    song, model = report["input"], report["model"]
     facts = [
         (
             f"Input: {song['path']}",
@@ -286,7 +263,7 @@ def _files(report: Table) -> str:
             model["sha256"],
         ),
     ]
-    facts += [
+    return facts + [
         (
             f"Output: {one['path']}",
             f"{number(one['lufs'], 1)} LUFS, peak {number(one['peak_dbfs'], 1)} dBFS",
@@ -294,13 +271,3 @@ def _files(report: Table) -> str:
         )
         for one in report["outputs"]
     ]
-    items = "".join(
-        f'<li>{escape(what)}<br><span class="soft">{escape(how)}</span><br>'
-        f"<code>sha256 {escape(sha) or '–'}</code></li>\n"
-        for what, how, sha in facts
-    )
-    levels = (
-        f"RMS 1.0 is {rig['microphone_full_scale_db_spl']:g} dB SPL at the microphone and "
-        f"{rig['headphones_full_scale_db_spl']:g} dB SPL at the headphones."
-    )
-    return f'<ul>{items}</ul>\n<p class="soft">{levels}</p>\n'
