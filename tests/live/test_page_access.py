@@ -56,7 +56,7 @@ def test_the_link_opens_the_page_by_either_name(stage: Stage) -> None:
 @pytest.mark.parametrize("path", ["/", "/live", "/wrong/", "/wrong/mixer.js", "//", "/%00/"])
 def test_without_the_token_nothing_is_served(stage: Stage, path: str) -> None:
     status, text, _ = get(stage, path)
-    assert status == 403 and "take the one that `hearsim live` printed" in text
+    assert status == 403 and "open the link that hearsim printed" in text
     assert token(stage) not in text
 
 
@@ -76,7 +76,7 @@ def test_a_foreign_host_is_refused(stage: Stage, host: str) -> None:
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1:{port}", "http://127.0.0.1:1"])
 def test_a_foreign_origin_is_refused(stage: Stage, origin: str) -> None:
     status, text, _ = get(stage, Origin=origin.format(port=port(stage)))
-    assert status == 403 and "own page" in text
+    assert status == 403 and "own pages" in text
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": ""}])

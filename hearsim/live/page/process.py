@@ -1,8 +1,6 @@
 """The page, seen from the control process: starts its server, keeps it running, answers its orders."""
 
 import multiprocessing
-import secrets
-import socket
 import time
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -16,10 +14,10 @@ from hearsim.live.page.server import run_page
 from hearsim.live.page.state import scene
 from hearsim.live.process import undisturbed
 from hearsim.live.session import Session, how
+from hearsim.pages.server import link, new_token, open_port
 from hearsim.profile.load import load_profile, profile_names
 from hearsim.profile.schema import Profile
 
-LOOPBACK = "127.0.0.1"
 AGAIN_S, CLOSING_S = 0.5, 3.0
 MOST_DEATHS, YOUNG_S = 3, 10.0  # more in a row that die so young: something is broken for good
 
@@ -34,13 +32,13 @@ class Page:
     def __init__(self, session: Session, presets: Path, recordings: Path) -> None:
         self._session, self._presets, self._recordings = session, Presets(presets), recordings
         self._given = session.profile
-        self._token = secrets.token_urlsafe(24)
+        self._token = new_token()
         self._young_deaths = 0
 
     def __enter__(self) -> Self:
         """Take a free port and start the server."""
-        self._listening = socket.create_server((LOOPBACK, 0))
-        self.link = f"http://{LOOPBACK}:{self._listening.getsockname()[1]}/{self._token}/"
+        self._listening = open_port()
+        self.link = link(self._listening, self._token)
         self._start()
         return self
 

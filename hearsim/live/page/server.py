@@ -7,16 +7,13 @@ Killed, it takes nothing with it: the control process starts it again, on the sa
 """
 
 import asyncio
-import queue
 import signal
 import socket
-import threading
 from contextlib import suppress
 from importlib.resources import files
 from multiprocessing.connection import Connection
 from typing import Any
 
-import uvicorn
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router, WebSocketRoute
@@ -26,8 +23,8 @@ from hearsim.core.errors import HearsimError
 from hearsim.live.control import Control
 from hearsim.live.page import orders
 from hearsim.live.page import state as view
-from hearsim.live.page.access import Gate
 from hearsim.live.player import Rings
+from hearsim.pages.server import LocalServer
 
 SCRIPTS = ("mixer.js", "strips.js", "figures.js", "ledger.js")
 FILES = {
@@ -99,8 +96,8 @@ class Relay:
             await page.send_json(told)
 
 
-def application(relay: Relay, token: str, port: int) -> Gate:
-    """Return the server's application: the page's files, its websocket, and the gate before them."""
+def application(relay: Relay) -> Router:
+    """Return the server's application: the page's files and its websocket."""
 
     async def file(request: Request) -> Response:
         found = FILES.get(request.path_params.get("name", ""))
@@ -110,36 +107,17 @@ def application(relay: Relay, token: str, port: int) -> Gate:
         return Response(files(__package__).joinpath(name).read_bytes(), media_type=kind)
 
     routes = [WebSocketRoute("/{token}/live", relay.talk), Route("/{token}/{name}", file), Route("/{token}/", file)]
-    return Gate(Router(routes, redirect_slashes=False), token, port)
+    return Router(routes, redirect_slashes=False)
 
 
 def run_page(listening: socket.socket, token: str, control: Control, rings: Rings, pipe: Connection) -> None:
     """Serve until the control process hangs up. The whole of the page's process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the control process's
     relay = Relay(control, rings, pipe)
-    config = uvicorn.Config(
-        application(relay, token, listening.getsockname()[1]),
-        ws="websockets-sansio",
-        ws_max_size=LONGEST_ORDER,
-        lifespan="off",
-        log_level="warning",
-        access_log=False,  # it would hold the token
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=1,
-    )
-    server, loops = uvicorn.Server(config), queue.SimpleQueue[asyncio.AbstractEventLoop]()
-
-    async def serve() -> None:
-        loops.put(asyncio.get_running_loop())
-        await server.serve(sockets=[listening])
-
-    serving = threading.Thread(target=asyncio.run, args=(serve(),))  # uvicorn takes signals in main threads only
-    serving.start()
-    loop = loops.get()
-    with suppress(EOFError, ConnectionResetError):  # the latter where it left orders unread
-        while serving.is_alive():
+    with (
+        LocalServer(application(relay), listening, token, longest_message=LONGEST_ORDER) as server,
+        suppress(EOFError, ConnectionResetError),  # the latter where it left orders unread
+    ):
+        while server.is_running:
             if pipe.poll(HANG_UP_S):
-                asyncio.run_coroutine_threadsafe(relay.pass_on(*pipe.recv()), loop)
-    server.should_exit = True
-    serving.join()
+                server.call(relay.pass_on(*pipe.recv()))
