@@ -36,9 +36,9 @@ def bench(profile: str, seconds: float) -> Iterator[str]:
             Format(AID_RATE_HZ, 2, separator.hop),
         ),
         "aid without separator, block 128": (aid, Format(AID_RATE_HZ, 2, 128)),
-        f"whole chain, block {loaded.aid.block_samples}": (
+        f"whole chain, block {loaded.block_samples}": (
             whole,
-            Format(AID_RATE_HZ, 2, loaded.aid.block_samples),
+            Format(AID_RATE_HZ, 2, loaded.block_samples),
         ),
     }
     times: dict[str, list[float]] = {name: [] for name in systems}

@@ -64,7 +64,7 @@ def show(profile: Annotated[str, typer.Argument(help="A profile's name or path."
     from hearsim.cli.tables import fitting
     from hearsim.core.processor import describe
 
-    typer.echo(describe(hearing_aid(loaded), _format(loaded.aid.block_samples)))
+    typer.echo(describe(hearing_aid(loaded), _format(loaded.block_samples)))
     _print(fitting(loaded))
 
 
@@ -80,7 +80,7 @@ def latency(
     from hearsim.profile.load import load_profile
 
     loaded = load_profile(profile)
-    aid, fmt = hearing_aid(loaded), _format(loaded.aid.block_samples)
+    aid, fmt = hearing_aid(loaded), _format(loaded.block_samples)
     total = measured_budget(aid, fmt)
     typer.echo(f"{aid.name}: {fmt}\n{total}")
     typer.echo(

@@ -48,6 +48,18 @@ def find_model(name: str | Path, base: Path | None = None, asker: str = "") -> P
     )
 
 
+def model_hop(model: object) -> int:
+    """Return the hop in samples of a network, or of a model as its model.toml says; raises `HearsimError`."""
+    if not isinstance(model, str | Path):
+        return int(getattr(model, "hop"))  # noqa: B009 (whatever network a Python user gives)
+    path = find_model(model) / "model.toml"
+    network = read_toml(path).get("network")
+    hop = network.get("hop") if isinstance(network, dict) else None
+    if not isinstance(hop, int) or hop < 1:
+        raise HearsimError(f"{path}: the key network.hop is missing or no number of samples: write hop = 512, say")
+    return hop
+
+
 @contextmanager
 def writes(path: Path) -> Iterator[None]:
     """Say in one sentence what failed (`WriteError`); only for bodies that do nothing but write to `path`."""

@@ -21,7 +21,7 @@ class Ear:
     def __init__(self, profile: Profile) -> None:
         vent, rig = profile.aid.vent, profile.rig
         self.vented = vent is not None
-        late = [Delay(profile.aid.block_samples), VentLeak(vent.cutoff_hz)] if vent else []
+        late = [Delay(profile.block_samples), VentLeak(vent.cutoff_hz)] if vent else []
         self._aided = Chain(ToPascal(rig.headphones), *late)
         self._direct = Chain(ToPascal(rig.microphone), *([DirectSound(vent.cutoff_hz)] if vent else []))
         self._loss = Chain(*_loss(profile))

@@ -14,7 +14,7 @@ from hearsim.experiment.spec import FACTORS, Study
 from hearsim.music.songs import Song
 from hearsim.profile.load import load_aid
 from hearsim.profile.schema import Profile
-from hearsim.simulation.stems import Separation
+from hearsim.simulation.stems import HOP, Separation
 
 COUNTING = 1
 """Counts up when a change of the code changes results: cells of an earlier count are computed anew."""
@@ -79,12 +79,14 @@ def _cell(study: Study, chosen: dict[str, str], song_key: str) -> Cell:
             f"{study.path}: the aid remixes, so the unaided listener hears no mix {chosen['mix']!r}: add "
             f'[[exclude]] with aid = "unaided" and mix = "{chosen["mix"]}"'
         )
+    worn = aid or load_aid("none")
+    block = worn.block_samples or model.hop or HOP
     try:
         profile = Profile(
             name="-".join(chosen.values()),
             listener=study.listeners[chosen["listener"]],
             mix=mix,
-            aid=aid or load_aid("none"),
+            aid=worn.model_copy(update={"block_samples": block}),
             rig=study.rig,
         )
     except HearsimError as error:

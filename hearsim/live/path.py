@@ -60,7 +60,7 @@ class LivePath(Processor):
         if self._loss is None:
             return 0
         ear, _ = self._loss
-        return ear.latency + (self._profile.aid.block_samples if ear.vented else 0)
+        return ear.latency + (self._profile.block_samples if ear.vented else 0)
 
     @property
     def latency(self) -> int:  # noqa: D102

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from hearsim.core.calibration import Calibration
 from hearsim.core.errors import HearsimError
+from hearsim.core.files import model_hop
 from hearsim.core.units import Curve, db_to_gain
 from hearsim.core.validation import Settings, plain_init
 
@@ -191,11 +192,14 @@ class Vent(Settings):
 
 
 class Aid(Settings):
-    """The device: its block, fitting rule, compression, maximum power output (MPO) and vent."""
+    """The device: its block, fitting rule, compression, maximum power output (MPO) and vent.
+
+    Without `block_samples` the block is the hop of the model (`Profile.block_samples`).
+    """
 
     name: str
     scenario: Literal["streamed music", "closed dome", "open dome"]
-    block_samples: int = Field(strict=True, ge=16, le=8192)
+    block_samples: int | None = Field(default=None, strict=True, ge=16, le=8192)
     rule: Literal["none", "nal-r", "nal-rp"]
     mpo_db_spl: Number = Field(ge=60, le=140)
     compression: Compression | None = None
@@ -280,6 +284,15 @@ class Profile(Settings):
         }
         label = name if name is not None else getattr(parts["listener"], "name", "profile")
         super().__init__(name=label, model=model, **parts)
+
+    @property
+    def block_samples(self) -> int:
+        """Samples in a block of the aid: as its settings say, else the model's hop, which delays least.
+
+        >>> [Profile("N3", model=name).block_samples for name in ("hs-tasnet-lite", "hs-tasnet-lite-6ms")]
+        [512, 128]
+        """
+        return self.aid.block_samples or model_hop(self.model)
 
     @property
     def mpo_db_spl(self) -> tuple[float, float]:

@@ -54,7 +54,7 @@ class Engine:
         upstream: int = 0,
         with_unaided: bool = True,
     ) -> None:
-        self.profile, self.format = profile, Format(rate, 2, profile.aid.block_samples)
+        self.profile, self.format = profile, Format(rate, 2, profile.block_samples)
         self.aid, self._ear = hearing_aid(profile) if aid is None else aid, Ear(profile)
         self.aid.prepare(replace(self.format, late=upstream))
         self._ear.prepare(self.format)

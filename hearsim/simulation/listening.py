@@ -97,7 +97,7 @@ class ListeningCondition:
     def heard(self) -> FloatArray:
         """The sound as the listener hears it, for normal ears: (2, frames) in full scale of the headphones."""
         if not self.is_aided:
-            return render(unaided(self.profile), self.song, self.profile.aid.block_samples).samples
+            return render(unaided(self.profile), self.song, self.profile.block_samples).samples
         return self._rendered.heard
 
     @property
@@ -113,7 +113,7 @@ class ListeningCondition:
     @property
     def live_delay(self) -> int:
         """Samples from microphone to ear, the input block included; 0 without an aid."""
-        return self.latency + self._rendered.latency + self.profile.aid.block_samples if self.is_aided else 0
+        return self.latency + self._rendered.latency + self.profile.block_samples if self.is_aided else 0
 
     @cached_property
     def target(self) -> FloatArray:

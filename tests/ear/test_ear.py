@@ -78,7 +78,7 @@ def test_inputs_are_untouched_and_the_length_is_kept(profile: str) -> None:
 
 def test_latency_of_the_ear() -> None:
     """On the aided sound; with a vent on the direct sound, and the aid's comes one block later. For normal ears."""
-    block = quick_profile("mild-open").aid.block_samples
+    block = quick_profile("mild-open").block_samples
     click, nothing = np.zeros((2, 8192), np.float32), np.zeros((2, 8192), np.float32)
     click[:, 1000] = 0.1
     normal = load_listener("normal")

@@ -269,3 +269,10 @@ def test_specs_without_a_name_in_one_folder_are_two_experiments(tmp_path: Path) 
     other.write_text(re.sub(r"^name = .*$", "", first.read_text(), flags=re.MULTILINE))
     assert read_study(other).name == "other"
     assert read_study(other.rename(tmp_path / "experiment.toml")).name == tmp_path.name
+
+
+def test_blocks_follow_the_cells_own_model(tmp_path: Path) -> None:
+    models = '["oracle", "hs-tasnet-lite-6ms", { name = "quick", hop = 64 }, { name = "instant", hop = 0 }]'
+    cells = cells_of(read_study(spec(tmp_path, ('["oracle"]', models))))
+    blocks = {cell.names[5]: cell.profile.block_samples for cell in cells}
+    assert blocks == {"oracle": 512, "hs-tasnet-lite-6ms": 128, "quick": 64, "instant": 512}
