@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hearsim.aid.fitting.fitting import PRESCRIBED_AT_DB_SPL
 from hearsim.aid.speech_level import speech_over_tone_db
 from hearsim.core.audio import Format
 from hearsim.core.processor import Processor
@@ -27,7 +28,6 @@ from hearsim.dsp.bands import analysis_sections, speech_band_levels
 from hearsim.dsp.dynamics import DETECTOR_HOP, compress
 from hearsim.dsp.equalizer import BANDS, correct, interaction_inverse, response_table, section, section_designs
 
-PRESCRIBED_AT_DB_SPL = 65.0  # overall level of the speech for which NAL-R prescribes
 SETTLING = 40  # corrections of the equalizer before the first sample: its gains are then right to 1e-6 dB
 STEP_DB = 35.0  # ANSI S3.22: 55 -> 90 dB SPL
 

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from hearsim.aid.compensation import Compensation, WdrcSettings
-from hearsim.aid.fitting.nal import insertion_gain_db
+from hearsim.aid.fitting.fitting import insertion_gain_db
 from hearsim.aid.limiter import MpoLimiter
 from hearsim.aid.remix import Remix
 from hearsim.aid.separator import Separator

@@ -6,16 +6,57 @@ A package offers one in its pyproject.toml, and nothing of hearsim's need be cha
     my-metric = "my_package.metrics:my_metric"
 
 Names come from the packages' metadata; a plug-in is imported when it is used, so a broken one stops nobody else.
+Hearsim's own fitting rules are found by the folder that they are in: each of its files registers some.
 """
 
-from collections.abc import Collection
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable, Collection
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from hearsim.core.errors import HearsimError
 from hearsim.core.validation import nearest
 
 Group = Literal["hearsim.fittings", "hearsim.metrics", "hearsim.separators", "hearsim.stages"]
+Registered = TypeVar("Registered")
+FOLDERS: dict[Group, str] = {"hearsim.fittings": "hearsim.aid.fitting"}
+_OWN: dict[Group, dict[str, Any]] = {group: {} for group in FOLDERS}
+
+
+def register(group: Group, name: str) -> Callable[[Registered], Registered]:
+    """Return a decorator that registers an object of hearsim's own under a name of a group."""
+
+    def keep(registered: Registered) -> Registered:
+        _OWN[group][name] = registered
+        return registered
+
+    return keep
+
+
+def known_names(group: Group) -> list[str]:
+    """Return all names of a group: those of hearsim's own first, then those of other packages.
+
+    Raises `HearsimError` where two things have one name.
+    """
+    own = _own(group)
+    return [*own, *plugin_names(group, own)]
+
+
+def find_plugin(group: Group, name: str) -> Any:
+    """Return the object of a name, hearsim's own or of another package; raises `HearsimError` as `load_plugin` does."""
+    own = _own(group)
+    return own[name] if name in own else load_plugin(group, name, own)
+
+
+@functools.cache
+def _own(group: Group) -> dict[str, Any]:
+    """Return hearsim's own objects of a group by name, after importing each file of the group's folder."""
+    folder = importlib.import_module(FOLDERS[group])
+    for module in pkgutil.iter_modules(folder.__path__):
+        importlib.import_module(f"{folder.__name__}.{module.name}")
+    return _OWN[group]
 
 
 def plugin_names(group: Group, own: Collection[str] = ()) -> list[str]:

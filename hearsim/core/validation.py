@@ -48,6 +48,7 @@ Part = TypeVar("Part", bound=Settings)
 CURES = {  # pydantic's name of a complaint -> what is wrong and what to do; the braces are pydantic's own context
     "less_than_equal": "is too high: give {le:g} or less",
     "greater_than_equal": "is too low: give {ge:g} or more",
+    "not_known": "is not known: {cure}",
     "literal_error": "is not known: give {expected}",
     "float_type": "is not a number: give one, without quotes",
     "finite_number": "is not a finite number: give one",

@@ -4,7 +4,6 @@ import math
 from itertools import pairwise
 
 import numpy as np
-from scipy import signal
 
 from hearsim.core.units import Curve
 
@@ -50,6 +49,8 @@ def analysis_sections(rate_hz: int) -> Curve:
 
     Butterworth, two sections a band, -3 dB at the band edges.
     """
+    from scipy import signal
+
     sections = []
     for low, high in pairwise(BAND_EDGES_HZ):
         sos = signal.butter(2, (low, min(high, 0.45 * rate_hz)), "bandpass", fs=rate_hz, output="sos")

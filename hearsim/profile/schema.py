@@ -10,14 +10,17 @@ from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from hearsim.core.calibration import Calibration
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import model_hop
+from hearsim.core.plugins import known_names
 from hearsim.core.units import Curve, db_to_gain
 from hearsim.core.validation import Settings, plain_init
 
+CLOSED_RULES = ("nal-nl", "dsl", "nl1", "nl2")
 PEAK_OVER_RMS_DB = 3.0103  # of a sine: 20 lg sqrt 2
 
 
@@ -26,6 +29,16 @@ def _gain_db(value: object) -> object:
     if value == "mute" or (number and -60 <= float(value) <= 12):  # type: ignore[arg-type]
         return value
     raise ValueError('give -60 to +12 dB, or "mute"')
+
+
+def _known_rule(name: str) -> str:
+    """Return the name of a fitting rule; raises for one that no file of hearsim.aid.fitting and no plug-in has."""
+    names = known_names("hearsim.fittings")
+    if name in names:
+        return name
+    *first, last = map(repr, names)
+    closed = "its tables are not published: " if name.lower().startswith(CLOSED_RULES) else ""
+    raise PydanticCustomError("not_known", "{cure}", {"cure": f"{closed}give {', '.join(first)} or {last}"})
 
 
 Number = Annotated[float, Field(strict=True)]  # neither true nor "12"
@@ -200,7 +213,7 @@ class Aid(Settings):
     name: str
     scenario: Literal["streamed music", "closed dome", "open dome"]
     block_samples: int | None = Field(default=None, strict=True, ge=16, le=8192)
-    rule: Literal["none", "nal-r", "nal-rp"]
+    rule: Annotated[str, AfterValidator(_known_rule)]
     mpo_db_spl: Number = Field(ge=60, le=140)
     compression: Compression | None = None
     vent: Vent | None = None

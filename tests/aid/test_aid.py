@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from hearsim.aid.compensation import Compensation, WdrcSettings
-from hearsim.aid.fitting.nal import insertion_gain_db
+from hearsim.aid.fitting.fitting import insertion_gain_db
 from hearsim.aid.limiter import MpoLimiter
 from hearsim.core.audio import Audio, Format
 from hearsim.core.composites import Reblock

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hearsim.aid.compensation import Compensation, WdrcSettings
-from hearsim.aid.fitting.nal import insertion_gain_db
+from hearsim.aid.fitting.fitting import insertion_gain_db
 from hearsim.aid.hearing_aid import hearing_aid
 from hearsim.core.audio import Format
 from hearsim.core.composites import Chain

@@ -1,10 +1,16 @@
 """Fitting rules against gains worked out by hand from the papers' formulas."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
-from hearsim.aid.fitting.nal import insertion_gain_db
+from hearsim.aid.fitting.fitting import insertion_gain_db, prescribe
+from hearsim.core.errors import HearsimError
+from hearsim.core.plugins import known_names
 from hearsim.dsp.bands import AUDIOMETRIC_HZ
-from hearsim.profile.schema import Audiogram
+from hearsim.profile.load import load_listener
+from hearsim.profile.schema import Aid, Audiogram, Listener
 
 
 def gains(rule: str, thresholds: dict[float, float]) -> dict[float, float]:
@@ -35,3 +41,56 @@ def test_nal_rp_gives_profound_losses_more_bass_and_less_treble() -> None:
     severe = 0.2 * ((90 + 100 + 110) / 3 - 60)
     assert profound[250] - linear[250] == pytest.approx(severe + 11)
     assert profound[4000] - linear[4000] == pytest.approx(severe - 6)
+
+
+@pytest.mark.parametrize("rule", ["nal", "NAL-R", "", "nal-nl2"])
+def test_an_unknown_rule_is_refused(rule: str) -> None:
+    with pytest.raises(HearsimError, match="no installed package offers"):
+        insertion_gain_db(rule, load_listener("N3").left.at)
+    with pytest.raises(HearsimError, match=r"Aid: rule = .* is not known: .*'none', 'nal-r' or 'nal-rp'"):
+        Aid(name="x", scenario="closed dome", rule=rule, mpo_db_spl=100)
+
+
+def test_a_prescription_is_ears_by_frequencies_by_levels() -> None:
+    """At 1 kHz 0.31 x 40 + 0.15 (30 + 40 + 60) / 3 + 1 on the left; no loss, no gain on the right; linear."""
+    listener = Listener.from_thresholds(left={500: 30, 1000: 40, 2000: 60}, right={1000: 0}, name="Anna")
+    prescription = prescribe("nal-r", listener)
+    assert prescription.gain_db.shape == (2, len(prescription.frequencies_hz), len(prescription.levels_db_spl))
+    at_1k = prescription.frequencies_hz.index(1000.0)
+    np.testing.assert_allclose(prescription.gain_db[0, at_1k], 12.4 + 6.5 + 1)
+    assert not prescription.gain_db[1].any()
+    assert "right, speech at 80 dB SPL" in str(prescription) and "nal-r for Anna" in str(prescription)
+    np.testing.assert_array_equal(prescribe("nal-r", "N3").gain_db[0, :, 1], gains_of("N3"))
+
+
+def gains_of(name: str) -> np.ndarray:
+    return insertion_gain_db("nal-r", load_listener(name).left.at)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package with three rules, as pip leaves it: one follows the level, one is of a wrong shape."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "own_rules.py").write_text(
+        "def half(thresholds, level_db_spl):\n"
+        "    from hearsim.dsp.bands import AUDIOMETRIC_HZ\n"
+        "    return 0.5 * thresholds(AUDIOMETRIC_HZ) - 0.1 * (level_db_spl - 65)\n"
+        "def short(thresholds, level_db_spl):\n"
+        "    return [1.0, 2.0]\n"
+    )
+    info = tmp_path / "own_rules-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: own-rules\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[hearsim.fittings]\nhalf = own_rules:half\nshort = own_rules:short\n")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("site")
+def test_a_rule_of_another_package_fits_an_aid() -> None:
+    assert known_names("hearsim.fittings")[-2:] == ["half", "short"]
+    assert Aid(name="x", scenario="closed dome", rule="half", mpo_db_spl=100).rule == "half"
+    listener = Listener.from_thresholds({250: 40, 6000: 60})
+    gains = prescribe("half", listener).gain_db
+    np.testing.assert_allclose(gains[0, [0, -1]], [[21.5, 20, 18.5], [31.5, 30, 28.5]])
+    with pytest.raises(HearsimError, match=r"rule 'short' returned \[1.0, 2.0\]: .* each of the 9 frequencies"):
+        prescribe("short", listener)

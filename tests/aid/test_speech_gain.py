@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hearsim.aid.fitting.nal import insertion_gain_db
+from hearsim.aid.fitting.fitting import insertion_gain_db
 from hearsim.aid.hearing_aid import compensation
 from hearsim.aid.speech_level import speech_noise
 from hearsim.core.audio import Format

@@ -6,16 +6,11 @@ profound losses have no 750 Hz (Byrne, Parkinson & Newall 1991, fig. 9, as in op
 Toolbox): there they are interpolated.
 """
 
-from collections.abc import Callable
-from typing import Literal
-
 import numpy as np
 
+from hearsim.aid.fitting.fitting import Thresholds, fitting_rule
 from hearsim.core.units import Curve
 from hearsim.dsp.bands import AUDIOMETRIC_HZ
-
-Rule = Literal["none", "nal-r", "nal-rp"]
-Thresholds = Callable[[tuple[float, ...]], Curve]
 
 _K_DB = np.array((-17.0, -8.0, -3.0, 1.0, 1.0, -1.0, -2.0, -2.0, -2.0))  # at AUDIOMETRIC_HZ
 _PROFOUND_HZ = (250.0, 500.0, 1000.0, 1500.0, 2000.0, 3000.0, 4000.0, 6000.0)
@@ -33,22 +28,38 @@ _PROFOUND_DB = np.array(  # correction at _PROFOUND_HZ for the 2 kHz thresholds 
 )
 
 
-def insertion_gain_db(rule: Rule, thresholds: Thresholds) -> Curve:
-    """Return the insertion gain in dB at `AUDIOMETRIC_HZ` for speech at 65 dB SPL, floored at 0.
+@fitting_rule("nal-r")
+def nal_r(thresholds: Thresholds, level_db_spl: float) -> Curve:
+    """Return NAL-R's insertion gain (9,) in dB, floored at 0: linear, so the same at each level of speech."""
+    return _floored(thresholds, _linear(thresholds))
 
-    `thresholds` gives dB HL at frequencies in Hz (`Audiogram.at`). An ear without loss gets no gain.
+
+@fitting_rule("nal-rp")
+def nal_rp(thresholds: Thresholds, level_db_spl: float) -> Curve:
+    """Return NAL-RP's insertion gain (9,) in dB, floored at 0: NAL-R with more gain for severe losses.
+
     The row for profound losses is that of the highest tabled 2 kHz threshold reached (95, 100, .. 120 dB HL).
     """
-    hl = thresholds(AUDIOMETRIC_HZ)
-    if rule == "none" or np.all(hl <= 0):
-        return np.zeros(len(AUDIOMETRIC_HZ))
+    gain = _linear(thresholds) + 0.2 * max(0.0, _mean(thresholds) - 60.0)
+    h2k = thresholds((2000.0,))[0]
+    if h2k >= _PROFOUND_H2K[0]:
+        row = int(np.searchsorted(_PROFOUND_H2K, h2k, side="right")) - 1
+        gain = gain + np.interp(np.log(AUDIOMETRIC_HZ), np.log(_PROFOUND_HZ), _PROFOUND_DB[row])
+    return _floored(thresholds, gain)
+
+
+def _mean(thresholds: Thresholds) -> float:
+    """Return the three-frequency average in dB HL."""
     h500, h1k, h2k = thresholds((500.0, 1000.0, 2000.0))
-    mean = (h500 + h1k + h2k) / 3
-    gain = 0.31 * hl + 0.15 * mean + _K_DB
-    if rule == "nal-rp":
-        gain = gain + 0.2 * max(0.0, mean - 60.0)
-        if h2k >= _PROFOUND_H2K[0]:
-            row = int(np.searchsorted(_PROFOUND_H2K, h2k, side="right")) - 1
-            gain = gain + np.interp(np.log(AUDIOMETRIC_HZ), np.log(_PROFOUND_HZ), _PROFOUND_DB[row])
-    floored: Curve = np.maximum(gain, 0.0)
+    return float((h500 + h1k + h2k) / 3)
+
+
+def _linear(thresholds: Thresholds) -> Curve:
+    gain: Curve = 0.31 * thresholds(AUDIOMETRIC_HZ) + 0.15 * _mean(thresholds) + _K_DB
+    return gain
+
+
+def _floored(thresholds: Thresholds, gain: Curve) -> Curve:
+    """Return gains of 0 dB at least, and of 0 dB for an ear without loss."""
+    floored: Curve = np.maximum(gain, 0.0) if np.any(thresholds(AUDIOMETRIC_HZ) > 0) else np.zeros_like(gain)
     return floored
