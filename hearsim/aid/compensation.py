@@ -62,10 +62,6 @@ class Compensation(Processor):
         return "Compensation"
 
     @property
-    def latency(self) -> int:  # noqa: D102
-        return 0
-
-    @property
     def non_finite(self) -> tuple[int, ...]:  # noqa: D102
         return tuple(self._lost.tolist())
 
@@ -109,7 +105,7 @@ class Compensation(Processor):
         self._detector_state, self._sections = np.zeros((3, 2, BANDS)), np.zeros((2, BANDS, 12))
         self._work, self._hop_position = np.zeros((2, DETECTOR_HOP)), np.zeros(2, np.int64)
         self._lost = np.zeros(2, np.int64)
-        self._phase = -fmt.late % DETECTOR_HOP
+        self._phase = -fmt.upstream_latency % DETECTOR_HOP
         self._out = np.zeros(fmt.shape, np.float32)
         self.process(np.zeros(fmt.shape, np.float32))  # compiles the loops here, not in the first block
         self.reset()

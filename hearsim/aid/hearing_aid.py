@@ -7,7 +7,7 @@ file / room / device
                                                                     dB SPL:  audiogram, WDRC    MPO
 """
 
-from collections.abc import Set
+from collections.abc import Collection
 from typing import Literal
 
 import numpy as np
@@ -20,31 +20,58 @@ from hearsim.aid.separator import Separator
 from hearsim.core.calibration import ToFullScale, ToPascal
 from hearsim.core.composites import Bypass, Chain, Delay, Parallel, Reblock
 from hearsim.core.processor import Processor
+from hearsim.core.validation import known_names
 from hearsim.profile.schema import STEMS, Profile
 
 Part = Literal["separation", "compensation", "limit"]
-NOTHING: frozenset[Part] = frozenset()
 
 
-def hearing_aid(profile: Profile, bypass: Set[Part] = NOTHING, separation: Processor | None = None) -> Chain:
+class HearingAid(Chain):
+    """A chain that knows its `profile`; made by `hearing_aid`."""
+
+    def __init__(self, profile: Profile, *stages: Processor) -> None:
+        super().__init__(*stages, name=f"aid {profile.name!r}")
+        self.profile = profile
+
+
+def hearing_aid(profile: Profile, bypass: Collection[Part] = (), separation: Processor | None = None) -> HearingAid:
     """Return the aid of a profile, from full scale at the microphone to full scale at the headphones.
 
-    `bypass` leaves stages out but keeps their latency. `separation` stands in the place of separator and remix: an
-    experiment gives a delay here, and sound that is remixed already.
+    Parameters
+    ----------
+    profile
+        Listener, mix, aid and rig.
+    bypass
+        The parts that are left out, with their latency kept: "separation", "compensation", "limit".
+    separation
+        A stage that replaces separator and remix, for sound that is remixed already.
+
+    Raises
+    ------
+    HearsimError
+        For a part that the aid does not have.
+
+    Examples
+    --------
+    >>> from hearsim.profile.load import load_profile
+    >>> aid = hearing_aid(load_profile("flat"), bypass={"compensation"})
+    >>> [stage.name for stage in aid.stages]
+    ['separate + remix', 'ToPascal', 'Compensation (bypassed)', 'MPO limiter', 'ToFullScale']
     """
     stages: dict[Part, Processor] = {
         "separation": separation or separate_and_remix(profile),
         "compensation": compensation(profile),
         "limit": MpoLimiter(profile.mpo_db_spl),
     }
-    chosen = {part: Bypass(stage) if part in bypass else stage for part, stage in stages.items()}
-    return Chain(
+    bypassed = known_names("bypass", bypass, list(stages))
+    chosen = {part: Bypass(stage) if part in bypassed else stage for part, stage in stages.items()}
+    return HearingAid(
+        profile,
         chosen["separation"],
         ToPascal(profile.rig.microphone),
         chosen["compensation"],
         chosen["limit"],
         ToFullScale(profile.rig.headphones),
-        name=f"aid {profile.name!r}",
     )
 
 

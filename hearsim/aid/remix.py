@@ -23,10 +23,6 @@ class Remix(Processor):
         self._gains = dict(gains)
         self.metered, self._probed = False, False
 
-    @property
-    def latency(self) -> int:  # noqa: D102
-        return 0
-
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
         if not fmt.stems:
             raise self.refuse(fmt, "it needs stems: put a Separator before it")
@@ -34,8 +30,8 @@ class Remix(Processor):
             raise self.refuse(fmt, f"the mix names {', '.join(sorted(unknown))}; the stems are {', '.join(fmt.stems)}")
         self._stems = fmt.stems
         self._ramp = ms_to_samples(RAMP_MS, fmt.rate)
-        self._late = fmt.late
-        self._glide = Glide(self._weights(), -fmt.late)
+        self._upstream_latency = fmt.upstream_latency
+        self._glide = Glide(self._weights(), -fmt.upstream_latency)
         self._scaled = np.zeros(fmt.shape[1:], np.float32)
         output = Format(fmt.rate, fmt.channels, fmt.block, (), fmt.unit)
         self._out = np.zeros(output.shape, np.float32)
@@ -82,4 +78,4 @@ class Remix(Processor):
                     self._out[:, part] += np.multiply(stem[:, part], weight, out=self._scaled[:, part])
 
     def reset(self) -> None:  # noqa: D102
-        self._glide.jump(self._weights(), -self._late)
+        self._glide.jump(self._weights(), -self._upstream_latency)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hearsim.core.audio import Format
+from hearsim.core.errors import FormatError
 from hearsim.core.invalid_samples import LOUDEST_FS, only_sound
-from hearsim.core.processor import Processor
+from hearsim.core.processor import Part, Processor
 from hearsim.core.units import FloatArray
 from hearsim.separation.models import ModelInfo, load_model
 
@@ -42,7 +43,10 @@ class Separator(Processor):
 
     @property
     def name(self) -> str:  # noqa: D102
-        return "Separator look-back (window - hop)"
+        return "Separator"
+
+    def parts(self) -> tuple[Part, ...]:  # noqa: D102
+        return (Part("overlap-add (window - hop)", self.latency, self.kind),)
 
     @property
     def latency(self) -> int:  # noqa: D102
@@ -69,7 +73,7 @@ class Separator(Processor):
         self._load()
         net = self._net
         if fmt.rate != net.rate:
-            raise self.refuse(fmt, f"its network runs at {net.rate} Hz: resample the input")
+            raise FormatError(f"{self.name} needs {net.rate} Hz, got {fmt.rate} Hz: resample the input")
         if fmt.block != net.hop:
             raise self.refuse(fmt, f"its network works in hops of {net.hop}: wrap it in Reblock(..., {net.hop})")
         if fmt.unit != "fs" or fmt.stems:

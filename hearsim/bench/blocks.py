@@ -9,7 +9,7 @@ from hearsim.aid.hearing_aid import hearing_aid
 from hearsim.aid.separator import Separator
 from hearsim.core.audio import Format
 from hearsim.core.audio_files import AID_RATE_HZ
-from hearsim.core.composites import Chain
+from hearsim.core.composites import Delay
 from hearsim.core.errors import HearsimError
 from hearsim.core.latency import load_of
 from hearsim.core.processor import Processor
@@ -29,7 +29,7 @@ def bench(profile: str, seconds: float) -> Iterator[str]:
     loaded = load_profile(profile)
     separator = Separator(loaded.model)
     whole = hearing_aid(loaded)
-    aid = Chain(*hearing_aid(loaded).stages[1:])
+    aid = hearing_aid(loaded, separation=Delay(0))
     systems: dict[str, tuple[Processor, Format]] = {
         f"separator {loaded.model}, block {separator.hop}": (
             separator,

@@ -9,15 +9,16 @@ from hearsim.core.errors import HearsimError
 from hearsim.core.units import FloatArray
 
 Unit = Literal["fs", "pa"]
+UNIT_NAMES: dict[Unit, str] = {"fs": "full scale", "pa": "pascal"}
 
 
 @dataclass(frozen=True)
 class Format:
     """What a stage is prepared for: sample rate in Hz, channels (0 is the left ear), block in samples.
 
-    `stems` names a leading axis where there is one; `unit` is "fs" (full scale) or "pa" (pascals). `late` tells how
-    many samples the stream is late already: a stage with a hop of its own sets its clock by it, so its output does
-    not depend on the delay before it, and so not on the host block.
+    `stems` names a leading axis where there is one; `unit` is "fs" (full scale) or "pa" (pascals). `upstream_latency`
+    is the sum of the latencies of all stages before, in samples: a stage with a hop of its own sets its clock by it, so
+    its output depends neither on them nor on the host block.
     """
 
     rate: int
@@ -25,7 +26,7 @@ class Format:
     block: int
     stems: tuple[str, ...] = ()
     unit: Unit = "fs"
-    late: int = field(default=0, compare=False)
+    upstream_latency: int = field(default=0, compare=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -35,7 +36,7 @@ class Format:
 
     def __str__(self) -> str:
         stems = f"{len(self.stems)} stems x " if self.stems else ""
-        return f"{stems}{self.channels} ch, {self.rate} Hz, block {self.block}, {self.unit}"
+        return f"{stems}{self.channels} ch, {self.rate} Hz, block {self.block}, {UNIT_NAMES[self.unit]}"
 
 
 @dataclass(frozen=True)

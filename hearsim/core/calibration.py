@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hearsim.core.audio import Format, Unit
+from hearsim.core.audio import UNIT_NAMES, Format, Unit
 from hearsim.core.invalid_samples import LOUDEST_PA, only_sound
 from hearsim.core.processor import Processor
 from hearsim.core.units import FloatArray, spl_to_pascal
@@ -35,13 +35,9 @@ class _Scale(Processor):
     def __init__(self, factor: float) -> None:
         self._factor = np.float32(factor)
 
-    @property
-    def latency(self) -> int:
-        return 0
-
     def prepare(self, fmt: Format) -> Format:
         if fmt.unit != self._from:
-            raise self.refuse(fmt, f"it needs {self._from!r} samples; is the unit changed twice?")
+            raise self.refuse(fmt, f"it needs samples in {UNIT_NAMES[self._from]}; is the unit changed twice?")
         self._out = np.zeros(fmt.shape, np.float32)
         return Format(fmt.rate, fmt.channels, fmt.block, fmt.stems, self._to)
 
@@ -84,6 +80,3 @@ class ToFullScale(_Scale):
     def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
         with np.errstate(over="ignore"):
             return np.multiply(block, self._factor, out=self._out)
-
-    def reset(self) -> None:  # noqa: D102
-        pass  # no state

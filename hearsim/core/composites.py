@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from hearsim.core.audio import Format
-from hearsim.core.processor import Kind, Part, Processor
+from hearsim.core.processor import Kind, Part, Processor, find, walk
 from hearsim.core.units import FloatArray
 
 
@@ -67,6 +67,11 @@ class Chain(Processor):
     def latency(self) -> int:  # noqa: D102
         return sum(stage.latency for stage in self.stages)
 
+    def index(self, kind: type[Processor]) -> int:
+        """Return the position of the first stage that is of a kind or holds one; raises `HearsimError` for none."""
+        found = find(self, kind)
+        return next(index for index, stage in enumerate(self.stages) if found in walk(stage))
+
     def parts(self) -> tuple[Part, ...]:  # noqa: D102
         return tuple(part for stage in self.stages for part in stage.parts())
 
@@ -74,7 +79,8 @@ class Chain(Processor):
         self.formats = [fmt]
         for stage in self.stages:
             output = stage.prepare(self.formats[-1])
-            self.formats.append(replace(output, late=self.formats[-1].late + stage.latency))
+            upstream = self.formats[-1].upstream_latency + stage.latency
+            self.formats.append(replace(output, upstream_latency=upstream))
         return self.formats[-1]
 
     def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
@@ -167,7 +173,8 @@ class Reblock(Processor):
 
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
         self._added = self._block - math.gcd(self._block, fmt.block)
-        self.format = replace(fmt, block=self._block, late=fmt.late + self._added)
+        upstream = fmt.upstream_latency + self._added
+        self.format = replace(fmt, block=self._block, upstream_latency=upstream)
         outer = replace(self.stage.prepare(self.format), block=fmt.block)
         room = self._block + fmt.block
         self._waiting = np.zeros((*fmt.shape[:-1], room), np.float32)

@@ -1,12 +1,13 @@
-"""The contract of a stage, and the composites that are stages themselves.
+"""The contract of a stage.
 
 A stage is given its settings when it is made, is prepared for a `Format`, turns one block into one block of
 equal length and says how many samples late it is:
 
     y[n] answers x[n - latency]
 
-Three kinds of attribute, never mixed: *settings* (frozen, from the profile), *tables* (derived in `prepare`,
-replaced whole by `configure`), *state* (buffers; only `process` and `reset` touch them).
+Three kinds of attribute, never mixed: *settings* (those of the constructor), *tables* (derived from settings and
+format in `prepare`), *state* (buffers; only `process` and `reset` change them). Settings are fixed: for others, make
+another stage. Where they move during a stream (the gains of `Remix`), the stage says how, and from which sample on.
 """
 
 import abc
@@ -17,7 +18,7 @@ from typing import Literal, NamedTuple, TypeVar
 import numpy as np
 
 from hearsim.core.audio import Audio, Format
-from hearsim.core.errors import FormatError
+from hearsim.core.errors import FormatError, HearsimError
 from hearsim.core.units import FloatArray, samples_to_ms
 
 Kind = Literal["algorithm", "buffering", "device", "acoustics"]
@@ -35,7 +36,20 @@ class Part(NamedTuple):
 class Processor(abc.ABC):
     """One stage of the signal path.
 
-    The array that `process` returns belongs to the stage and is valid until its next call: copy what you keep.
+    A stage of one's own needs `process`, and a constructor where it has settings; `hearsim.testing.check_processor`
+    tests it. The array that `process` returns belongs to the stage and is valid until its next call: copy what you
+    keep.
+
+    Examples
+    --------
+    >>> class Gain(Processor):
+    ...     def __init__(self, factor: float) -> None:
+    ...         self.factor = np.float32(factor)
+    ...
+    ...     def process(self, block: FloatArray) -> FloatArray:
+    ...         return self.factor * block
+    >>> render(Gain(2.0), Audio(np.full((2, 3), 0.25, np.float32), 44100)).samples[0].tolist()
+    [0.5, 0.5, 0.5]
     """
 
     kind: Kind = "algorithm"
@@ -45,12 +59,14 @@ class Processor(abc.ABC):
         """The name under which tables and error messages list this stage."""
         return type(self).__name__
 
-    @abc.abstractmethod
     def prepare(self, fmt: Format) -> Format:
         """Check the format, allocate, derive tables, reset; return the format of the output.
 
-        The only place that refuses a format (`FormatError`), and the only one that allocates.
+        The only place that refuses a format (`FormatError`). Without a definition of its own a stage takes every
+        format, and its output has the same.
         """
+        self.reset()
+        return fmt
 
     @abc.abstractmethod
     def process(self, block: FloatArray) -> FloatArray:
@@ -59,14 +75,13 @@ class Processor(abc.ABC):
         Never writes its input; no I/O, no locks, no logging, no growth.
         """
 
-    @abc.abstractmethod
-    def reset(self) -> None:
-        """Return to exactly the state right after `prepare`."""
+    def reset(self) -> None:  # noqa: B027
+        """Return to exactly the state right after `prepare`; nothing to do for a stage without state."""
 
     @property
-    @abc.abstractmethod
     def latency(self) -> int:
-        """Delay in samples, valid after `prepare`."""
+        """Delay in samples, valid after `prepare`; 0 unless a stage says otherwise."""
+        return 0
 
     @property
     def non_finite(self) -> tuple[int, ...]:
@@ -134,5 +149,15 @@ def walk(stage: Processor) -> Sequence[Processor]:
 
 
 def find(stage: Processor, kind: type[Stage]) -> Stage:
-    """Return the first stage of a kind in a chain that has one, in path order."""
-    return next(found for found in walk(stage) if isinstance(found, kind))
+    """Return the first stage of a kind in a chain, in path order; raises `HearsimError` where there is none.
+
+    >>> from hearsim.core.composites import Chain, Delay
+    >>> find(Chain(Delay(3), Delay(5)), Delay).latency
+    3
+    """
+    stages = walk(stage)
+    for candidate in stages:
+        if isinstance(candidate, kind):
+            return candidate
+    names = ", ".join(candidate.name for candidate in stages)
+    raise HearsimError(f"{stage.name} holds no {kind.__name__}; its stages: {names}")

@@ -2,7 +2,7 @@
 
 import difflib
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,6 +64,25 @@ def nearest(name: str, names: list[str]) -> str:
     """Return a question after the names most like this one, "" where none is."""
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+def known_names(parameter: str, given: object, known: list[str]) -> set[str]:
+    """Return the names that an argument gives, a set or list of some that are `known`; raises `HearsimError`.
+
+    >>> known_names("bypass", {"limitt"}, ["separation", "limit"])
+    Traceback (most recent call last):
+    hearsim.core.errors.HearsimError: bypass: there is no 'limitt': did you mean limit? (separation, limit)
+    """
+    choice = ", ".join(known)
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise HearsimError(f"{parameter} = {reprlib.repr(given)} is no set of names: give some of {choice}, in braces")
+    names = list(given)
+    for name in names:
+        if name not in known:
+            raise HearsimError(
+                f"{parameter}: there is no {name!r}: {(nearest(str(name), known) + ' ').lstrip()}({choice})"
+            )
+    return set(names)
 
 
 def check(

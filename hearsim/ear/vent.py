@@ -34,10 +34,6 @@ class DirectSound(Processor):
         self._cutoff_hz = cutoff_hz
 
     @property
-    def latency(self) -> int:  # noqa: D102
-        return 0
-
-    @property
     def non_finite(self) -> tuple[int, ...]:  # noqa: D102
         return tuple(self._lost.tolist())
 

@@ -21,7 +21,7 @@ from hearsim.aid.remix import RAMP_MS, Remix
 from hearsim.aid.separator import Separator
 from hearsim.core.audio import Format
 from hearsim.core.calibration import ToPascal
-from hearsim.core.composites import Delay
+from hearsim.core.composites import Chain, Delay
 from hearsim.core.processor import Part, Processor, find
 from hearsim.core.units import Curve, FloatArray, ms_to_samples
 from hearsim.dsp.level_match import match_levels
@@ -43,7 +43,10 @@ class LivePath(Processor):
 
     def __init__(self, profile: Profile, loss: bool = False) -> None:
         self._profile, self._aid = profile, hearing_aid(profile)
-        self._separation, self._to_pascal, self._compensation, self._limit, self._to_full_scale = self._aid.stages
+        fitted, limited = self._aid.index(ToPascal) + 1, self._aid.index(MpoLimiter)
+        self._remixing = Chain(*self._aid.stages[:fitted])  # to pascals
+        self._fitting = Chain(*self._aid.stages[fitted:limited])
+        self._ending = Chain(*self._aid.stages[limited:])
         self.remix, self.limiter = find(self._aid, Remix), find(self._aid, MpoLimiter)
         self.separator = find(self._aid, Separator)
         self._dry_to_pascal = ToPascal(profile.rig.microphone)
@@ -81,10 +84,11 @@ class LivePath(Processor):
 
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
         output = self._aid.prepare(fmt)
-        self._dry = Delay(self._separation.latency)
-        self._dry_to_pascal.prepare(self._dry.prepare(fmt))
+        self._dry = Delay(self._remixing.latency + self._fitting.latency)
+        self._mixed = Delay(self._fitting.latency)
+        self._mixed.prepare(self._dry_to_pascal.prepare(self._dry.prepare(fmt)))
         self._ramp = ms_to_samples(RAMP_MS, fmt.rate)
-        self._late = fmt.late
+        self._upstream_latency = fmt.upstream_latency
         self._steps = np.zeros((len(STEPS), *fmt.shape), np.float32)
         self._selected, self._scaled = np.zeros(fmt.shape, np.float32), np.zeros(fmt.shape, np.float32)
         self._decay = math.exp(-1 / (MATCH_SECONDS * fmt.rate))
@@ -111,7 +115,7 @@ class LivePath(Processor):
         self.desk = desk
         begins = self.remix.configure(desk.gains, at)
         self._select.move(self._selection(), begins, self._ramp)
-        self._final.move(self._ending(), begins, self._ramp)
+        self._final.move(self._final_weights(), begins, self._ramp)
         return begins
 
     def start(self, desk: Desk) -> None:
@@ -130,7 +134,7 @@ class LivePath(Processor):
         """Weights of the three steps, and of the level match."""
         return np.array([*(float(step == self.desk.step) for step in STEPS), float(not self.desk.loss)])
 
-    def _ending(self) -> Curve:
+    def _final_weights(self) -> Curve:
         """Weights of the output without a loss, of the aided ear with it, and of the unaided ear with it."""
         loss, dry = self.desk.loss, self.desk.step == "dry"
         return np.array([float(not loss), float(loss and not dry), float(loss and dry)])
@@ -139,14 +143,15 @@ class LivePath(Processor):
         frames = block.shape[-1]
         dry, mixed, aided = self._steps
         dry[...] = self._dry_to_pascal.process(self._dry.process(block))
-        mixed[...] = self._to_pascal.process(self._separation.process(block))
-        aided[...] = self._compensation.process(mixed)
+        remixed = self._remixing.process(block)
+        mixed[...] = self._mixed.process(remixed)
+        aided[...] = self._fitting.process(remixed)
         match_levels(self._steps, self._decay, self._powers, self._matches, self._gains)
         for part, weights in self._select.pieces(frames):
             match = weights[-1]
             factors = [weights[k] * (1 + match * (self._gains[k, part] - 1)) for k in range(len(STEPS))]
             self._weigh(self._steps, self._selected, part, factors)
-        out = self._to_full_scale.process(self._limit.process(self._selected))
+        out = self._ending.process(self._selected)
         if self._loss is None:
             return out
         ear, bare = self._loss
@@ -167,10 +172,11 @@ class LivePath(Processor):
     def reset(self) -> None:  # noqa: D102
         self._aid.reset()
         self._dry.reset()
+        self._mixed.reset()
         self._powers.fill(0.0)
         self._matches.fill(1.0)
-        self._select = Glide(self._selection(), -self._late - self._separation.latency)
-        self._final = Glide(self._ending(), -self._late - self.latency)
+        self._select = Glide(self._selection(), -self._upstream_latency - self._dry.latency)
+        self._final = Glide(self._final_weights(), -self._upstream_latency - self.latency)
         if self._loss is not None:
             for stage in (*self._loss, self._plain, self._bare):
                 stage.reset()

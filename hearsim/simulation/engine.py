@@ -56,7 +56,7 @@ class Engine:
     ) -> None:
         self.profile, self.format = profile, Format(rate, 2, profile.block_samples)
         self.aid, self._ear = hearing_aid(profile) if aid is None else aid, Ear(profile)
-        self.aid.prepare(replace(self.format, late=upstream))
+        self.aid.prepare(replace(self.format, upstream_latency=upstream))
         self._ear.prepare(self.format)
         aided = upstream + self.aid.latency
         self.latency = {INPUT: 0, AIDED: aided, HEARD: self._ear.latency + (0 if self._ear.vented else aided)}

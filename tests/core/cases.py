@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from hearsim.aid.compensation import Compensation, WdrcSettings
-from hearsim.aid.hearing_aid import hearing_aid
+from hearsim.aid.hearing_aid import HearingAid, hearing_aid
 from hearsim.aid.limiter import MpoLimiter
 from hearsim.aid.remix import Remix
 from hearsim.aid.separator import Separator
@@ -105,14 +105,14 @@ CASES: dict[str, Case] = {
     "separator, x-umx": (Separator, lambda: _separator(XUmxConfig(window=128, hop=64, units=16)), fs),
     "separator, tasnet": (Separator, lambda: _separator(TasNetConfig(window=128, hop=64, units=16, bases=24)), fs),
     "live path": (LivePath, moved_path, fs),
-    "aid": (Chain, lambda: hearing_aid(quick_profile("asymmetric-instrumental")), fs),
+    "aid": (HearingAid, lambda: hearing_aid(quick_profile("asymmetric-instrumental")), fs),
 }
 
 # By case, or by class: which change of a case's format is refused, by whom (the name its message begins with).
 # Every other change in test_refusals.CHANGES must be taken.
 _ONE_EAR_OR_STEMS = ("one channel", "three channels", "stems")
-_LIMITER = "MPO limiter look-ahead"
-_SEPARATOR = "Separator look-back (window - hop)"
+_LIMITER = "MPO limiter"
+_SEPARATOR = "Separator"
 _AID = {
     **dict.fromkeys(("unit", "stems", "three channels", "low rate", "high rate"), _SEPARATOR),
     "one channel": "Compensation",

@@ -58,7 +58,7 @@ def remixed(block: int, frames: int = 4096) -> np.ndarray:
     path = Reblock(Delay(31), 96)
     path.prepare(Format(44100, 2, block, stems))
     remix = Remix({"vocals": 1.0, "drums": 1.0})
-    remix.prepare(Format(44100, 2, block, stems, late=path.latency))
+    remix.prepare(Format(44100, 2, block, stems, upstream_latency=path.latency))
     assert remix.now == -path.latency
     for at, vocals in ((700, 2.0), (1000, 0.0), (1100, 1.0), (3000, 0.5)):
         assert remix.configure({"vocals": vocals, "drums": 1.0}, at) == at

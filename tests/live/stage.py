@@ -22,7 +22,7 @@ from hearsim.profile.schema import Profile
 PERIOD, PATIENCE_S = 256, 60.0
 PARTS = [
     ["Reblock to 512", 0, "buffering"],
-    ["Separator look-back (window - hop)", 512, "algorithm"],
+    ["overlap-add (window - hop)", 512, "algorithm"],
     ["Compensation", 0, "algorithm"],
     ["MPO limiter look-ahead", 44, "algorithm"],
     ["hearing-loss simulation", 882, "algorithm"],
