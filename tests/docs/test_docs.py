@@ -2,14 +2,14 @@
 
 The fences of a page run in order, in a folder that holds a song (`song.flac`), its stems (`stems/`), a folder of tracks
 (`songs/`) and the files of profiles.md. A block whose first line is a comment with a file name is that file; python
-blocks of a page share a namespace; each line of a bash block is a command. `bash no-run` marks commands that a test
+blocks of a page share a namespace; each line of a bash block is a
+`hearsim` command. `bash no-run` marks commands that a test
 can't run; NOT_RUN gives the reasons.
 """
 
-import os
 import re
+import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +23,7 @@ PACKAGE = Path(hearsim.__file__).parent
 ROOT = PACKAGE.parent
 PAGES = [ROOT / "README.md", *sorted((PACKAGE / "docs").glob("*.md"))]
 NAMES = [page.stem for page in PAGES]
-COMMAND_S = 300
+SLOW = {"experiments", "listening-tests"}  # they start processes that compute for a minute
 NOT_RUN = {  # the commands of `bash no-run` blocks, by their beginnings, and why a test can't run them
     "make ": "installs the project, or is the test suite itself",
     ".venv/bin/pytest ": "is the test suite itself",
@@ -65,7 +65,7 @@ def fences(page: Path) -> list[Fence]:
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The songs that the pages speak of."""
     folder = tmp_path_factory.mktemp("sounds")
-    stems = hearsim.demo_song(4.0)
+    stems = hearsim.demo_song(3.0)
     hearsim.write(folder / "song.flac", hearsim.Audio(stems.samples.sum(axis=0), stems.rate))
     for place in ("stems", "songs/one"):
         (folder / place).mkdir(parents=True)
@@ -86,8 +86,11 @@ def here(sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("page", PAGES, ids=NAMES)
-def test_snippets_and_commands_run(page: Path, here: Path) -> None:
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, id=page.stem, marks=[pytest.mark.slow] if page.stem in SLOW else []) for page in PAGES],
+)
+def test_snippets_and_commands_run(page: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     namespace: dict[str, object] = {"__name__": "__main__"}
     for one in fences(page):
         where = f"{page}:{one.line}"
@@ -97,16 +100,19 @@ def test_snippets_and_commands_run(page: Path, here: Path) -> None:
             exec(compile(one.text, where, "exec"), namespace)
         elif one.info == "bash":
             for command in filter(None, map(str.strip, one.text.splitlines())):
-                run(command, where)
+                run(command, where, monkeypatch)
 
 
-def run(command: str, where: str) -> None:
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    surroundings = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
-    done = subprocess.run(
-        ["bash", "-euc", command], env=surroundings, capture_output=True, text=True, timeout=COMMAND_S, check=False
-    )
-    assert done.returncode == 0, f"{where}: {command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+def run(command: str, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run `hearsim ...` in this process, where its imports are made already."""
+    from hearsim.cli import main
+
+    monkeypatch.setattr(sys, "argv", shlex.split(command, comments=True))
+    assert sys.argv[0] == "hearsim", f"{where}: {command}"
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, f"{where}: {command}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
