@@ -25,14 +25,20 @@ def _print_note(
 _show_warning = warnings.showwarning
 
 
-def main() -> None:
-    """Run the command line; bad input is one sentence on stderr and exit code 2."""
+def _command() -> None:
     from hearsim.cli.app import app
-    from hearsim.core.errors import HearsimError
 
+    for stream in (sys.stdout, sys.stderr):  # a terminal in ASCII or cp1252 shows what it can't print as "?"
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     warnings.showwarning = _print_note
+    app(prog_name="hearsim")
+
+
+def main() -> None:
+    """Run the command line and exit with a code of `hearsim.cli.exits.ExitCode`."""
     try:
-        app(prog_name="hearsim")
-    except HearsimError as error:
-        print(f"hearsim: {error}", file=sys.stderr)
-        sys.exit(2)
+        from hearsim.cli.exits import run
+    except KeyboardInterrupt:
+        sys.exit(130)
+    run(_command)

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from hearsim.cli.output import print_tables
+
 
 class _SpecOrCommand(TyperGroup):
     """A group whose first word may be a spec: then the command is `write`."""
@@ -69,13 +71,9 @@ def analyse(
     out: Annotated[Path | None, typer.Option(help="Folder for tables and plot, `analysis` beside RESULTS.")] = None,
 ) -> None:
     """Post-screen the listeners (BS.1534-3), average the others' ratings, set them beside the objective metrics."""
-    from rich.console import Console
-
     from hearsim.cli.tables import listening_test
     from hearsim.listening_test.analyse import analyse as run_analysis
 
     found = run_analysis(results, manifest, out)
-    console = Console()
-    for table in listening_test(found):
-        console.print(table)
+    print_tables(*listening_test(found))
     typer.echo(f"in {found.out}: screening.csv, summary.csv, joined.csv, metrics.csv, ratings.svg")

@@ -1,4 +1,4 @@
-"""`hearsim live` and `hearsim render --replay` as a user runs them, and what can be typed meanwhile."""
+"""`hearsim live play` and `hearsim live replay` as a user runs them, and what can be typed meanwhile."""
 
 import json
 import os
@@ -38,27 +38,27 @@ def test_live_then_replay(tmp_path: Path) -> None:
     song, played, log = tmp_path / "song.wav", tmp_path / "played.wav", tmp_path / "log.jsonl"
     write(song, mixture(demo_song(6.0)))
     typed = "bass solo\nnonsense\nlevel -6\n"
-    live = run("live", "--file", song, "--device", "null", "--record", played, "--log", log, typed=typed)
+    live = run("live", "play", "--file", song, "--device", "null", "--record", played, "--log", log, typed=typed)
     assert live.returncode == 0, live.stderr
     assert re.search(r"the mixer, in a browser on this machine: http://127\.0\.0\.1:\d+/[\w-]{32}/\n", live.stdout)
     for said in ("bass: solo", "'nonsense' is no command", "late blocks of"):
         assert said in live.stdout
     before, after = live.stdout.split("fading in to")
     assert "device, out and in" in before and "device, out and in" in after  # the ledger, at the start and at the end
-    again = run("render", "--replay", log, "--out", tmp_path / "out")
+    again = run("live", "replay", log, "--out", tmp_path / "out")
     assert again.returncode == 0, again.stderr
     assert f"equal to {played}, sample for sample" in again.stdout
     np.testing.assert_array_equal(read(tmp_path / "out/played.wav").samples, read(played).samples)
     # a log that says something else happened is found out
     log.write_text(log.read_text().replace('"step": "aid"', '"step": "dry"'))
-    wrong = run("render", "--replay", log, "--out", tmp_path / "out2")
+    wrong = run("live", "replay", log, "--out", tmp_path / "out2")
     assert wrong.returncode == 2 and f"is not what {played} recorded" in wrong.stderr
 
 
 def test_ended_from_outside_it_fades_out_and_the_recording_takes_its_name(tmp_path: Path) -> None:
     song, played = tmp_path / "song.wav", tmp_path / "played.wav"
     write(song, Audio(np.tile(mixture(demo_song(6.0)).samples[:1, ::4], 20), 11025))
-    words = ["live", "--file", song, "--device", "null", "--record", played, "--level", "0", "--no-page"]
+    words = ["live", "play", "--file", song, "--device", "null", "--record", played, "--level", "0", "--no-page"]
     with subprocess.Popen([*COMMAND, *map(str, words)], stdout=subprocess.PIPE, text=True) as live:
         assert live.stdout is not None
         said = [next(live.stdout)]
@@ -78,7 +78,7 @@ def test_ended_from_outside_it_fades_out_and_the_recording_takes_its_name(tmp_pa
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="this system has no signal masks")
 def test_ctrl_c_while_the_model_loads_is_no_traceback() -> None:
-    words = ["live", "--device", "null", "--no-page"]
+    words = ["live", "play", "--device", "null", "--no-page"]
     with subprocess.Popen(
         [*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as live:
@@ -94,14 +94,13 @@ def test_ctrl_c_while_the_model_loads_is_no_traceback() -> None:
     ("options", "said"),
     [
         (["--input", "--file", "x.wav"], "exclude each other"),
-        (["--loopback", "--record", "x.wav"], "chirps of its own"),
         (["--file", "nowhere.wav"], "there is no such file"),
         (["--device", "null", "--level", "3"], "give -80 to 0"),
     ],
 )
 def test_bad_options_are_one_sentence(options: list[str], said: str) -> None:
     with pytest.raises(HearsimError, match=said):
-        CliRunner().invoke(app, ["live", *options], catch_exceptions=False)
+        CliRunner().invoke(app, ["live", "play", *options], catch_exceptions=False)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +118,7 @@ def test_bad_options_are_one_sentence(options: list[str], said: str) -> None:
 def test_a_broken_log_is_one_sentence(text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_text(text)
     with pytest.raises(HearsimError, match=said):
-        CliRunner().invoke(app, ["render", "--replay", str(tmp_path / "log.jsonl")], catch_exceptions=False)
+        CliRunner().invoke(app, ["live", "replay", str(tmp_path / "log.jsonl")], catch_exceptions=False)
 
 
 @pytest.fixture

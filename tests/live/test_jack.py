@@ -197,7 +197,7 @@ def test_a_mono_device_gets_the_mean_of_both_ears_and_says_so() -> None:
 
 def test_loopback_on_the_command_line_shows_measured_declared_and_reported() -> None:
     with jack(128):
-        command = [sys.executable, "-c", "from hearsim.cli import main; main()", "live", "--loopback", "--seconds", "2"]
+        command = [sys.executable, "-c", "from hearsim.cli import main; main()", "live", "loopback", "--seconds", "2"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as live:
             assert live.stdout is not None
             lines = []

@@ -122,7 +122,7 @@ def test_a_run_becomes_a_model(architecture: str, tmp_path: Path) -> None:
     run.mkdir()
     net = build(config).eval()
     save_weights(net, run / AVERAGED)
-    to_recurrent = CliRunner().invoke(app, ["models", "--pack", str(run), "--out", str(tmp_path / "mine")])
+    to_recurrent = CliRunner().invoke(app, ["models", "pack", str(run), "--out", str(tmp_path / "mine")])
     assert to_recurrent.exit_code == 0 and "mine" in to_recurrent.stdout
     loaded, info = load_model(tmp_path / "mine")
     assert (info.name, info.architecture) == ("mine", architecture) and loaded.config == config
@@ -139,8 +139,8 @@ def test_two_runs_become_their_mean(tmp_path: Path) -> None:
         nets.append(build(SMALL["hs-tasnet"].model_copy(update={"masks": masks})).eval())
         (tmp_path / name).mkdir()
         save_weights(nets[-1], tmp_path / name / AVERAGED)
-    packs = [word for name in ("one", "two") for word in ("--pack", str(tmp_path / name))]
-    to_recurrent = CliRunner().invoke(app, ["models", *packs, "--out", str(tmp_path / "both")])
+    runs = [str(tmp_path / name) for name in ("one", "two")]
+    to_recurrent = CliRunner().invoke(app, ["models", "pack", *runs, "--out", str(tmp_path / "both")])
     assert to_recurrent.exit_code == 0, to_recurrent.output
     loaded, info = load_model(tmp_path / "both")
     assert info.architecture == "ensemble" and info.parameters == sum(net.parameter_count() for net in nets)
@@ -239,9 +239,8 @@ def test_what_pack_refuses(tmp_path: Path) -> None:
     with pytest.raises(HearsimError, match="another network"):
         pack([tmp_path], out, config=SMALL["x-umx"])
     assert pack([tmp_path], out, config=config).parameters == net.parameter_count()
-    for words, sentence in ((["--out", str(out)], "--out needs --pack"), (["--pack", str(path)], "--pack needs --out")):
-        to_recurrent = CliRunner().invoke(app, ["models", *words])
-        assert to_recurrent.exit_code != 0 and sentence in str(to_recurrent.exception)
+    for words in (["--out", str(out)], [str(path)]):
+        assert CliRunner().invoke(app, ["models", "pack", *words]).exit_code == 2
     with torch.no_grad():
         net.mask.weight[0, 0] = 1e6
     with pytest.raises(HearsimError, match=r"mask\.weight holds weights too large"):

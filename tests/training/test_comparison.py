@@ -73,7 +73,7 @@ def file(tmp_path: Path) -> Path:
 
 def compare(file: Path, *more: str) -> str:
     run = str(file.parent / "runs")
-    result = CliRunner().invoke(app, ["train", str(file), "--variants", "--run", run, *more])
+    result = CliRunner().invoke(app, ["train", "compare", str(file), "--run", run, *more])
     if result.exception is not None:
         raise result.exception
     return result.output
@@ -209,7 +209,6 @@ def test_bad_files_of_variants_are_sentences(file: Path, tmp_path: Path, monkeyp
         assert said in sentence(file), (new, sentence(file))
     assert not (tmp_path / "runs").exists()
     file.write_text(VARIANTS)
-    assert "give --run and --table alone" in sentence(file, "--resume")
     assert "/proc/x/table.csv can't be written" in sentence(file, "--table", "/proc/x/table.csv")
     with monkeypatch.context() as patch:
         patch.setenv("WORLD_SIZE", "2")

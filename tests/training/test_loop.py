@@ -362,7 +362,7 @@ def test_tensorboard_without_its_package_is_a_sentence(
 
 
 def sentence(*arguments: str) -> str:
-    result = CliRunner().invoke(app, ["train", *arguments])
+    result = CliRunner().invoke(app, ["train", "run", *arguments])
     assert isinstance(result.exception, HearsimError), result.output
     return str(result.exception)
 

@@ -1,0 +1,31 @@
+"""`hearsim devices`: the sound devices of this machine."""
+
+import typer
+
+from hearsim.cli.output import print_tables
+
+
+def devices() -> None:
+    """List the sound devices, and which one `hearsim live play` would choose, and why."""
+    from rich.table import Table
+
+    from hearsim.core.audio_files import AID_RATE_HZ
+    from hearsim.live.portaudio import Choice, choose, listed
+
+    table = Table("number", title="Sound devices", title_justify="left")
+    for column in ("name", "host API"):
+        table.add_column(column, overflow="fold")
+    for column in ("in", "out", "rate Hz", f"{AID_RATE_HZ} Hz", "in ms", "out ms"):
+        table.add_column(column, justify="right")
+    for found in listed():
+        latencies = (f"{found.input_ms:.1f}", f"{found.output_ms:.1f}")
+        opens = "no output" if not found.outputs else "no" if Choice(found, None, "").refusal(AID_RATE_HZ) else "yes"
+        counts = (str(found.inputs), str(found.outputs), f"{found.rate_hz:g}", opens)
+        table.add_row(str(found.index), found.name, found.api, *counts, *latencies)
+    print_tables(table)
+    typer.echo(
+        f"latencies as the drivers report them; `hearsim live loopback` measures. A device that does not open at "
+        f"{AID_RATE_HZ} Hz is opened at its own rate, and the sound resampled"
+    )
+    choice = choose(None, wants_input=False, rate=AID_RATE_HZ)
+    typer.echo(f"chosen: {choice.output.index} {choice.label}, since {choice.why}")

@@ -1,0 +1,136 @@
+"""What `hearsim live` prints while a session runs: its messages, status, ledger and load; obeys typed lines."""
+
+import queue
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import typer
+
+from hearsim.cli.output import print_tables
+
+if TYPE_CHECKING:
+    from hearsim.core.latency import Budget
+    from hearsim.live.page.process import Page
+    from hearsim.live.session import Session
+    from hearsim.profile.schema import Profile
+
+STATUS_EVERY_S = 5.0
+
+
+def converse(session: "Session", mixer: "Page | None", seconds: float | None) -> None:
+    """Obey typed lines and say what happens until the session ends."""
+    from hearsim.core.errors import HearsimError
+    from hearsim.live.commands import obey
+
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_read_lines, args=(lines,), daemon=True).start()
+    wanted, playing, said_at = session.control.wanted, session.control.playing, time.monotonic()
+    try:
+        while not session.ended:
+            said = session.poll()
+            for message in (*said, *(mixer.turn(said) if mixer else ())):
+                typer.echo(message)
+            while not lines.empty():
+                try:
+                    typer.echo(obey(lines.get(), session))
+                except HearsimError as error:
+                    typer.echo(str(error))
+            if seconds is not None and playing.position >= seconds * session.rate:
+                wanted.stop = 1
+            if time.monotonic() - said_at > STATUS_EVERY_S:
+                said_at = time.monotonic()
+                typer.echo(_status(session))
+            time.sleep(0.02)
+    except KeyboardInterrupt:
+        typer.echo("fading out")
+
+
+def _read_lines(into: "queue.SimpleQueue[str]") -> None:
+    for line in sys.stdin:
+        into.put(line)
+
+
+def _status(session: "Session") -> str:
+    from hearsim.core.units import gain_to_db
+
+    playing, working = session.control.playing, session.control.working
+    left, right = (f"{max(gain_to_db(peak), -99):.0f}" for peak in playing.array("peaks"))
+    dry = f", dry {playing.fallbacks} times" if playing.fallbacks else ""
+    return (
+        f"{playing.position / session.rate:6.1f} s   left {left}, right {right} dB of full scale   "
+        f"{working.late_blocks} late blocks{dry}"
+    )
+
+
+def counts(session: "Session") -> list[str]:
+    """Return load and lateness of a session, which is still open, in sentences."""
+    from hearsim.live.ledger import load
+
+    playing, working = session.control.playing, session.control.working
+    times = load(working.seconds(), playing.period, session.rate)
+    return [
+        f"compute per block: p50 {times.p50_ms:.2f}, p99 {times.p99_ms:.2f}, max {times.max_ms:.2f} of "
+        f"{times.deadline_ms:.2f} ms",
+        f"{working.late_blocks} late blocks of {working.blocks}; the dry signal stepped in {playing.fallbacks} times, "
+        f"for {playing.dry_samples / max(playing.position, 1):.2%} of the time; {playing.xruns} xruns of the device",
+    ]
+
+
+def print_ledger(budget: "Budget") -> None:
+    """Print the latency of a session, part by part, from input to ear."""
+    from rich.table import Table
+
+    from hearsim.core.units import samples_to_ms
+
+    table = Table("part", "kind", "source", title="Latency, input to ear", title_justify="left")
+    table.add_column("samples", justify="right")
+    table.add_column("ms", justify="right")
+    for part in budget.parts:
+        cells = (str(part.samples), f"{samples_to_ms(part.samples, budget.rate):.2f}")
+        table.add_row(part.name, part.kind, part.source, *cells)
+    table.add_section()
+    table.add_row("sum", "", "", str(budget.total_samples), f"{budget.total_ms:.2f}")
+    print_tables(table)
+
+
+def measure_loopback(profile: "Profile", device: str | None, loss: bool, seconds: float) -> None:
+    """Print the delay through a cable, chirp by chirp, beside what is declared and reported."""
+    from hearsim.core.errors import HearsimError
+    from hearsim.live.ledger import ledger
+    from hearsim.live.loopback import chirps, flatten, measure
+    from hearsim.live.session import Session
+
+    typer.echo("loading the model ...")
+    with Session(profile, None, device, loss, probe=chirps()) as session:
+        for message in session.poll():
+            typer.echo(message)
+        typer.echo(
+            "chirps play, 26 dB under full scale: connect the output to the input (with JACK: jack_disconnect "
+            "system:capture_1 PortAudio:in_0; jack_connect PortAudio:out_0 PortAudio:in_0)"
+        )
+        flatten(session)
+        found = []
+        for chirp in measure(session, seconds):
+            found.append(chirp)
+            typer.echo(
+                f"chirp {len(found)}: device {chirp.device}, everything {chirp.total} samples "
+                f"(likeness {chirp.device_peak:.3f}, {chirp.total_peak:.3f})"
+                f"{'' if chirp.whole else '; damaged, so it does not count'}"
+            )
+        whole = [chirp for chirp in found if chirp.whole]
+        if not whole:
+            raise HearsimError("every chirp came back damaged: use a cable, not the air, and a longer period")
+        device_only = whole[0].device - session.control.playing.resampling
+        session.control.wanted.cable = device_only
+        declared = ledger(session.control, session.rate)
+        print_ledger(declared)
+        reported, measured = session.control.playing.reported_ms, 1e3 * device_only / session.rate
+        told = f"the device reports {reported:.2f} ms; measured {measured:.2f} ms"
+        typer.echo(f"{told}, which `hearsim live play --cable {device_only}` shows")
+        totals, total = sorted({chirp.total for chirp in whole}), declared.total_samples
+        same = "the ledger's sum" if totals == [total] else f"not the ledger's {total}"
+        typer.echo(f"measured in all: {' or '.join(map(str, totals))} samples, {same}")
+        for line in counts(session):
+            typer.echo(line)

@@ -1,0 +1,91 @@
+"""`hearsim train` and `hearsim evaluate`: learn separators and score them."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hearsim.cli.old_forms import OldForms
+from hearsim.cli.output import console, print_tables
+
+
+class _Train(OldForms):
+    def rewrite(self, args: list[str]) -> list[str] | None:
+        if not args or not (args[0].startswith("-") or args[0].endswith(".toml") or Path(args[0]).exists()):
+            return None
+        compares = "--variants" in args
+        return ["compare" if compares else "run", *(arg for arg in args if arg != "--variants")]
+
+
+train = typer.Typer(cls=_Train, no_args_is_help=True, help="Train a separator, or train and compare variants of one.")
+RunFolder = Annotated[Path, typer.Option(help="Folder of the run: log, checkpoint, averaged weights.")]
+
+
+@train.command()
+def run(
+    spec: Annotated[Path, typer.Argument(help="Training spec (TOML).")],
+    run: RunFolder = Path("runs/train"),
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the run's checkpoint.")] = False,
+    start_from: Annotated[Path | None, typer.Option(help="Averaged weights of an earlier run to start from.")] = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also log for TensorBoard.")] = False,
+) -> None:
+    """Train a separator; under torchrun, in several processes."""
+    from hearsim.training.loop import train as run_training
+    from hearsim.training.spec import read_spec
+
+    typer.echo(f"averaged weights: {run_training(read_spec(spec), run, resume, start_from, tensorboard)}")
+
+
+@train.command()
+def compare(
+    spec: Annotated[Path, typer.Argument(help="Variants of a training spec (TOML).")],
+    run: RunFolder = Path("runs/train"),
+    table: Annotated[Path | None, typer.Option(help="Also write the table to this CSV file.")] = None,
+) -> None:
+    """Train and score variants of a spec side by side; an interrupted comparison continues."""
+    from hearsim.training.comparison import Variants, lines, run_variants, write_table
+
+    finished = []
+    for found in run_variants(Variants(spec), run):
+        finished.append(found)
+        if table is not None:
+            write_table(table, finished)
+    typer.echo("\n".join(lines(finished)))
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Model: a name from `hearsim models list`, or a folder.")],
+    data: Annotated[Path, typer.Argument(help="Folder of tracks with four stems each.")],
+    tracks: Annotated[
+        list[str] | None, typer.Option(help="Pattern of track names; may be repeated.", show_default="all tracks")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for scores and plot.", show_default="out/evaluate-MODEL")
+    ] = None,
+) -> None:
+    """Score a model on whole tracks, beside the mixture and the ideal ratio mask; an interrupted run continues."""
+    from rich.progress import Progress
+
+    from hearsim.cli.tables import evaluation as tables_of
+    from hearsim.training.evaluate import evaluate as run_evaluation
+    from hearsim.training.evaluation_tables import Scores, describe_track, write_plot, write_scores, write_summary
+
+    out = out or Path("out") / f"evaluate-{Path(model).name}"
+    cache = Path("~/.cache/hearsim").expanduser()
+    found: Scores = {}
+    with Progress(transient=True, console=console(), disable=not sys.stdout.isatty()) as bar:
+        task = bar.add_task("reading", total=1.0)
+
+        def progress(name: str, share: float) -> None:
+            bar.update(task, description=name if share < 1 else f"{name}: scoring", completed=share)
+
+        for name, rows in run_evaluation(model, data, cache, tuple(tracks or ["*"]), out, progress):
+            if rows:
+                found[name] = rows
+                write_scores(out / "scores.csv", found)
+            bar.console.print(describe_track(name, rows), soft_wrap=True)
+    write_summary(out / "summary.csv", found)
+    write_plot(out / "scores.svg", found)
+    print_tables(*tables_of(found))
+    typer.echo(f"in {out}: scores.csv (every track), summary.csv (these tables, and ISR, SIR and SAR), scores.svg")
