@@ -1,6 +1,5 @@
 """report.html: one self-contained page, nothing from outside; its template is report.html.j2."""
 
-import base64
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,8 @@ from hearsim.core.errors import HearsimError
 from hearsim.core.files import writes
 from hearsim.pages.html import Cell, fill, number, table
 from hearsim.report.figures import KIND_COLOURS, band_levels, by_kind, fitting, ledger_bar
+from hearsim.report.player import player
+from hearsim.simulation.clips import Excerpts
 
 Table = dict[str, Any]
 _METRICS: dict[str, dict[str, tuple[str, str, int]]] = {  # table -> metric -> label, unit, digits
@@ -69,29 +70,18 @@ def _plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-Players = Mapping[str, bytes | Path | None]
 SCHEMA = "hearsim.report/1"
 _EARS = ("left", "right")
-_PLAYERS = {
-    "input": "The song as it comes in",
-    "unaided": "What this listener hears without the aid",
-    "aided": "What the aid plays",
-    "heard": "What this listener hears with the aid",
-}
 
 
-def write_page(report: Table, players: Players, note: str, path: Path) -> None:
-    """Write the page of a report.
-
-    `players` holds FLAC by version, as bytes or as a file's path (None: not made); `note` says at what level they
-    play. Raises `HearsimError` for a report of another schema.
-    """
-    text = page(report, players, note)
+def write_page(report: Table, sounds: Excerpts, path: Path) -> None:
+    """Write the page of a report, with a player of excerpts. Raises `HearsimError` for a report of another schema."""
+    text = page(report, sounds)
     with writes(path):  # a file name that is no UTF-8 comes in as lone surrogates, which no encoder takes
         path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-def page(report: Table, players: Players, note: str) -> str:
+def page(report: Table, sounds: Excerpts) -> str:
     """Return the page as HTML: the same report gives the same text. Parameters and errors as `write_page`."""
     if report.get("schema") != SCHEMA:
         found = report.get("schema")
@@ -101,8 +91,7 @@ def page(report: Table, players: Players, note: str) -> str:
         "report/report.html.j2",
         title=f"{Path(report['input']['path']).name}, rendered with the profile {report['profile']}",
         summary=_summary(report),
-        players=[(_PLAYERS.get(name, name), sound and _base64(sound)) for name, sound in players.items()],
-        note=note,
+        player=player(sounds),
         fitting={ear: fitting(report, ear) for ear in _EARS},
         fitting_tables=[_fitting_table(report, ear) for ear in _EARS],
         rules=" and ".join(sorted({fit["rule"] for fit in report["fitting"].values()})),
@@ -117,10 +106,6 @@ def page(report: Table, players: Players, note: str) -> str:
         **_metrics(report["metrics"]),
     )
     return str(filled)
-
-
-def _base64(sound: bytes | Path) -> str:
-    return base64.b64encode(sound.read_bytes() if isinstance(sound, Path) else sound).decode()
 
 
 def _summary(report: Table) -> str:

@@ -12,8 +12,8 @@ from hearsim.music.songs import open_stems, write_demo
 from hearsim.profile.schema import Profile
 from hearsim.report.page import write_page
 from hearsim.report.report_json import collect
-from hearsim.simulation.clips import excerpts
-from hearsim.simulation.streaming import Progress, process
+from hearsim.simulation.clips import Excerpts, excerpts
+from hearsim.simulation.streaming import Progress, Result, process
 
 LONGEST_FRAMES = 3 * 3600 * 44100
 """Float32 stereo of three hours is 3.8 GB; a WAV file holds 4."""
@@ -51,5 +51,14 @@ def render_song(
         text = json.dumps(report, indent=1, allow_nan=False) + "\n"
         with writes(part / "report.json"):
             (part / "report.json").write_text(text, encoding="utf-8")
-        write_page(report, *excerpts(result.clips, profile.rig), part / "report.html")
+        write_page(report, _excerpts(result), part / "report.html")
     return report
+
+
+def _excerpts(result: Result) -> Excerpts:
+    """Return the excerpts of input, unaided, aided and heard sound, and of the saved stems."""
+    rig = result.profile.rig
+    at_microphone = ("input", *result.stem_clips)
+    clips = result.clips | result.stem_clips
+    calibrations = {name: rig.microphone if name in at_microphone else rig.headphones for name in clips}
+    return excerpts(clips, calibrations, rig.headphones)

@@ -1,13 +1,17 @@
-"""Excerpts for the report's audio players: one level scale, one common gain, FLAC."""
+"""Excerpts for the report's player: one level scale, one common gain, FLAC."""
 
 import io
 from collections.abc import Mapping
+from contextlib import suppress
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
 
+from hearsim.core.calibration import Calibration
+from hearsim.core.errors import HearsimError
 from hearsim.core.units import FloatArray, db_to_gain, gain_to_db
-from hearsim.profile.schema import Rig
+from hearsim.metrics.loudness import integrated_lufs
 
 EXCERPT_S = 15
 _PEAK_DBFS = -1.0
@@ -36,25 +40,56 @@ class Clip:
         return np.concatenate(self._pieces, axis=1)
 
 
-def excerpts(clips: Mapping[str, Clip], rig: Rig) -> tuple[dict[str, bytes], str]:
-    """Return FLAC bytes of the same 15 s of input, unaided, aided and heard, and a sentence about their level.
+class Excerpts(NamedTuple):
+    """The same seconds of several sounds, all on one scale of sound pressure."""
 
-    All four stand for sound pressures at the ear, so the input is scaled from the microphone's calibration to that
-    of the headphones; then one gain for all brings the loudest peak to -1 dBFS.
+    flac: dict[str, bytes]
+    match_db: dict[str, float | None]
+    """Gain in dB that brings a sound to the loudness of all others, no peak over -1 dBFS; None for silence."""
+    rate: int
+    seconds: float
+    start_s: float
+    gain_db: float
+    """From the files at the headphones' calibration to the excerpts."""
+
+    @property
+    def note(self) -> str:
+        """A sentence about time and level."""
+        return (
+            f"{self.seconds:.0f} s from {self.start_s:.0f} s on, all on one scale of sound pressure, "
+            f"{abs(self.gain_db):.1f} dB {'louder' if self.gain_db >= 0 else 'softer'} than the files, by one gain."
+        )
+
+
+def excerpts(clips: Mapping[str, Clip], calibrations: Mapping[str, Calibration], headphones: Calibration) -> Excerpts:
+    """Return clips of one rate and length as FLAC; `calibrations` tells the sound pressure of each.
+
+    All stand for sound pressures at the ear, so each is scaled from its calibration to that of the headphones; then
+    one gain for all brings the loudest peak to -1 dBFS.
     """
-    sounds = {name: clip.samples() for name, clip in clips.items()}
-    sounds["input"] = sounds["input"] * np.float32(rig.microphone.pascal_per_unit / rig.headphones.pascal_per_unit)
+    sounds = {
+        name: clip.samples() * np.float32(calibrations[name].pascal_per_unit / headphones.pascal_per_unit)
+        for name, clip in clips.items()
+    }
     peak = max(float(np.abs(sound).max(initial=0.0)) for sound in sounds.values())
     gain = db_to_gain(_PEAK_DBFS) / peak if peak > 0 else 1.0
-    clip = clips["input"]
+    clip = next(iter(clips.values()))
     encoded = {}
     for name, sound in sounds.items():
         buffer = io.BytesIO()
         soundfile.write(buffer, sound.T * gain, clip.rate, format="FLAC", subtype="PCM_16")
         encoded[name] = buffer.getvalue()
-    length, start, change = clip.length / clip.rate, clip.start / clip.rate, gain_to_db(gain)
-    note = (
-        f"{length:.0f} s from {start:.0f} s on, all on one scale of sound pressure and "
-        f"{abs(change):.1f} dB {'louder' if change >= 0 else 'softer'} than the files, by the same gain."
-    )
-    return encoded, note
+    match = _match_db({name: sound * np.float32(gain) for name, sound in sounds.items()}, clip.rate)
+    return Excerpts(encoded, match, clip.rate, clip.length / clip.rate, clip.start / clip.rate, gain_to_db(gain))
+
+
+def _match_db(sounds: Mapping[str, FloatArray], rate: int) -> dict[str, float | None]:
+    """Return gains to one loudness (BS.1770-4), the greatest that leaves every peak at -1 dBFS or under."""
+    loudness, peaks_db = {}, {}
+    for name, sound in sounds.items():
+        peak = float(np.abs(sound).max(initial=0.0))
+        with suppress(HearsimError):  # silent, or shorter than 0.4 s
+            loudness[name] = integrated_lufs(sound / np.float32(peak or 1.0), rate)  # of a peak of 0 dBFS: no gate
+            peaks_db[name] = gain_to_db(peak)
+    common = min(loudness.values(), default=0.0) + _PEAK_DBFS
+    return {name: common - loudness[name] - peaks_db[name] if name in loudness else None for name in sounds}

@@ -42,6 +42,7 @@ class Result:
     stem_loudness: dict[str, LoudnessMeter] = field(default_factory=dict)  # of the saved estimates
     sdr: dict[str, tuple[SdrMeter, SdrMeter]] = field(default_factory=dict)  # of the estimate, of the mixture
     clips: dict[str, Clip] = field(default_factory=dict)  # the excerpts that the page plays
+    stem_clips: dict[str, Clip] = field(default_factory=dict)  # of the saved estimates
 
     @property
     def limiter(self) -> MpoLimiter:
@@ -158,6 +159,7 @@ class _Stems:
                 folder.mkdir()
             self._files = {name: stack.enter_context(open_wave(folder / f"{name}.wav", song.rate)) for name in STEMS}
             result.stem_loudness = {name: LoudnessMeter(song.rate) for name in STEMS}
+            result.stem_clips = {name: Clip(song.frames, song.rate) for name in STEMS}
         hop, late = result.separator.hop, engine.stem_latency
         # in one array: the estimates, and as late as they are the true stems and the mixture
         self._truth: dict[str, Iterator[FloatArray]] = {
@@ -180,6 +182,7 @@ class _Stems:
             if name in self._files:
                 self._files[name].write(estimate)
                 self._result.stem_loudness[name].add(estimate)
+                self._result.stem_clips[name].add(estimate)
             if name in true:
                 self._result.sdr[name][0].add(true[name], estimate)
                 self._result.sdr[name][1].add(true[name], mixture)

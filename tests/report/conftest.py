@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from report_sample import NOTE, PLAYERS, sample
+from report_sample import EXCERPTS, sample
 
 from hearsim.report.page import page
 
@@ -16,4 +16,4 @@ def report() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def whole() -> str:
     """The page of the report as it is."""
-    return page(sample(), PLAYERS, NOTE)
+    return page(sample(), EXCERPTS)

@@ -3,9 +3,18 @@
 from html.parser import HTMLParser
 from typing import Any
 
+from hearsim.simulation.clips import Excerpts
+
 VOID = {"meta", "br", "hr", "img", "input", "link", "source"}
-NOTE = "All four excerpts are played 12 dB louder than the files, by the same gain."
-PLAYERS = {name: b"fLaC\x00\xff" + name.encode() for name in ("input", "unaided", "aided", "heard")}
+SOUNDS = ("input", "unaided", "aided", "heard")
+EXCERPTS = Excerpts(
+    flac={name: b"fLaC\x00\xff" + name.encode() for name in SOUNDS},
+    match_db=dict(zip(SOUNDS, (-3.0, None, 1.25, 20.5), strict=True)),
+    rate=48000,
+    seconds=15.0,
+    start_s=7.0,
+    gain_db=12.04,
+)
 BANDS_HZ = [1000 * 2 ** (n / 3) for n in range(-12, 13)]
 FITTED_HZ = [250.0, 500.0, 750.0, 1000.0, 1500.0, 2000.0, 3000.0, 4000.0, 6000.0]
 
@@ -76,7 +85,7 @@ def sample() -> dict[str, Any]:
 
 
 class Reader(HTMLParser):
-    """Reads a page: elements with attributes, rows of table cells, all text outside <style>, tags balanced."""
+    """Reads a page: elements with attributes, rows of cells, all text outside <style> and <script>, tags balanced."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -101,7 +110,7 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag, f"</{tag}> closes another element"
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
+        if not {"style", "script"} & set(self.open):
             self.text += data
         if {"td", "th"} & set(self.open):
             self.rows[-1][-1] += data

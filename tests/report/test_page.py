@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_sample import NOTE, PLAYERS, Reader
+from report_sample import EXCERPTS, Reader
 
 import hearsim
 from hearsim.core.errors import HearsimError
@@ -54,7 +54,7 @@ def test_faults_are_told(report: dict[str, Any], whole: str) -> None:
     assert "the same, to the sample" in Reader(whole).text
     report["latency"]["measured_samples"] = 1246
     report["latency"]["compute_ms"]["p99"] = 10.01
-    text = Reader(page(report, {}, "")).text
+    text = Reader(page(report, EXCERPTS)).text
     assert "differs from the declared one by −2 samples: a fault" in text
     assert "to the sample" not in text
     assert "too slow at p99" in text
@@ -85,7 +85,7 @@ def test_missing_metrics_say_why(report: dict[str, Any], whole: str) -> None:
     assert "sii music: no true vocals were given" in reader.text
     names = [name for name in report["metrics"] if name != "unavailable"]
     report["metrics"] = {"unavailable": {name: f"reason {name}" for name in (*names, "csdr_db")}}
-    text = Reader(page(report, PLAYERS, NOTE)).text
+    text = Reader(page(report, EXCERPTS)).text
     for name in (*names, "csdr_db"):
         assert text.count(f"reason {name}") == 1
 
@@ -94,7 +94,7 @@ def test_a_table_of_reasons_alone_is_set_to_the_left(report: dict[str, Any]) -> 
     for name in ("si_sdr_db", "sdr_db", "sdr_mixture_db", "csdr_db"):
         report["metrics"].pop(name, None)
         report["metrics"]["unavailable"][name] = "there are no true stems"
-    text = page(report, PLAYERS, NOTE)
+    text = page(report, EXCERPTS)
     assert "<td>not computed: there are no true stems</td>" in text
 
 
@@ -126,20 +126,18 @@ def test_levels_mix_fitting_and_files(whole: str) -> None:
         "– LUFS, peak −25.2 dBFS",
         "94 dB SPL at the microphone and 112 dB SPL at the headphones",
         *(f"sha256 {pair * 32}" for pair in ("1a", "2b", "3c", "4d")),
-        NOTE,
+        EXCERPTS.note,
     ):
         assert words in reader.text
 
 
-def test_players(report: dict[str, Any], tmp_path: Path) -> None:
-    (tmp_path / "heard.flac").write_bytes(PLAYERS["heard"])
-    reader = Reader(page(report, {**PLAYERS, "heard": tmp_path / "heard.flac"}, NOTE))
-    head = "data:audio/flac;base64,"
-    sources = reader.attributes("src")
-    assert [base64.b64decode(source.removeprefix(head)) for source in sources] == list(PLAYERS.values())
-    without = Reader(page(report, {**PLAYERS, "heard": None}, NOTE))
-    assert len(without.attributes("src")) == 3
-    assert "What this listener hears with the aidnot made" in without.text
+def test_the_player_holds_every_sound(whole: str) -> None:
+    held = json.loads(re.findall(r'<script type="application/json" id="sounds">(.*?)</script>', whole)[0])
+    assert {base64.b64decode(one["flac"]) for one in held["sounds"]} == set(EXCERPTS.flac.values())
+    assert [one["match_db"] for one in held["sounds"]] == [-3.0, None, 1.25, 20.5]
+    assert (held["rate"], held["seconds"]) == (48000, 15.0)
+    text = Reader(whole).text
+    assert "3What the aid plays" in text and "What this listener hears without the aid (silent)" in text
 
 
 def test_hostile_strings_stay_text(report: dict[str, Any], whole: str) -> None:
@@ -148,8 +146,9 @@ def test_hostile_strings_stay_text(report: dict[str, Any], whole: str) -> None:
     bad = hostile(report, shown)
     bad["mix"]["stem" + HOSTILE] = bad["metrics"]["sdr_db"]["column" + HOSTILE] = 1.0
     bad["metrics"]["unavailable"]["metric" + HOSTILE] = "reason"
-    shown += [word + HOSTILE for word in ("stem", "column", "player", "note")]
-    reader = Reader(page(bad, {"player" + HOSTILE: b"x"}, "note" + HOSTILE))
+    shown += [word + HOSTILE for word in ("stem", "column", "sound")]
+    bad_sound = "sound" + HOSTILE
+    reader = Reader(page(bad, EXCERPTS._replace(flac={bad_sound: b"x"}, match_db={bad_sound: 0.0})))
     assert {tag for tag, _ in reader.elements} <= {tag for tag, _ in Reader(whole).elements} | {"li"}
     assert not [name for _, attrs in reader.elements for name in attrs if name.startswith("on")]
     assert len(shown) > 30
@@ -159,8 +158,8 @@ def test_hostile_strings_stay_text(report: dict[str, Any], whole: str) -> None:
 def test_nothing_from_outside(whole: str) -> None:
     reader = Reader(whole)
     links = reader.attributes("src", "href", "xlink:href", "srcset", "poster", "data", "action", "background")
-    assert all(link.startswith(("data:audio/flac;base64,", "#")) for link in links)
-    assert not re.search(r"https?:|@import|<link|<script|url\((?!#)", whole)
+    assert all(link.startswith("#") for link in links)
+    assert not re.search(r"https?:|@import|<link|<script[^>]*src|fetch\(|url\((?!#)", whole)
 
 
 def test_ids_are_unique_and_found(whole: str) -> None:
@@ -175,7 +174,7 @@ def test_ids_are_unique_and_found(whole: str) -> None:
 def test_accessible(whole: str) -> None:
     reader = Reader(whole)
     assert ("html", {"lang": "en"}) in reader.elements
-    assert all(attrs.get("aria-label") for tag, attrs in reader.elements if tag in ("svg", "audio"))
+    assert all(attrs.get("aria-label") for tag, attrs in reader.elements if tag == "svg")
     assert all(attrs.get("scope") in ("row", "col") for tag, attrs in reader.elements if tag == "th")
     assert all(cell for row in reader.rows for cell in (row[0], row[-1]))  # no heading without a word
     tags = [tag for tag, _ in reader.elements]
@@ -189,9 +188,10 @@ def test_same_report_same_bytes(report: dict[str, Any], whole: str, tmp_path: Pa
     (tmp_path / "report.json").write_text(json.dumps(report))
     (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\nsvg.fonttype: path\nfont.size: 30\n")
     code = (
-        "import json, pathlib; from hearsim.report.page import write_page\n"
+        "import json, pathlib; from hearsim.report.page import write_page; "
+        "from hearsim.simulation.clips import Excerpts\n"
         "report = json.loads(pathlib.Path('report.json').read_text())\n"
-        f"write_page(report, {PLAYERS!r}, {NOTE!r}, pathlib.Path('other.html'))"
+        f"write_page(report, {EXCERPTS!r}, pathlib.Path('other.html'))"
     )
     here = {"PYTHONHASHSEED": "7", "PYTHONPATH": str(Path(hearsim.__file__).parents[1])}  # not another copy's page
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, **here}, check=True)
@@ -200,11 +200,11 @@ def test_same_report_same_bytes(report: dict[str, Any], whole: str, tmp_path: Pa
 
 def test_name_that_is_no_utf8(report: dict[str, Any], tmp_path: Path) -> None:
     report["input"]["path"] = os.fsdecode(b"/music/caf\xe9.wav")
-    write_page(report, {}, "", tmp_path / "report.html")
+    write_page(report, EXCERPTS, tmp_path / "report.html")
     assert r"caf\udce9.wav, rendered" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_another_schema_is_refused(report: dict[str, Any]) -> None:
     report["schema"] = "hearsim.report/2"
     with pytest.raises(HearsimError, match=r"'hearsim\.report/2', not 'hearsim\.report/1': render the song again"):
-        page(report, {}, "")
+        page(report, EXCERPTS)

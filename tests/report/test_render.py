@@ -104,7 +104,8 @@ def test_page_is_self_contained_and_whole(rendered: tuple[Path, dict]) -> None:
     out, report = rendered
     page = Reader((out / "report.html").read_text())
     assert all(link.startswith(("data:", "#")) for link in page.attributes("src", "href", "xlink:href"))
-    assert [tag for tag, _ in page.elements].count("audio") == 4
+    labels = [attrs for tag, attrs in page.elements if tag == "button" and attrs.get("role") == "radio"]
+    assert len(labels) == 8  # input, unaided, aided, heard and the saved stems
     for part in report["latency"]["parts"]:
         assert part["name"] in page.text
     assert f"{report['metrics']['stoi_vocals']['heard']:.3f}" in page.text

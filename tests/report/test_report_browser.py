@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_sample import NOTE, PLAYERS
+from report_sample import EXCERPTS
 
 from hearsim.report.page import page
 
@@ -45,7 +45,7 @@ def test_no_sideways_scroll_in_a_browser(report: dict[str, Any], tmp_path: Path,
         report["input"]["path"] = f"/{word}.wav"
         report["profile"] = report["listener"]["name"] = report["latency"]["parts"][1]["name"] = word
         report["metrics"]["unavailable"]["sii music"] = report["latency"]["verdicts"][0]["sentence"] = word
-    text = html.escape(page(report, PLAYERS, NOTE))
+    text = html.escape(page(report, EXCERPTS))
     frames = "".join(
         f'<iframe style="border:0;width:{width}px;height:15000px" onload="measure(this)" srcdoc="{text}"></iframe>'
         for width in (1280, 400)
