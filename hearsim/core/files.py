@@ -119,7 +119,8 @@ def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]
         table.writerows(rows)
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Return a file's text, which is UTF-8; raises `HearsimError` where it can't be read or is not."""
     try:
         return path.read_text(encoding="utf-8-sig")  # Windows' editors put a byte order mark in front
     except UnicodeDecodeError as error:
@@ -130,7 +131,7 @@ def _read(path: Path) -> str:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML; raises `HearsimError` for a file that can't be read or isn't one."""
-    text = _read(path)
+    text = read_text(path)
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -141,7 +142,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 def read_json(path: Path) -> dict[str, Any]:
     """Return the entries of a JSON file by name; raises `HearsimError` where it can't be read."""
     try:
-        rows = json.loads(_read(path))
+        rows = json.loads(read_text(path))
     except (json.JSONDecodeError, RecursionError) as error:
         raise HearsimError(f"{path} is not JSON: {error}") from None
     if not isinstance(rows, dict):

@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 
 from hearsim.core.files import write_csv, writes
-from hearsim.experiment.spec import CONDITION, Study
+from hearsim.experiment.spec import Study
 from hearsim.experiment.statistics import POOLED, Names, Results, Summary
 from hearsim.pages.svg import drawing, save_svg, svg
 from hearsim.simulation.measures import METRICS
@@ -85,7 +85,10 @@ def pictures(study: Study, results: Results, summaries: Sequence[Summary], folde
 
 
 def _longest(results: Results) -> str:
-    return max(CONDITION, key=lambda factor: len({names[CONDITION.index(factor)] for names in results.conditions()}))
+    conditions = results.conditions()
+    return max(
+        results.condition, key=lambda factor: len({names[results.condition.index(factor)] for names in conditions})
+    )
 
 
 def _plots(axis: str, results: Results, summaries: Sequence[Summary]) -> list[tuple[str, list[_Line], list[str]]]:
@@ -97,11 +100,11 @@ def _plots(axis: str, results: Results, summaries: Sequence[Summary]) -> list[tu
             for condition in results.conditions()
         ]
         return [("", lines, [name for name in listeners if any(name in line.points for line in lines)])]
-    place = CONDITION.index(axis)
+    place = results.condition.index(axis)
     groups: dict[Names, list[Names]] = {}
     for condition in results.conditions():
         groups.setdefault((*condition[:place], *condition[place + 1 :]), []).append(condition)
-    varying = [index for index in range(len(CONDITION) - 1) if len({rest[index] for rest in groups}) > 1]
+    varying = [index for index in range(len(results.condition) - 1) if len({rest[index] for rest in groups}) > 1]
     plots = []
     for rest, conditions in groups.items():
         lines = [

@@ -7,14 +7,13 @@ from markupsafe import Markup
 
 from hearsim.core.files import write_atomically, write_csv, writes
 from hearsim.experiment.figures import cells, pictures
-from hearsim.experiment.spec import FACTORS, Study
+from hearsim.experiment.spec import Study
 from hearsim.experiment.statistics import POOLED, RESAMPLES, Results, Summary, differences, read_results, summarise
 from hearsim.experiment.store import RESULTS, check_plan
 from hearsim.pages.html import Cell, fill, number, table
 from hearsim.simulation.measures import METRICS
 
 PAGE, SUMMARY, DIFFERENCES = "report.html", "summary.csv", "differences.csv"
-_HEAD = ("metric", "mix", "aid", "model", "listener", "mean", "low", "high", "takes")
 
 
 def write_report(study: Study, folder: Path) -> Path:
@@ -27,9 +26,9 @@ def write_report(study: Study, folder: Path) -> Path:
     results = read_results(study, folder / RESULTS)
     means = summarise(results)
     against = differences(results, study.report.baseline) if study.report.baseline else []
-    _write(folder / SUMMARY, means)
+    _write(folder / SUMMARY, results, means)
     if study.report.baseline:
-        _write(folder / DIFFERENCES, against)
+        _write(folder / DIFFERENCES, results, against)
     drawn = pictures(study, results, means, folder / "figures")
     page = folder / PAGE
     baseline = ", ".join(f"{factor} {level}" for factor, level in study.report.baseline.items())
@@ -51,8 +50,9 @@ def write_report(study: Study, folder: Path) -> Path:
     return page
 
 
-def _write(path: Path, rows: Sequence[Summary]) -> None:
-    write_csv(path, _HEAD, ([row.metric, *row.condition, row.listener, *cells(row)] for row in rows))
+def _write(path: Path, results: Results, rows: Sequence[Summary]) -> None:
+    head = ("metric", *results.condition, "listener", "mean", "low", "high", "takes")
+    write_csv(path, head, ([row.metric, *row.condition, row.listener, *cells(row)] for row in rows))
 
 
 def _summary(results: Results) -> str:
@@ -90,6 +90,6 @@ def _missing(results: Results) -> list[str]:
         for metric, reasons in results.without.items()
         for why, count in reasons.items()
     ]
-    shown = ", ".join(FACTORS)
+    shown = ", ".join(results.levels)
     items += [f"failed ({shown}: {', '.join(names)}): {error}" for names, error in results.failed.items()]
     return items

@@ -6,11 +6,13 @@ import math
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hearsim import __version__
 from hearsim.core.errors import HearsimError
-from hearsim.experiment.spec import FACTORS, Study
+from hearsim.core.validation import Settings
+from hearsim.experiment.settings import changed
+from hearsim.experiment.spec import Study
 from hearsim.music.songs import Song
 from hearsim.profile.load import load_aid
 from hearsim.profile.schema import Profile
@@ -19,6 +21,7 @@ from hearsim.simulation.stems import HOP, Separation
 COUNTING = 1
 """Counts up when a change of the code changes results: cells of an earlier count are computed anew."""
 MANY_CELLS = 20_000
+Part = TypeVar("Part", bound=Settings)
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Cell:
     hearsim, metrics. Where things lie is no part of it.
     """
 
-    names: tuple[str, ...]  # in the order of FACTORS
+    names: tuple[str, ...]  # in the order of `Study.factors`
     key: str
     profile: Profile
     worn: bool
@@ -48,8 +51,11 @@ class Cell:
 
 
 def count(study: Study) -> int:
-    """Return the number of combinations, those that are excluded included."""
-    return math.prod(len(levels) for levels in study.levels().values())
+    """Return the number of combinations of levels and pairs, those that are excluded included."""
+    sizes = {factor: len(levels) for factor, levels in study.levels().items()}
+    if study.pairs is not None:
+        sizes |= {"listener": len(study.pairs), "song": 1}
+    return math.prod(sizes.values())
 
 
 def cells_of(study: Study) -> list[Cell]:
@@ -61,9 +67,12 @@ def cells_of(study: Study) -> list[Cell]:
     for (name, song), (seed_name, seed) in product(study.songs.items(), study.seeds.items()):
         songs[name, seed_name] = _key({"counting": COUNTING, "song": song.identity(seed)})
     cells = []
-    for names in product(study.songs, study.seeds, study.models, study.listeners, study.aids, study.mixes):
-        song_name, seed_name, model, listener, aid, mix = names
-        chosen = dict(zip(FACTORS, (listener, song_name, seed_name, mix, aid, model), strict=True))
+    by_song = (study.songs, study.seeds, study.models, study.listeners, study.aids, study.mixes)
+    for song_name, seed_name, model, listener, aid, mix, *settings in product(*by_song, *study.settings.values()):
+        names = (listener, song_name, seed_name, mix, aid, model, *settings)
+        chosen = dict(zip(study.factors, names, strict=True))
+        if study.pairs is not None and (listener, song_name) not in study.pairs:
+            continue
         if any(all(chosen[factor] == level for factor, level in one.items()) for one in study.exclude):
             continue
         cells.append(_cell(study, chosen, songs[song_name, seed_name]))
@@ -73,21 +82,27 @@ def cells_of(study: Study) -> list[Cell]:
 
 
 def _cell(study: Study, chosen: dict[str, str], song_key: str) -> Cell:
-    aid, mix, model = study.aids[chosen["aid"]], study.mixes[chosen["mix"]], study.models[chosen["model"]]
+    aid, model = study.aids[chosen["aid"]], study.models[chosen["model"]]
+    mix = _changed(study, "mix", study.mixes[chosen["mix"]], chosen)
     if aid is None and mix.gains_db != type(mix.gains_db)():
+        levels = " and ".join(
+            f'{factor} = "{level}"' if factor == "mix" else f'"{factor}" = "{level}"'
+            for factor, level in chosen.items()
+            if factor.split(".")[0] == "mix"
+        )
         raise HearsimError(
             f"{study.path}: the aid remixes, so the unaided listener hears no mix {chosen['mix']!r}: add "
-            f'[[exclude]] with aid = "unaided" and mix = "{chosen["mix"]}"'
+            f'[[exclude]] with aid = "unaided" and {levels}'
         )
-    worn = aid or load_aid("none")
+    worn = _changed(study, "aid", aid, chosen) if aid else load_aid("none")
     block = worn.block_samples or model.hop or HOP
     try:
         profile = Profile(
             name="-".join(chosen.values()),
-            listener=study.listeners[chosen["listener"]],
+            listener=_changed(study, "listener", study.listeners[chosen["listener"]], chosen),
             mix=mix,
             aid=worn.model_copy(update={"block_samples": block}),
-            rig=study.rig,
+            rig=_changed(study, "rig", study.rig, chosen),
         )
     except HearsimError as error:
         raise HearsimError(f"{study.path}: {str(error).removeprefix('Profile: ')}") from None
@@ -103,7 +118,7 @@ def _cell(study: Study, chosen: dict[str, str], song_key: str) -> Cell:
         "outputs": study.outputs,
     }
     return Cell(
-        names=tuple(chosen[factor] for factor in FACTORS),
+        names=tuple(chosen.values()),
         key=_key(settings),
         profile=profile,
         worn=aid is not None,
@@ -115,6 +130,17 @@ def _cell(study: Study, chosen: dict[str, str], song_key: str) -> Cell:
         metrics=study.metrics,
         outputs=study.outputs,
     )
+
+
+def _changed(study: Study, name: str, part: Part, chosen: dict[str, str]) -> Part:
+    """Return a part of a profile with the settings that a cell changes in it."""
+    levels = {key: chosen[key] for key in study.settings if key.startswith(f"{name}.")}
+    if not levels:
+        return part
+    settings = {key.removeprefix(f"{name}."): study.settings[key][level] for key, level in levels.items()}
+    shown = ", ".join(f"{key} = {level}" for key, level in levels.items())
+    label = chosen.get(name, getattr(part, "name", name))
+    return changed(part, settings, f"{study.path}: factors: {name} {label!r} with {shown}")
 
 
 def shard_of(cells: list[Cell], shard: tuple[int, int]) -> list[Cell]:

@@ -51,7 +51,7 @@ def run(
     With `retry_failed` those that failed are computed once more. Raises `HearsimError` where the folder can't be
     used, where no cluster answers, and where nothing more can be written: what was computed until then is kept.
     """
-    part = shard_of(list(cells), shard)
+    part = list({cell.key: cell for cell in shard_of(list(cells), shard)}.values())  # some differ by name alone
     folder = folder.resolve()  # workers may stand elsewhere
     with open_store(study, folder, shard) as store, ExitStack() as stack:
         waiting = _waiting(part, store, retry_failed)
@@ -169,7 +169,7 @@ def estimate(
     """Time a few cells, spread over those that a run would compute, in a folder that vanishes."""
     from joblib import cpu_count
 
-    waiting = _waiting(cells, Store(folder), retry_failed)
+    waiting = _waiting(list({cell.key: cell for cell in cells}.values()), Store(folder), retry_failed)
     first = _first_of_each(waiting, folder)
     chosen = [waiting[index * (len(waiting) - 1) // max(1, timed - 1)] for index in range(min(timed, len(waiting)))]
     with tempfile.TemporaryDirectory() as name:

@@ -2,6 +2,7 @@
 
 ```toml
 metrics = ["estoi_vocals", "quality"]
+pairs = [{ listener = "N2", song = "rock" }]   # these alone; or "pairs.csv"; without the key, all: see `pairs`
 
 [factors]
 listeners = ["N2", "N4"]        # or "bisgaard", "listeners.json", "listeners.json#L0001", { degree = .., slope = .. }
@@ -10,6 +11,7 @@ mixes = ["flat", { name = "+6 dB", gains_db = { vocals = 6 } }]
 aids = ["closed"]               # or "unaided"
 models = ["hs-tasnet-lite", "oracle"]
 seeds = [0, 1]
+"aid.compression.ratio" = [1, 2]   # any setting of a profile: see `hearsim.experiment.settings`
 
 [[exclude]]                     # combinations that are left out
 aid = "unaided"
@@ -31,6 +33,8 @@ from pydantic import BeforeValidator, Field
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import read_toml
 from hearsim.core.validation import Settings, check, nearest
+from hearsim.experiment.pairs import Pairs, read_pairs
+from hearsim.experiment.settings import flatten, level_name, read_settings
 from hearsim.music.songs import FolderSongs, MadeSong, Song
 from hearsim.profile.clarity import load_listeners
 from hearsim.profile.load import load_part
@@ -41,7 +45,7 @@ from hearsim.simulation.stems import Separation
 
 FACTORS = ("listener", "song", "seed", "mix", "aid", "model")
 CONDITION = ("mix", "aid", "model")
-"""The factors that can be chosen for a listener and a song."""
+"""The factors that can be chosen for a listener and a song; settings of a profile come after them."""
 PLURALS = dict(zip(("listeners", "songs", "seeds", "mixes", "aids", "models"), FACTORS, strict=True))
 UNAIDED, ORACLE = "unaided", "oracle"
 VERSIONS = ("heard", "aided")
@@ -55,7 +59,13 @@ def _name_or_table(value: object) -> object:
     raise ValueError("give a name in quotes, or a table")
 
 
+def _level_names(value: object) -> object:
+    return {key: level_name(level) for key, level in flatten(value).items()} if isinstance(value, dict) else value
+
+
 Named = Annotated[str | dict[str, Any], BeforeValidator(_name_or_table)]
+Names = Annotated[dict[str, str], BeforeValidator(_level_names)]
+"""Levels by factor, as a table of the spec names them: numbers may stand there without quotes."""
 
 
 class Factors(Settings):
@@ -72,7 +82,7 @@ class Factors(Settings):
 class Report(Settings):
     """What the report compares with, and what it draws along: names of factors and of their levels."""
 
-    baseline: dict[str, str] = Field(default={})
+    baseline: Names = Field(default={})
     x: str = ""
     title: str = ""
 
@@ -85,7 +95,8 @@ class SpecFile(Settings):
     metrics: tuple[str, ...] = Field(min_length=1)
     outputs: tuple[str, ...] = ()
     factors: Factors
-    exclude: tuple[dict[str, str], ...] = ()
+    exclude: tuple[Names, ...] = ()
+    pairs: Any = None
     report: Report = Report()
 
 
@@ -104,12 +115,24 @@ class Study:
     mixes: dict[str, Mix]
     aids: dict[str, Aid | None]  # None: unaided
     models: dict[str, Separation]
+    settings: dict[str, dict[str, Any]]  # of a profile: levels by dotted key
     exclude: tuple[dict[str, str], ...]
+    pairs: Pairs | None  # None: every listener hears every song
     report: Report
 
     def levels(self) -> dict[str, Mapping[str, Any]]:
-        """Return the levels of each factor, in the order of `FACTORS`."""
-        return {factor: getattr(self, plural) for plural, factor in PLURALS.items()}
+        """Return the levels of each factor: those of `FACTORS`, then settings of a profile by dotted key."""
+        return {factor: getattr(self, plural) for plural, factor in PLURALS.items()} | self.settings
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """The names of the factors, in the order of `levels`."""
+        return (*FACTORS, *self.settings)
+
+    @property
+    def condition(self) -> tuple[str, ...]:
+        """The factors that can be chosen for a listener and a song."""
+        return (*CONDITION, *self.settings)
 
 
 def read_study(path: Path, songs: Path | None = None) -> Study:
@@ -117,7 +140,13 @@ def read_study(path: Path, songs: Path | None = None) -> Study:
 
     Raises `HearsimError` naming file, key and value for whatever it can't be.
     """
-    spec = check(path, SpecFile, read_toml(path))
+    table = read_toml(path)
+    settings: dict[str, dict[str, Any]] = {}
+    if isinstance(given := table.get("factors"), dict):
+        flat = flatten(given)
+        settings = read_settings(path, {key: values for key, values in flat.items() if "." in key})
+        table["factors"] = {key: values for key, values in flat.items() if "." not in key}
+    spec = check(path, SpecFile, table)
     factors, base = spec.factors, path.parent
     for metric in spec.metrics:
         _known(metric, tuple(METRICS), f"{path}: metrics: no metric is called")
@@ -137,21 +166,25 @@ def read_study(path: Path, songs: Path | None = None) -> Study:
             raise HearsimError(f"{path}: factors.{key} is empty, so there are no cells: name at least one")
         return found
 
+    listeners = resolve("listeners", factors.listeners, lambda level, where: _listeners(level, where, base))
+    tracks = resolve("songs", (folder,) if songs else factors.songs, lambda level, where: _songs(level, where, base))
     study = Study(
         name=spec.name or (path.resolve().parent.name if path.stem == "experiment" else path.stem),
         path=path,
         rig=load_part(spec.rig, Rig, base, f"{path}: rig: "),
         metrics=spec.metrics,
         outputs=spec.outputs,
-        listeners=resolve("listeners", factors.listeners, lambda level, where: _listeners(level, where, base)),
-        songs=resolve("songs", (folder,) if songs else factors.songs, lambda level, where: _songs(level, where, base)),
+        listeners=listeners,
+        songs=tracks,
         seeds=resolve(
             "seeds", [str(seed) for seed in factors.seeds], lambda level, where: {str(level): int(str(level))}
         ),
         mixes=resolve("mixes", factors.mixes, lambda level, where: _part(level, where, Mix, base)),
         aids=resolve("aids", factors.aids, lambda level, where: _aid(level, where, base)),
         models=resolve("models", factors.models, lambda level, where: _model(level, where, base)),
+        settings=settings,
         exclude=spec.exclude,
+        pairs=None if spec.pairs is None else read_pairs(spec.pairs, path, list(listeners), list(tracks)),
         report=spec.report,
     )
     _check_names(study)
@@ -166,13 +199,13 @@ def _known(name: str, names: Sequence[str], sentence: str) -> None:
 def _check_names(study: Study) -> None:
     """Refuse factors and levels that are not there, where they are named."""
     levels, path = study.levels(), study.path
-    places = [(f"exclude[{index}]", FACTORS, table) for index, table in enumerate(study.exclude)]
-    for place, factors, table in [*places, ("report.baseline", CONDITION, study.report.baseline)]:
+    places = [(f"exclude[{index}]", study.factors, table) for index, table in enumerate(study.exclude)]
+    for place, factors, table in [*places, ("report.baseline", study.condition, study.report.baseline)]:
         for factor, level in table.items():
             _known(factor, factors, f"{path}: {place}: no factor is called")
             _known(level, tuple(levels[factor]), f"{path}: {place}: {factor}: no level is called")
     if study.report.x:
-        _known(study.report.x, (*CONDITION, "listener"), f"{path}: report.x: no factor is called")
+        _known(study.report.x, (*study.condition, "listener"), f"{path}: report.x: no factor is called")
 
 
 def _table(where: str, kind: type[Part], table: dict[str, Any]) -> Part:

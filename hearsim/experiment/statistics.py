@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hearsim.core.errors import HearsimError
-from hearsim.experiment.spec import CONDITION, FACTORS, Study
+from hearsim.experiment.spec import Study
 
 POOLED = "all"
 RESAMPLES = 2000
@@ -63,17 +63,21 @@ class Results:
     without: dict[str, dict[str, int]]  # per metric: why there is no figure, and how often
     cells: int
 
+    @property
+    def condition(self) -> Names:
+        """The factors that can be chosen for a listener and a song: all but the first three."""
+        return tuple(self.levels)[3:]
+
     def conditions(self) -> list[Names]:
-        """Return the levels of `CONDITION` that occur, in the order of the spec."""
-        places = [FACTORS.index(factor) for factor in CONDITION]
-        found = {tuple(names[place] for place in places) for known in self.values.values() for names in known}
-        order = {factor: {level: index for index, level in enumerate(self.levels[factor])} for factor in CONDITION}
-        return sorted(found, key=lambda names: [order[f][n] for f, n in zip(CONDITION, names, strict=True)])
+        """Return the levels of `condition` that occur, in the order of the spec."""
+        found = {names[3:] for known in self.values.values() for names in known}
+        order = [{level: index for index, level in enumerate(self.levels[factor])} for factor in self.condition]
+        return sorted(found, key=lambda names: [ranks[name] for ranks, name in zip(order, names, strict=True)])
 
     def label(self, condition: Names) -> str:
         """Return a condition by the levels of the factors that vary in it."""
         conditions = self.conditions()
-        varying = [index for index in range(len(CONDITION)) if len({names[index] for names in conditions}) > 1]
+        varying = [index for index in range(len(condition)) if len({names[index] for names in conditions}) > 1]
         return ", ".join(condition[index] for index in varying) or condition[0]
 
     def by_take(self, metric: str, condition: Names) -> dict[str, dict[Names, float]]:
@@ -114,8 +118,8 @@ def read_results(study: Study, path: Path) -> Results:
     without: dict[str, dict[str, int]] = {}
     try:
         for row in rows:
-            names = tuple(row[factor] for factor in FACTORS)
-            for factor, name in zip(FACTORS, names, strict=True):
+            names = tuple(row[factor] for factor in levels)
+            for factor, name in zip(levels, names, strict=True):
                 if name not in levels[factor]:
                     levels[factor].append(name)  # songs of another folder
             if not row["metric"]:
@@ -127,7 +131,7 @@ def read_results(study: Study, path: Path) -> Results:
                 reasons[row["error"]] = reasons.get(row["error"], 0) + 1
     except (KeyError, ValueError, TypeError) as error:
         raise HearsimError(f"{path} is not the results of {study.path} ({error}): run the experiment again") from None
-    cells = len({tuple(row[factor] for factor in FACTORS) for row in rows})
+    cells = len({tuple(row[factor] for factor in levels) for row in rows})
     known = {metric: found for metric, found in values.items() if found}
     return Results(levels, known, failed, without, cells)
 
@@ -147,8 +151,8 @@ def differences(results: Results, baseline: Mapping[str, str]) -> list[Summary]:
     found = []
     for metric in results.values:
         for condition in results.conditions():
-            levels = dict(zip(CONDITION, condition, strict=True)) | dict(baseline)
-            base = tuple(levels[factor] for factor in CONDITION)
+            levels = dict(zip(results.condition, condition, strict=True)) | dict(baseline)
+            base = tuple(levels.values())
             if base == condition:
                 continue
             ours, theirs = (results.by_take(metric, names) for names in (condition, base))

@@ -34,8 +34,8 @@ TURN = ".run.lock"
 class Store:
     """A run's folder, for one process at a time (and one a shard); made by `open_store`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, factors: tuple[str, ...] = FACTORS) -> None:
+        self.folder, self.factors = folder, factors
         self._held: dict[str, Record] = {}
 
     def record(self, cell: Cell) -> Record | None:
@@ -63,13 +63,16 @@ class Store:
 
     def write_tables(self, records: Sequence[Record]) -> None:
         """Write the tables of all cells; shards that end at the same time take turns."""
-        header, rows = [*FACTORS, "cell", "metric", "value", "error"], [row for one in records for row in _rows(one)]
+        header, rows = (
+            [*self.factors, "cell", "metric", "value", "error"],
+            [row for one in records for row in _rows(one)],
+        )
         with FileLock(self.folder / TURN):
             write_csv(self.folder / RESULTS, header, rows)
             _write_parquet(self.folder / PARQUET, header, rows)
             write_csv(
                 self.folder / TIMINGS,
-                [*FACTORS, "cell", "seconds"],
+                [*self.factors, "cell", "seconds"],
                 ([*record.names, record.key[:12], f"{record.seconds:.3f}"] for record in records),
             )
 
@@ -111,7 +114,7 @@ def open_store(study: Study, folder: Path, shard: tuple[int, int] = (1, 1)) -> I
     with ExitStack() as stack:
         _hold(folder, shard, stack)
         _write_plan(study, folder / PLAN)
-        yield Store(folder)
+        yield Store(folder, study.factors)
 
 
 def _write_plan(study: Study, path: Path) -> None:
