@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import hearsim
 from hearsim.aid.hearing_aid import hearing_aid
 from hearsim.core.audio import Audio
 from hearsim.core.errors import HearsimError
@@ -118,11 +119,11 @@ def test_bad_specs_get_one_sentence_with_file_key_and_value(
     assert words in str(caught.value) and str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_the_spec_of_the_readme_is_one(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (block,) = [part for part in text.split("```toml\n")[1:] if "[factors]" in part]
+def test_the_spec_of_the_documentation_is_one(tmp_path: Path) -> None:
+    text = (Path(hearsim.__file__).parent / "docs" / "experiments.md").read_text(encoding="utf-8")
+    (block,) = [part for part in text.split("```toml\n")[1:] if "[[exclude]]" in part.split("```")[0]]
     (tmp_path / "experiment.toml").write_text(block.split("```")[0], encoding="utf-8")
-    assert len(cells_of(read_study(tmp_path / "experiment.toml"))) == 15 * 2 * 2 * 3
+    assert len(cells_of(read_study(tmp_path / "experiment.toml"))) == 15 * 2 * 3 * 3
 
 
 def test_a_listener_file_with_one_bad_row_is_refused_by_name(tmp_path: Path) -> None:
