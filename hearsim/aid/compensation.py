@@ -86,6 +86,15 @@ class Compensation(Processor):
         gain: Curve = np.maximum(self._curve[..., 0] - self._curve[..., 2] * over, 0.0)
         return gain
 
+    @property
+    def compression_ratio(self) -> Curve:
+        """The ratio in force (2, 9) above the knee of each ear and band: 1 where the gain is linear.
+
+        It is the set ratio, or less where the band's prescribed gain for speech at 65 dB SPL is too small for it.
+        """
+        ratio: Curve = 1 / (1 - self._curve[..., 2])
+        return ratio
+
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
         if fmt.unit != "pa":
             raise self.refuse(fmt, "it needs pascals: put ToPascal(calibration) before it")

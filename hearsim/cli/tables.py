@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -90,6 +91,9 @@ def fitting(profile: Profile) -> Table:
         gains = stage.insertion_gain_db(float(level))
         for index, ear in enumerate(("left", "right")):
             table.add_row(ear, f"{level} dB SPL", *(f"{gain:.1f}" for gain in gains[index]))
+    if (compression := profile.aid.compression) and not np.allclose(stage.compression_ratio, compression.ratio):
+        for ear, ratios in zip(("left", "right"), stage.compression_ratio, strict=True):
+            table.add_row(ear, f"ratio ({compression.ratio:g} set)", *(f"{ratio:.2f}" for ratio in ratios))
     return table
 
 

@@ -190,7 +190,11 @@ class Mix(Settings):
 
 
 class Compression(Settings):
-    """Multiband WDRC: ratio, knee point as band level, attack and release as in ANSI S3.22."""
+    """Multiband WDRC: ratio, knee point as band level, attack and release as in ANSI S3.22.
+
+    A ratio of 1 is linear amplification: knee and times then have nothing to act on. A band is compressed no further
+    than its prescribed gain allows: `Compensation.compression_ratio` gives the ratio in force.
+    """
 
     ratio: Number = Field(ge=1, le=10)
     knee_db_spl: Number = Field(ge=20, le=100)
@@ -217,6 +221,24 @@ class Aid(Settings):
     mpo_db_spl: Number = Field(ge=60, le=140)
     compression: Compression | None = None
     vent: Vent | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.rule == "none" and self.compression is not None:
+            raise ValueError(
+                'with rule = "none" there is no gain to compress, and [compression] has no effect: remove it, or name '
+                "a rule"
+            )
+        if self.scenario == "open dome" and self.vent is None:
+            raise ValueError(
+                'scenario = "open dome" has no effect without a vent: add [vent] with cutoff_hz, or write "closed dome"'
+            )
+        if self.scenario == "streamed music" and self.vent is not None:
+            raise ValueError(
+                'scenario = "streamed music" has no direct sound, and [vent] lets some in: remove [vent], or write '
+                '"open dome"'
+            )
+        return self
 
 
 class Rig(Settings):

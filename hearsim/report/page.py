@@ -192,6 +192,11 @@ def _fitting_table(report: Table, ear: str) -> Markup:
     lines = {"threshold, dB HL": dict(zip(loss["frequencies_hz"], loss["thresholds_db_hl"], strict=True))}
     for level, gains in fit["insertion_gain_db"].items():
         lines[f"gain at {level} dB SPL, dB"] = dict(zip(fit["frequencies_hz"], gains, strict=True))
+    ratio = fit.get("compression_ratio")
+    if ratio and any(abs(one - ratio["set"]) > 0.005 for one in ratio["in_force"]):
+        lines[f"ratio in force ({ratio['set']:g} set)"] = dict(
+            zip(fit["frequencies_hz"], ratio["in_force"], strict=True)
+        )
     return _over_frequency(f"{ear.capitalize()} ear, fitted by {fit['rule']}", lines)
 
 

@@ -108,6 +108,9 @@ def _fitting(result: Result) -> Table:
         gains = {str(level): stage.insertion_gain_db(float(level))[index].tolist() for level in (50, 65, 80)}
         rule = result.profile.aid.rule
         table[ear] = {"rule": rule, "frequencies_hz": list(AUDIOMETRIC_HZ), "insertion_gain_db": gains}
+        if compression := result.profile.aid.compression:
+            ratios = stage.compression_ratio[index].tolist()
+            table[ear]["compression_ratio"] = {"set": compression.ratio, "in_force": ratios}
     return table
 
 

@@ -246,7 +246,7 @@ def test_bad_settings_are_refused(kind: type[Settings], key: str, value: object)
     values: dict[type[Settings], dict[str, object]] = {
         Compression: {"ratio": 2, "knee_db_spl": 45, "attack_ms": 5, "release_ms": 100},
         Vent: {"cutoff_hz": 1000},
-        Aid: {"name": "a", "scenario": "open dome", "block_samples": 512, "rule": "none", "mpo_db_spl": 100},
+        Aid: {"name": "a", "scenario": "closed dome", "block_samples": 512, "rule": "none", "mpo_db_spl": 100},
         Ears: {"left": 100, "right": 100},
     }
     good = values[kind]
