@@ -13,25 +13,19 @@ from typing import Literal
 import numpy as np
 
 from hearsim.aid.compensation import Compensation, WdrcSettings
+from hearsim.aid.device import HearingAid
 from hearsim.aid.fitting.fitting import insertion_gain_db
 from hearsim.aid.limiter import MpoLimiter
 from hearsim.aid.remix import Remix
 from hearsim.aid.separator import Separator
+from hearsim.core.audio import check_kind
 from hearsim.core.calibration import ToFullScale, ToPascal
 from hearsim.core.composites import Bypass, Chain, Delay, Parallel, Reblock
 from hearsim.core.processor import Processor
-from hearsim.core.validation import known_names
+from hearsim.core.validation import check_names
 from hearsim.profile.schema import STEMS, Profile
 
 Part = Literal["separation", "compensation", "limit"]
-
-
-class HearingAid(Chain):
-    """A chain that knows its `profile`; made by `hearing_aid`."""
-
-    def __init__(self, profile: Profile, *stages: Processor) -> None:
-        super().__init__(*stages, name=f"aid {profile.name!r}")
-        self.profile = profile
 
 
 def hearing_aid(profile: Profile, bypass: Collection[Part] = (), separation: Processor | None = None) -> HearingAid:
@@ -58,12 +52,14 @@ def hearing_aid(profile: Profile, bypass: Collection[Part] = (), separation: Pro
     >>> [stage.name for stage in aid.stages]
     ['separate + remix', 'ToPascal', 'Compensation (bypassed)', 'MPO limiter', 'ToFullScale']
     """
+    cure = "give hearsim.load_profile(name), or hearsim.Profile(listener)"
+    check_kind("hearing_aid takes a Profile", profile, Profile, cure)
     stages: dict[Part, Processor] = {
         "separation": separation or separate_and_remix(profile),
         "compensation": compensation(profile),
         "limit": MpoLimiter(profile.mpo_db_spl),
     }
-    bypassed = known_names("bypass", bypass, list(stages))
+    bypassed = check_names("bypass", bypass, list(stages))
     chosen = {part: Bypass(stage) if part in bypassed else stage for part, stage in stages.items()}
     return HearingAid(
         profile,

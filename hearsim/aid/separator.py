@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -57,6 +57,11 @@ class Separator(Processor):
         """The block this stage works on; loads the model."""
         self._load()
         return self._net.hop
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the settings, and a network that is the user's own; a model is loaded again by its name."""
+        settings = {"_model": self._model, "info": None, "backend": "", "threads": self.threads}
+        return settings if isinstance(self._model, str | Path) else {**settings, "_net": self._model}
 
     def _load(self) -> None:
         if hasattr(self, "_net"):

@@ -1,15 +1,23 @@
-"""Audio in memory: stream formats, samples with their rate, and the calibration between full scale and pascals."""
+"""Audio in memory: the format of a stream, and samples with their rate."""
 
+import base64
+import io
+import reprlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from hearsim.core.errors import HearsimError
-from hearsim.core.units import FloatArray
+from hearsim.core.units import Curve, FloatArray
 
 Unit = Literal["fs", "pa"]
 UNIT_NAMES: dict[Unit, str] = {"fs": "full scale", "pa": "pascal"}
+Layout = Literal["channels first", "channels last"]
+LAYOUTS: tuple[Layout, ...] = ("channels first", "channels last")
+MOST_CHANNELS = 64
+"""Where an array has more rows than this and fewer columns, its axes are taken to be (frames, channels)."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +27,15 @@ class Format:
     `stems` names a leading axis where there is one; `unit` is "fs" (full scale) or "pa" (pascals). `upstream_latency`
     is the sum of the latencies of all stages before, in samples: a stage with a hop of its own sets its clock by it, so
     its output depends neither on them nor on the host block.
+
+    Raises `HearsimError` for a rate, channels or a block that are not whole numbers from 1 on, and for other units.
+
+    Examples
+    --------
+    >>> str(Format(44100, 2, 512))
+    '2 ch, 44100 Hz, block 512, full scale'
+    >>> Format(44100, 2, 512, stems=("vocals", "other")).shape
+    (2, 2, 512)
     """
 
     rate: int
@@ -27,6 +44,12 @@ class Format:
     stems: tuple[str, ...] = ()
     unit: Unit = "fs"
     upstream_latency: int = field(default=0, compare=False)
+
+    def __post_init__(self) -> None:
+        for name in ("rate", "channels", "block"):
+            check_count(f"Format: {name}", getattr(self, name))
+        if self.unit not in UNIT_NAMES:
+            raise HearsimError(f"Format: unit = {self.unit!r} is not known: give 'fs' (full scale) or 'pa' (pascal)")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -41,17 +64,69 @@ class Format:
 
 @dataclass(frozen=True)
 class Audio:
-    """Samples (stems?, channels, frames), float32, and their rate in Hz."""
+    """Samples (stems?, channels, frames), float32, and their rate in Hz; full scale is 1.
+
+    `Audio.from_array` takes other types and layouts. In a notebook, audio of one or two channels shows as a player.
+
+    Raises `HearsimError` for samples of another type or layout, and for a rate that is no whole number of Hz.
+
+    Examples
+    --------
+    >>> song = Audio(np.zeros((2, 44100), np.float32), 44100)
+    >>> song.channels, song.frames, song.seconds
+    (2, 44100, 1.0)
+    >>> song
+    <Audio: 2 channels, 1.000 s at 44100 Hz>
+    """
 
     samples: FloatArray
     rate: int
 
     def __post_init__(self) -> None:
-        if self.samples.dtype != np.float32 or self.samples.ndim not in (2, 3):
+        check_count("Audio: rate", self.rate)
+        if fault := array_fault(self.samples, "samples"):
+            raise HearsimError(f"Audio: {fault}")
+        if self.samples.ndim not in (2, 3) or 0 in self.samples.shape[:-1]:
             raise HearsimError(
-                f"Audio takes float32 samples of shape (channels, frames), not {self.samples.dtype} of shape "
-                f"{self.samples.shape}: use samples.astype('float32') and put channels first"
+                f"Audio takes samples (channels, frames), or (stems, channels, frames), not of the shape "
+                f"{self.samples.shape}: Audio.from_array(array, rate) converts one channel (frames,)"
             )
+
+    @classmethod
+    def from_array(cls, array: object, rate: int, layout: Layout | None = None) -> "Audio":
+        """Return audio from an array of another type or layout.
+
+        Parameters
+        ----------
+        array : array, list or torch tensor
+            Samples: (frames,), (channels, frames) or (frames, channels). Floating point as it is, full scale 1; signed
+            integers of 16 and 32 bits, and unsigned of 8, are scaled by their full scale.
+        rate : int
+            Sample rate in Hz.
+        layout : "channels first" or "channels last"
+            The order of two axes; without it, the axis with more than 64 entries is taken as the frames.
+
+        Raises
+        ------
+        HearsimError
+            For what is no array of numbers, for other integers, and for two axes whose order can't be told.
+
+        Examples
+        --------
+        >>> pcm = np.array([[16384, -32768]] * 100, np.int16)  # (frames, channels), as sound cards give
+        >>> Audio.from_array(pcm, 44100).samples[:, 0].tolist()
+        [0.5, -1.0]
+        >>> Audio.from_array([0.0, 0.5, 1.0], 8000).samples.shape
+        (1, 3)
+        """
+        samples = _full_scale(array)
+        if layout is not None and layout not in LAYOUTS:
+            raise HearsimError(f"Audio.from_array: layout = {layout!r} is not known: give {' or '.join(LAYOUTS)}")
+        if samples.ndim == 1:
+            samples = samples[None]
+        elif samples.ndim == 2 and (layout or _layout(samples)) == "channels last":
+            samples = samples.T
+        return cls(np.ascontiguousarray(samples), rate)
 
     @property
     def channels(self) -> int:
@@ -67,3 +142,101 @@ class Audio:
     def seconds(self) -> float:
         """Duration in seconds."""
         return self.frames / self.rate
+
+    def __repr__(self) -> str:
+        stems = f"{len(self.samples)} stems, " if self.samples.ndim == 3 else ""
+        channels = f"{self.channels} channel{'s' if self.channels > 1 else ''}"
+        return f"<Audio: {stems}{channels}, {self.seconds:.3f} s at {self.rate} Hz>"
+
+    def _repr_html_(self) -> str | None:
+        """Return a player for a notebook; None where there are stems or more than two channels."""
+        return player(self) if self.samples.ndim == 2 and self.channels <= 2 else None
+
+
+def player(audio: Audio) -> str:
+    """Return an HTML player of audio (1 or 2, frames), its sound inside as a WAV file of 16 bits.
+
+    Samples over full scale are limited to it: a browser plays no others.
+    """
+    import soundfile
+
+    file = io.BytesIO()
+    soundfile.write(file, np.clip(audio.samples.T, -1.0, 1.0), audio.rate, "PCM_16", format="WAV")
+    data = base64.b64encode(file.getvalue()).decode("ascii")
+    return f'<audio controls preload="metadata" src="data:audio/wav;base64,{data}"></audio>'
+
+
+def kind_of(value: object) -> str:
+    """Return what a value is, for a sentence: its type, and type and shape of an array.
+
+    >>> kind_of(np.zeros((2, 3))), kind_of("song.flac")
+    ('an array of float64 (2, 3)', "'song.flac'")
+    """
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} {value.shape}"
+    return reprlib.repr(value) if isinstance(value, str | int | float | None) else type(value).__name__
+
+
+def check_kind(expected: str, value: object, kinds: type | tuple[type, ...], cure: str) -> None:
+    """Raise `HearsimError` for a value of another type: what is expected, the value, the cure."""
+    if not isinstance(value, kinds):
+        raise HearsimError(f"{expected}, not {kind_of(value)}: {cure}")
+
+
+def check_count(name: str, value: object) -> None:
+    """Raise `HearsimError` for what is no whole number from 1 on."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+        raise HearsimError(f"{name} = {reprlib.repr(value)} is no whole number from 1 on: give one")
+
+
+def array_fault(samples: object, name: str) -> str:
+    """Return what keeps samples from being ours, and the cure, in one sentence; "" for a float32 array."""
+    if not isinstance(samples, np.ndarray):
+        return f"{name} must be a float32 array, not {kind_of(samples)}: Audio.from_array(array, rate) converts it"
+    if samples.dtype == np.float32:
+        return ""
+    if samples.dtype.kind == "f":
+        return f"{name} of {samples.dtype}: convert with array.astype('float32')"
+    return f"{name} of {samples.dtype} instead of float32: Audio.from_array(array, rate) scales whole numbers"
+
+
+def check_array(name: str, array: object, most_channels: int = 2) -> "FloatArray | Curve":
+    """Return an array (channels, frames) of float32 or float64, as it is; raises `HearsimError` for others."""
+    cure = "Audio.from_array(array, rate).samples has the right layout"
+    if not isinstance(array, np.ndarray) or array.dtype not in (np.float32, np.float64):
+        raise HearsimError(f"{name} must be an array of float64 or float32, not {kind_of(array)}: {cure}")
+    if array.ndim != 2:
+        raise HearsimError(f"{name} has the shape {array.shape}, not (channels, frames): {cure}")
+    if not 1 <= array.shape[0] <= most_channels:
+        swapped = " (channels come first)" if array.shape[1] in range(1, most_channels + 1) else ""
+        channels = f"1 to {most_channels} channels"
+        raise HearsimError(f"{name} has the shape {array.shape}, not {channels} x frames{swapped}: {cure}")
+    return array
+
+
+def _full_scale(array: Any) -> FloatArray:
+    """Return samples as float32 in full scale."""
+    if hasattr(array, "detach"):  # a tensor of torch
+        array = array.detach().cpu().numpy()
+    try:
+        samples = np.asarray(array)
+    except ValueError:
+        raise HearsimError("Audio.from_array: the channels are of different lengths: pad them") from None
+    if samples.dtype.kind == "f" or (samples.dtype.kind == "i" and isinstance(array, Sequence)):
+        return samples.astype(np.float32)
+    if samples.dtype == np.uint8:
+        return (samples.astype(np.float32) - 128.0) / np.float32(128.0)
+    if samples.dtype in (np.int16, np.int32):
+        return (samples / -float(np.iinfo(samples.dtype).min)).astype(np.float32)
+    raise HearsimError(
+        f"Audio.from_array: {kind_of(array)} holds no samples: give floating point, or integers of 16 or 32 bits"
+    )
+
+
+def _layout(samples: FloatArray) -> Layout:
+    """Return the order of two axes by their lengths."""
+    first, second = (length <= MOST_CHANNELS for length in samples.shape)
+    if first == second:
+        choice = " or ".join(f"layout={layout!r}" for layout in LAYOUTS)
+        raise HearsimError(f"Audio.from_array: {samples.shape} has no axis that is surely the frames: give {choice}")
+    return "channels first" if first else "channels last"

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from hearsim.core.audio import Audio
+from hearsim.core.audio import Audio, check_kind
 from hearsim.core.audio_formats import CHUNK, open_decoder
 from hearsim.core.errors import HearsimError, HearsimWarning, WriteError
 from hearsim.core.files import write_atomically, writes
@@ -146,6 +146,7 @@ def read(path: str | Path, rate: int | None = AID_RATE_HZ) -> Audio:
 
     Raises `HearsimError` as `open_source` does.
     """
+    check_kind("read takes a path", path, (str, os.PathLike), "give the name of a music file")
     return open_source(path, rate).read()
 
 
@@ -212,9 +213,9 @@ def write(path: str | Path, audio: Audio) -> None:
     other suffix, for samples over full scale where the format would clip them, for a rate that the format doesn't
     know, and `WriteError` where the file can't be written.
     """
+    check_kind("write takes a path first", path, (str, os.PathLike), "give write(path, audio)")
     path = Path(path)
-    if not isinstance(audio, Audio):
-        raise HearsimError(f"{path}: write takes an Audio, not {type(audio).__name__}: make one of samples and rate")
+    check_kind(f"{path}: write takes an Audio", audio, Audio, "make one with Audio.from_array(array, rate)")
     if audio.samples.ndim != 2:
         raise HearsimError(f"{path}: these are {len(audio.samples)} stems: write each to a file of its own")
     suffix = path.suffix.lower()

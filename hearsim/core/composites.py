@@ -1,24 +1,34 @@
 """Composite stages: delay, chain, parallel branches, reblocking and bypass."""
 
 import math
+import reprlib
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from hearsim.core.audio import Format
-from hearsim.core.processor import Kind, Part, Processor, find, walk
+from hearsim.core.audio import Format, check_count
+from hearsim.core.errors import HearsimError
+from hearsim.core.processor import Kind, Part, Processor, check_stage, describe, find, walk
 from hearsim.core.units import FloatArray
 
 
 class Delay(Processor):
-    """A pure delay of a stated number of samples, bit for bit."""
+    """A pure delay of a stated number of samples, bit for bit.
+
+    Raises `HearsimError` for what is no whole number from 0 on.
+
+    Examples
+    --------
+    >>> Delay(441).latency
+    441
+    """
 
     kind: Kind = "buffering"
 
     def __init__(self, samples: int, name: str = "Delay") -> None:
-        if samples < 0:
-            raise ValueError(f"a delay of {samples} samples would look into the future")
+        if not isinstance(samples, int | np.integer) or isinstance(samples, bool) or samples < 0:
+            raise HearsimError(f"Delay: {reprlib.repr(samples)} is no whole number of samples from 0 on: give one")
         self._samples = samples
         self._name = name
 
@@ -49,9 +59,20 @@ class Delay(Processor):
 
 
 class Chain(Processor):
-    """Stages one after another; latencies add up."""
+    """Stages one after another; latencies add up. Its `repr` is the latency ledger.
+
+    Raises `HearsimError` for what is no stage.
+
+    Examples
+    --------
+    >>> chain = Chain(Delay(100), Delay(341))
+    >>> chain.latency
+    441
+    """
 
     def __init__(self, *stages: Processor, name: str = "Chain") -> None:
+        for stage in stages:
+            check_stage(name, stage)
         self.stages = stages
         self._name = name
 
@@ -75,6 +96,13 @@ class Chain(Processor):
     def parts(self) -> tuple[Part, ...]:  # noqa: D102
         return tuple(part for stage in self.stages for part in stage.parts())
 
+    def __repr__(self) -> str:
+        """Return the latency ledger (`describe`), or the stages and why there is none."""
+        try:
+            return describe(self)
+        except HearsimError as error:
+            return f"<{self.name}: {', '.join(stage.name for stage in self.stages)}; {error}>"
+
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
         self.formats = [fmt]
         for stage in self.stages:
@@ -94,9 +122,21 @@ class Chain(Processor):
 
 
 class Parallel(Processor):
-    """The same input through several branches, summed; faster branches wait for the slowest, to the sample."""
+    """The same input through several branches, summed; faster branches wait for the slowest, to the sample.
+
+    Raises `HearsimError` for no branch at all, and for what is no stage.
+
+    Examples
+    --------
+    >>> Parallel(Delay(0), Delay(100)).latency
+    100
+    """
 
     def __init__(self, *branches: Processor, name: str = "Parallel") -> None:
+        if not branches:
+            raise HearsimError(f"{name} has no branch: give one stage or more")
+        for branch in branches:
+            check_stage(name, branch)
         self.branches = branches
         self._name = name
 
@@ -150,9 +190,20 @@ class Reblock(Processor):
 
     Costs exactly `block - gcd(block, host block)` samples: the least with which an output block is always
     ready (Neutone SDK and anira come to the same number; tests check it against brute force).
+
+    Raises `HearsimError` for what is no stage, and for a block that is no whole number from 1 on.
+
+    Examples
+    --------
+    >>> stage = Reblock(Delay(0), 512)
+    >>> _ = stage.prepare(Format(44100, 2, 128))
+    >>> stage.latency
+    384
     """
 
     def __init__(self, stage: Processor, block: int) -> None:
+        check_stage("Reblock", stage)
+        check_count("Reblock: block", block)
         self.stage = stage
         self._block = block
 
@@ -208,11 +259,20 @@ class Reblock(Processor):
 
 
 class Bypass(Processor):
-    """Leave a stage out, and stay as late as it is."""
+    """Leave a stage out, and stay as late as it is.
+
+    Raises `HearsimError` for what is no stage.
+
+    Examples
+    --------
+    >>> Bypass(Delay(100)).name, Bypass(Delay(100)).latency
+    ('Delay (bypassed)', 100)
+    """
 
     kind: Kind = "buffering"
 
     def __init__(self, stage: Processor) -> None:
+        check_stage("Bypass", stage)
         self.stage = stage
 
     @property

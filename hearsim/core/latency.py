@@ -14,7 +14,7 @@ import numpy as np
 from hearsim.core.audio import Format
 from hearsim.core.composites import Chain, Parallel, Reblock
 from hearsim.core.errors import HearsimError
-from hearsim.core.processor import Kind, Processor, walk
+from hearsim.core.processor import Kind, Processor, check_stage, walk
 from hearsim.core.units import Curve, samples_to_ms
 
 Origin = Literal["declared", "measured", "device-reported"]
@@ -77,7 +77,16 @@ class Budget:
 
 
 def budget(chain: Processor, fmt: Format) -> Budget:
-    """Return the declared ledger of a chain prepared for `fmt`; prepares it."""
+    """Return the declared ledger of a chain prepared for `fmt`; prepares it.
+
+    Examples
+    --------
+    >>> from hearsim.core.composites import Delay
+    >>> ledger = budget(Delay(369), Format(44100, 2, 512))
+    >>> ledger.total_samples, ledger.file_shift_samples, round(ledger.total_ms, 2)
+    (881, 369, 19.98)
+    """
+    check_stage("budget", chain)
     chain.prepare(fmt)
     rows = [Row(part.name, part.samples, part.kind, "declared") for part in chain.parts()]
     return Budget(fmt.rate, (_input_block(fmt), *rows))
@@ -101,7 +110,14 @@ def measure(chain: Processor, fmt: Format) -> int:
     fills. Every way through it is heard by itself, so one branch can't hide another; a separator's network is probed
     with its masks open, through its own framing and overlap-add. Raises `HearsimError` where ways, channels, impulse
     and chirp do not all agree.
+
+    Examples
+    --------
+    >>> from hearsim.core.composites import Delay
+    >>> measure(Delay(100), Format(44100, 2, 512))  # one input block, and the delay
+    612
     """
+    check_stage("measure", chain)
     chain.prepare(fmt)
     with _probing(chain):
         ways = [(way, _heard(way, fmt, chain.latency)) for way in routes(chain)]

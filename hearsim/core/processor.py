@@ -13,16 +13,18 @@ another stage. Where they move during a stream (the gains of `Remix`), the stage
 import abc
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
-from hearsim.core.audio import Audio, Format
+from hearsim.core.audio import Audio, Format, check_kind
+from hearsim.core.block_checks import checked_prepare, checked_process, not_prepared
 from hearsim.core.errors import FormatError, HearsimError
 from hearsim.core.units import FloatArray, samples_to_ms
 
 Kind = Literal["algorithm", "buffering", "device", "acoustics"]
 Stage = TypeVar("Stage", bound="Processor")
+_OF_PREPARE = {"_input_format", "_output_format", "_block_shape", "_running_thread"}
 
 
 class Part(NamedTuple):
@@ -53,12 +55,42 @@ class Processor(abc.ABC):
     """
 
     kind: Kind = "algorithm"
+    _input_format: Format | None = None  # of the latest `prepare`
+    _output_format: Format | None = None
+    _block_shape: tuple[int, ...] | None = None
+    _running_thread: int | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Check what `prepare` and `process` are given; see `hearsim.core.block_checks`."""
+        super().__init_subclass__(**options)
+        if "prepare" in vars(cls):
+            cls.prepare = checked_prepare(cls.prepare)  # type: ignore[method-assign]
+        if "process" in vars(cls):
+            cls.process = checked_process(cls.process)  # type: ignore[method-assign, assignment]
+
+    if not TYPE_CHECKING:  # a type checker would take it for any attribute
+
+        def __getattr__(self, attribute: str) -> object:
+            """Say that a stage is not prepared, where it lacks what `prepare` gives it."""
+            if self._input_format is None and not attribute.startswith("__"):
+                raise not_prepared(self)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {attribute!r}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process begins with: it is to be prepared anew."""
+        return {key: value for key, value in vars(self).items() if key not in _OF_PREPARE}
+
+    @property
+    def default_format(self) -> Format:
+        """The format of a description, where the stage is prepared for none."""
+        return Format(44100, 2, 512)
 
     @property
     def name(self) -> str:
         """The name under which tables and error messages list this stage."""
         return type(self).__name__
 
+    @checked_prepare
     def prepare(self, fmt: Format) -> Format:
         """Check the format, allocate, derive tables, reset; return the format of the output.
 
@@ -108,9 +140,34 @@ class Processor(abc.ABC):
 def render(chain: Processor, audio: Audio, block: int = 512) -> Audio:
     """Run audio through a chain offline: pad by its latency, run, trim.
 
-    Parameters: `audio` (channels, frames) in full scale; `block` the host block in samples.
-    Returns audio of the same length, aligned with the input. Raises `FormatError` where a stage refuses.
+    Parameters
+    ----------
+    chain
+        Any stage; it is prepared for the audio's format.
+    audio
+        Audio (channels, frames) in full scale.
+    block
+        The host block in samples. The output does not depend on it.
+
+    Returns
+    -------
+    Audio
+        The output, of the same length and aligned with the input.
+
+    Raises
+    ------
+    HearsimError
+        Where `chain` is no stage or `audio` no `Audio`, or (`FormatError`) a stage refuses the format.
+
+    Examples
+    --------
+    >>> from hearsim.core.composites import Delay
+    >>> song = Audio(np.zeros((2, 1000), np.float32), 44100)
+    >>> render(Delay(100), song).samples.shape
+    (2, 1000)
     """
+    check_stage("render", chain)
+    check_kind("render takes an Audio", audio, Audio, "make one with Audio.from_array(array, rate)")
     fmt = chain.prepare(Format(audio.rate, audio.channels, block))
     total = audio.frames + chain.latency
     padded = np.zeros((audio.channels, math.ceil(total / block) * block), np.float32)
@@ -121,13 +178,40 @@ def render(chain: Processor, audio: Audio, block: int = 512) -> Audio:
     return Audio(output[..., chain.latency : total].copy(), audio.rate)
 
 
+def check_stage(caller: str, chain: object) -> None:
+    """Raise `HearsimError` for what is no stage."""
+    cure = f"{chain.__name__}(...)" if isinstance(chain, type) else "hearsim.hearing_aid(profile)"
+    check_kind(f"{caller} takes a stage or chain of stages", chain, Processor, f"give {cure}")
+
+
 def describe(chain: Processor, fmt: Format | None = None) -> str:
     """Return the latency ledger of a chain as text: name, kind, own and cumulative delay.
 
-    Prepares the chain for `fmt` (default: 44.1 kHz stereo, block 512) and so resets it.
+    Parameters
+    ----------
+    chain
+        Any stage.
+    fmt
+        The format to prepare it for, which resets it. Without one the chain is described as it is prepared; one that
+        is not is prepared for its default format: 44.1 kHz stereo, and an aid's own block, 512 for other chains.
+
+    Raises
+    ------
+    HearsimError
+        For what is no stage, and (`FormatError`) where a stage refuses the format.
+
+    Examples
+    --------
+    >>> from hearsim.core.composites import Chain, Delay
+    >>> print(describe(Chain(Delay(44))).splitlines()[2])
+    Delay                                       buffering         44    1.00    1.00
     """
-    fmt = fmt or Format(44100, 2, 512)
-    output = chain.prepare(fmt)
+    check_stage("describe", chain)
+    if fmt is not None or chain._input_format is None or chain._output_format is None:
+        fmt = fmt or chain.default_format
+        output = chain.prepare(fmt)
+    else:
+        fmt, output = chain._input_format, chain._output_format
     lines = [
         f"{chain.name}: {fmt} -> {output}",
         f"{'stage':<44}{'kind':<12}{'samples':>8}{'ms':>8}{'sum ms':>8}",

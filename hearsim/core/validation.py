@@ -66,10 +66,10 @@ def nearest(name: str, names: list[str]) -> str:
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 
-def known_names(parameter: str, given: object, known: list[str]) -> set[str]:
+def check_names(parameter: str, given: object, known: list[str]) -> set[str]:
     """Return the names that an argument gives, a set or list of some that are `known`; raises `HearsimError`.
 
-    >>> known_names("bypass", {"limitt"}, ["separation", "limit"])
+    >>> check_names("bypass", {"limitt"}, ["separation", "limit"])
     Traceback (most recent call last):
     hearsim.core.errors.HearsimError: bypass: there is no 'limitt': did you mean limit? (separation, limit)
     """

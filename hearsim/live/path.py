@@ -42,11 +42,12 @@ class LivePath(Processor):
     """
 
     def __init__(self, profile: Profile, loss: bool = False) -> None:
-        self._profile, self._aid = profile, hearing_aid(profile)
-        fitted, limited = self._aid.index(ToPascal) + 1, self._aid.index(MpoLimiter)
-        self._remixing = Chain(*self._aid.stages[:fitted])  # to pascals
-        self._fitting = Chain(*self._aid.stages[fitted:limited])
-        self._ending = Chain(*self._aid.stages[limited:])
+        self._profile, aid = profile, hearing_aid(profile)
+        fitted, limited = aid.index(ToPascal) + 1, aid.index(MpoLimiter)
+        self._remixing = Chain(*aid.stages[:fitted])  # to pascals
+        self._fitting = Chain(*aid.stages[fitted:limited])
+        self._ending = Chain(*aid.stages[limited:])
+        self._aid = Chain(self._remixing, self._fitting, self._ending, name=aid.name)
         self.remix, self.limiter = find(self._aid, Remix), find(self._aid, MpoLimiter)
         self.separator = find(self._aid, Separator)
         self._dry_to_pascal = ToPascal(profile.rig.microphone)

@@ -9,6 +9,7 @@ import reprlib
 from pathlib import Path
 from typing import Any
 
+from hearsim.core.audio import check_kind
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import data_folder, find_model, model_names, read_json, read_toml
 from hearsim.core.validation import Part, Settings, check, nearest, unknown_key
@@ -36,6 +37,7 @@ def mix_names() -> list[str]:
 
 def load_profile(name: str | Path) -> Profile:
     """Load a profile by name or path; raises `HearsimError` with file, key and cure."""
+    check_kind("load_profile takes a name or a path", name, (str, Path), f"there are {', '.join(profile_names())}")
     path = _find(name, Profile, Path.cwd())
     table = read_toml(path)
     _check_keys(path, Profile, table)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hearsim.aid.remix import Remix
-from hearsim.core.audio import Audio, Format
+from hearsim.core.audio import Audio, Format, check_kind
 from hearsim.core.audio_files import open_source
 from hearsim.core.composites import Chain
 from hearsim.core.errors import HearsimError
@@ -288,6 +288,10 @@ def listen(aid: Chain | Profile, song: Audio | str | Path, stems: Audio | str | 
 
 def _inputs(song: Audio | str | Path, stems: Audio | str | Path | None) -> tuple[Audio, Audio | None]:
     """Return the song in stereo and its true stems, if there are any."""
+    for sound in (song, stems):
+        if sound is not None:
+            cure = "make an Audio with Audio.from_array(array, rate)"
+            check_kind("listen takes an Audio or a path", sound, (Audio, str, Path), cure)
     source = None if isinstance(song, Audio) else open_source(song)
     sound = song if isinstance(song, Audio) else open_source(song).read()
     if sound.samples.ndim != 2 or sound.channels not in (1, 2):

@@ -1,0 +1,69 @@
+"""The aid as an object: a chain that knows its profile, and takes arrays."""
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hearsim.core.audio import Audio, Format, check_array
+from hearsim.core.audio_files import AID_RATE_HZ
+from hearsim.core.composites import Chain
+from hearsim.core.processor import Processor, render
+from hearsim.profile.schema import Profile
+
+Float = TypeVar("Float", np.float32, np.float64)
+
+
+class HearingAid(Chain):
+    """The aid of a profile; made by `hearsim.hearing_aid`.
+
+    Parameters
+    ----------
+    profile
+        Listener, mix, aid and rig; the attribute `profile`.
+    stages
+        From full scale at the microphone to full scale at the headphones, in path order.
+
+    Examples
+    --------
+    An array in, an array out:
+
+    >>> import hearsim
+    >>> aid = hearsim.hearing_aid(hearsim.load_profile("flat"), bypass={"separation"})
+    >>> x = 0.01 * np.random.default_rng(0).standard_normal((2, 4410))
+    >>> aid(x, rate=44100).shape
+    (2, 4410)
+    """
+
+    def __init__(self, profile: Profile, *stages: Processor) -> None:
+        super().__init__(*stages, name=f"aid {profile.name!r}")
+        self.profile = profile
+
+    @property
+    def default_format(self) -> Format:
+        """The format that the aid is described for before it is prepared: stereo, its own rate and block."""
+        return Format(AID_RATE_HZ, 2, self.profile.block_samples)
+
+    def __call__(self, x: NDArray[Float], rate: int = AID_RATE_HZ) -> NDArray[Float]:
+        """Return the aid's output for an array; the aid is prepared for it.
+
+        Parameters
+        ----------
+        x : array of float64 or float32, (channels, frames)
+            Full scale at the microphone, mono or stereo. One channel goes to both ears.
+        rate : int
+            Sample rate in Hz. An aid with a separator needs its network's rate, 44100.
+
+        Returns
+        -------
+        array of the type of `x`, (2, frames)
+            Full scale at the headphones, left ear first, aligned with the input. Computed in float32.
+
+        Raises
+        ------
+        HearsimError
+            For arrays of another type or layout (`Audio.from_array` converts), and for other rates (`FormatError`).
+        """
+        samples = np.ascontiguousarray(np.broadcast_to(check_array("x", x), (2, x.shape[-1])), np.float32)
+        output = render(self, Audio(samples, rate), self.default_format.block).samples
+        return output.astype(x.dtype, copy=False)
