@@ -47,8 +47,27 @@ def test_erb_numbers_of_glasberg_and_moore() -> None:
 
 
 def test_free_field_thresholds_of_iso_389_7() -> None:
-    np.testing.assert_allclose(
-        free_field_threshold_db_spl(np.array([250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0])),
-        [11.4, 4.4, 2.4, -1.3, -5.4, 12.6],
-        atol=1e-9,
-    )
+    """At tabled frequencies, between two of them (63 and 80 Hz: half way over log frequency), and beyond the ends."""
+    frequencies = np.array([20.0, 63.0, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 12500.0, 16000.0])
+    expected = [78.5, 37.5, 22.1, 11.4, 4.4, 2.4, -1.3, -5.4, 12.6, 12.3, 40.2]
+    np.testing.assert_allclose(free_field_threshold_db_spl(frequencies), expected, atol=1e-9)
+    between, below, above = free_field_threshold_db_spl(np.array([math.sqrt(63 * 80), 16.0, 20250.0]))
+    assert between == pytest.approx((37.5 + 31.5) / 2)
+    assert below == pytest.approx(78.5 + (78.5 - 68.7), abs=0.01)  # 20 / 25 = 16 / 20
+    assert above == pytest.approx(73.2 + (73.2 - 40.2), abs=0.01)  # 18 / 16 = 20.25 / 18
+
+
+@pytest.mark.parametrize(
+    ("hz", "quiet_db_spl"),
+    [(63, 37.5), (80, 31.5), (125, 22.1), (250, 11.4), (2000, -1.3), (4000, -5.4), (8000, 12.6), (12500, 12.3)],
+)
+def test_tones_under_a_raised_threshold_stay_under_the_normal_one(hz: float, quiet_db_spl: float) -> None:
+    """32.5 dB HL with 40 dB of loss are heard at (32.5 - 40) x 100 / 60 = -12.5 dB HL: 25 dB SPL at 63 Hz."""
+    left, right = heard_db_spl((flat(40), flat(0)), hz, quiet_db_spl + 32.5)
+    assert left == pytest.approx(quiet_db_spl - 12.5, abs=0.7)
+    assert right == pytest.approx(quiet_db_spl + 32.5, abs=0.1)
+
+
+def test_the_highest_tones_need_the_highest_levels() -> None:
+    """16 kHz at 90 dB SPL is 49.8 dB HL: (49.8 - 40) x 100 / 60 = 16.3 dB HL, 56.5 dB SPL."""
+    assert heard_db_spl((flat(40), flat(40)), 16000.0, 90.0) == pytest.approx([56.5, 56.5], abs=1.0)
