@@ -13,8 +13,8 @@ from rich.table import Table
 
 from hearsim.aid.hearing_aid import compensation
 from hearsim.dsp.bands import AUDIOMETRIC_HZ
-from hearsim.profile.schema import STEMS, Profile
-from hearsim.training.evaluation_tables import BESIDE, Scores, shown, summarise
+from hearsim.profile.schema import Profile
+from hearsim.training.evaluation_tables import BESIDE, Scores, shown, stems_of, summarise
 
 if TYPE_CHECKING:
     from hearsim.listening_test.analyse import Analysis
@@ -99,14 +99,15 @@ def fitting(profile: Profile) -> Table:
 
 def evaluation(scores: Scores) -> list[Table]:
     """Return the summary of an evaluation: a table per definition of SDR, from the mixture's row to the ceiling's."""
-    counts = {stem: len({name for name, rows in scores.items() for r in rows if r.stem == stem}) for stem in STEMS}
+    stems = stems_of(scores)
+    counts = {stem: len({name for name, rows in scores.items() for r in rows if r.stem == stem}) for stem in stems}
     tables = []
     for definition, rows in groupby(summarise(scores), lambda row: row.definition):
         if definition in BESIDE:
             continue
         title = f"{definition.name}, dB, {definition.over_tracks} over tracks"
         table = Table("\ntracks", title=title, title_justify="left")
-        for header in (*(f"{stem}\n{counts[stem]}" for stem in STEMS), "overall"):
+        for header in (*(f"{stem}\n{counts[stem]}" for stem in stems), "overall"):
             table.add_column(header, justify="right")
         for row in rows:
             table.add_row(row.system, *map(shown, row.stems.values()), shown(row.overall))

@@ -26,14 +26,20 @@ RunFolder = Annotated[Path, typer.Option(help="Folder of the run: log, checkpoin
 def run(
     spec: Annotated[Path, typer.Argument(help="Training spec (TOML).")],
     run: RunFolder = Path("runs/train"),
-    resume: Annotated[bool, typer.Option("--resume", help="Continue from the run's checkpoint.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the run's checkpoint, also to more steps.")
+    ] = False,
     start_from: Annotated[Path | None, typer.Option(help="Averaged weights of an earlier run to start from.")] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also log for TensorBoard.")] = False,
+    list_data: Annotated[bool, typer.Option("--list", help="List the tracks and stems found, and end.")] = False,
 ) -> None:
     """Train a separator; under torchrun, in several processes."""
     from hearsim.training.loop import train as run_training
     from hearsim.training.spec import read_spec
 
+    if list_data:
+        typer.echo("\n".join(read_spec(spec).data.listing()))
+        return
     typer.echo(f"averaged weights: {run_training(read_spec(spec), run, resume, start_from, tensorboard)}")
 
 
@@ -58,7 +64,11 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="Model: a name from `hearsim models list`, or a folder.")],
     data: Annotated[Path, typer.Argument(help="Folder of tracks with four stems each.")],
     tracks: Annotated[
-        list[str] | None, typer.Option(help="Pattern of track names; may be repeated.", show_default="all tracks")
+        list[str] | None, typer.Option(help="Track: name or pattern; may be repeated.", show_default="all tracks")
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(help="File to pass over: name, path in DATA or pattern; may be repeated.", show_default=False),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for scores and plot.", show_default="out/evaluate-MODEL")
@@ -80,7 +90,9 @@ def evaluate(
         def progress(name: str, share: float) -> None:
             bar.update(task, description=name if share < 1 else f"{name}: scoring", completed=share)
 
-        for name, rows in run_evaluation(model, data, cache, tuple(tracks or ["*"]), out, progress):
+        for name, rows in run_evaluation(
+            model, data, cache, tuple(tracks or ["*"]), out, progress, tuple(ignore or ())
+        ):
             if rows:
                 found[name] = rows
                 write_scores(out / "scores.csv", found)

@@ -1,27 +1,37 @@
-"""Data sets with stems, recognised by their layout, as tracks whose four stems are lists of files to be summed.
+"""Data sets with stems, recognised by their layout, as tracks whose stems are lists of files to be summed.
 
 | layout | recognised by |
 |---|---|
-| folder of tracks (also MUSDB18-HQ) | <track>/{vocals,drums,bass,other}.*, perhaps under train/ and test/ |
-| MUSDB18 | *.stem.mp4, perhaps under train/ and test/ |
 | DSD100 | Sources/{Dev,Test}/<track>/{vocals,drums,bass,other}.wav |
+| folders of tracks (also MUSDB18-HQ) | .../<track>/{vocals,drums,bass,other}.*, at any depth: train/, valid/, test/ |
+| MUSDB18 | *.stem.mp4, at any depth |
 | MoisesDB | <track>/data.json, <track>/<stem>/<source>.wav |
 | MedleyDB | *_METADATA.yaml beside <track>_STEMS/ or in Metadata/ |
 
-MoisesDB and MedleyDB are folded to four stems by the tables of stems.toml.
+A track may have two stems: vocals and accompaniment. MoisesDB and MedleyDB are folded to four stems by the tables of
+stems.toml. Hidden folders, and those that operating systems leave behind, are passed over.
 """
 
 import json
+import os
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from hearsim.core.audio_formats import SUFFIXES
 from hearsim.core.errors import HearsimError
-from hearsim.separation.net import STEMS
+from hearsim.core.validation import nearest
+from hearsim.profile.schema import STEMS
 
-SUFFIXES = (".wav", ".flac", ".aiff", ".aif", ".ogg", ".mp3")  # the first that is there counts
+ACCOMPANIMENT = "accompaniment"
+"""The stem beside the vocals in a track of two: drums, bass and other in one."""
+_ACCOMPANIMENTS = {ACCOMPANIMENT, "instrumental", "no_vocals"}
+_MIXTURES = {"mixture", "mix", "song"}  # names of files that hold the sum of the stems
+_SYSTEM_FOLDERS = {"__MACOSX", "$RECYCLE.BIN", "System Volume Information", "@eaDir", "lost+found"}
+_SPLITS = ("train", "valid", "validation", "val", "dev", "test")  # in this order, after all others by name
 MUSDB_STREAMS = {"drums": 1, "bass": 2, "other": 3, "vocals": 4}
 """Streams of a *.stem.mp4 (sigsep's musdb); stream 0 is the mixture."""
 
@@ -44,7 +54,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Skipped:
-    """What is not used, and why."""
+    """A file or track that is not used, and why."""
 
     path: Path
     why: str
@@ -53,58 +63,156 @@ class Skipped:
 Found = Iterator[Source | Skipped]
 
 
-def find_sources(root: Path) -> list[Source | Skipped]:
-    """Return the tracks under a folder, of the first layout that fits; raises `HearsimError` where none does."""
+def find_sources(root: Path, ignore: Iterable[str] = ()) -> list[Source | Skipped]:
+    """Return the tracks under a folder, of the first layout that fits.
+
+    `ignore` are patterns of files (their names, or paths relative to `root`) that are passed over. Raises
+    `HearsimError` where no layout fits, for two files of one stem, and for sound beside stems that fits none.
+    """
     if not root.is_dir():
         raise HearsimError(f"{root} is no folder: give one of tracks with stems")
+    ignore = tuple(ignore)
     for layout in LAYOUTS:
-        if found := list(layout(root)):
-            return found
+        if found := list(layout(root, ignore)):
+            return [_without_ignored(one, root, ignore) for one in found]
+    own, _ = _sounds(root, root, ignore)
+    cure = f"; it holds {', '.join(path.name for path in own.values())} itself: give the folder above it" if own else ""
     raise HearsimError(
         f"{root} holds no tracks: it needs a folder for each, with vocals, drums, bass and other as wav, flac or ogg; "
-        f"or MUSDB18 (HQ or not), DSD100, MoisesDB or MedleyDB as they are distributed"
+        f"or MUSDB18 (HQ or not), DSD100, MoisesDB or MedleyDB as they are distributed{cure}"
     )
 
 
-def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir())
+def stem_files(folder: Path, song: Path | None = None) -> dict[str, Path]:
+    """Return the files of the stems in a folder, by stem: any case, any suffix that is read; {} where there are none.
+
+    `song` may lie beside them. Raises `HearsimError` for two files of one stem, and for other sound that fits none.
+    """
+    stems, others = _sounds(folder, folder, (song.name,) if song is not None and song.stem.lower() not in STEMS else ())
+    if others and len(stems) < len(STEMS):
+        raise _fits_no_stem(folder, stems, others, "move other sound away")
+    return {stem: stems[stem] for stem in (*STEMS, ACCOMPANIMENT) if stem in stems}
 
 
-def _stem_files(folder: Path) -> dict[str, tuple[Part, ...]]:
-    stems: dict[str, tuple[Part, ...]] = {}
-    for stem in STEMS:
-        files = [path for path in sorted(folder.glob(f"{stem}.*")) if path.suffix.lower() in SUFFIXES]
-        if files:
-            stems[stem] = (Part(min(files, key=lambda path: SUFFIXES.index(path.suffix.lower()))),)
-    return stems
+def _sounds(folder: Path, root: Path, ignore: tuple[str, ...]) -> tuple[dict[str, Path], list[Path]]:
+    """Return the sound files of a folder: those of stems, and those that fit no stem and are no mixture."""
+    stems: dict[str, Path] = {}
+    others = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or not path.is_file():
+            continue
+        if _is_ignored(path, root, ignore):
+            continue
+        name = path.stem.lower()
+        name = ACCOMPANIMENT if name in _ACCOMPANIMENTS else name
+        if name in stems:
+            raise HearsimError(f"{folder} holds {stems[name].name} and {path.name}: leave one of them there")
+        if name in (*STEMS, ACCOMPANIMENT):
+            stems[name] = path
+        elif name not in _MIXTURES:
+            others.append(path)
+    parts_of_it = [stem for stem in STEMS if stem != "vocals" and stem in stems]
+    if ACCOMPANIMENT in stems and parts_of_it:
+        path = stems.pop(ACCOMPANIMENT)  # their sum
+        if len(parts_of_it) < len(STEMS) - 1:
+            others.append(path)
+    return stems, others
 
 
-def _folder_a_track(parents: dict[str, Path]) -> Found:
-    """Find tracks that are folders in one of the `parents`, by the prefix of their names."""
-    for prefix, parent in parents.items():
-        for folder in _folders(parent) if parent.is_dir() else []:
-            if stems := _stem_files(folder):
-                yield Source(prefix + folder.name, stems)
+def _is_ignored(path: Path, root: Path, ignore: tuple[str, ...]) -> bool:
+    names = (path.name, path.relative_to(root).as_posix()) if path.is_relative_to(root) else (path.name,)
+    return any(name == pattern or fnmatch(name, pattern) for pattern in ignore for name in names)
 
 
-def _parts_of_a_set(root: Path) -> dict[str, Path]:
-    """Return where tracks may lie, by the prefix of their names: "train/<track>" is one under train/."""
-    return {"": root, "train/": root / "train", "test/": root / "test"}
+def _without_ignored(found: Source | Skipped, root: Path, ignore: tuple[str, ...]) -> Source | Skipped:
+    """Return a track, left out where a file that it is summed from is ignored."""
+    if isinstance(found, Source):
+        for part in (part for parts in found.stems.values() for part in parts):
+            if _is_ignored(part.path, root, ignore):
+                return Skipped(part.path, "it is ignored, and its track with it")
+    return found
 
 
-def _stem_folders(root: Path) -> Found:
-    return _folder_a_track(_parts_of_a_set(root))
+def _fits_no_stem(
+    folder: Path, stems: dict[str, Path], others: list[Path], cure: str = "have other sound passed over by `ignore`"
+) -> HearsimError:
+    missing = [stem for stem in STEMS if stem not in stems and not (ACCOMPANIMENT in stems and stem != "vocals")]
+    like = ""
+    for path in others:
+        name = path.stem.lower()
+        looks = [stem for stem in missing if stem in name or nearest(name, [stem])]
+        if looks:
+            like = f", and the stem {looks[0]} is missing: {path.name} looks like it"
+            break
+    names = ", ".join(path.name for path in others[:3]) + (", ..." if len(others) > 3 else "")
+    return HearsimError(
+        f"{folder} holds {names}, which fits no stem{like}: name the stems {', '.join(STEMS)}, and {cure}"
+    )
 
 
-def _musdb(root: Path) -> Found:
-    for prefix, parent in _parts_of_a_set(root).items():
-        for path in sorted(parent.glob("*.stem.mp4")):
-            name = path.name.removesuffix(".stem.mp4")
-            yield Source(prefix + name, {stem: (Part(path, MUSDB_STREAMS[stem]),) for stem in STEMS})
+def _walk(root: Path) -> Iterator[Path]:
+    """Yield a folder and those under it, the splits of a data set in their order; hidden ones are passed over."""
+    yield root
+    folders = [
+        Path(entry.path)
+        for entry in os.scandir(root)
+        if entry.is_dir() and not entry.name.startswith(".") and entry.name not in _SYSTEM_FOLDERS
+    ]
+    for folder in sorted(folders, key=_split_order):
+        yield from _walk(folder)
 
 
-def _dsd(root: Path) -> Found:
-    return _folder_a_track({"dev/": root / "Sources" / "Dev", "test/": root / "Sources" / "Test"})
+def _split_order(folder: Path) -> tuple[int, str]:
+    name = folder.name.lower()
+    return _SPLITS.index(name) if name in _SPLITS else -1, folder.name
+
+
+def _tracks_under(parent: Path, root: Path, ignore: tuple[str, ...], prefix: str = "") -> Found:
+    """Find the folders with stems under a folder; yield nothing where there is none."""
+    tracks: list[Source | Skipped] = []
+    folders: set[Path] = set()
+    strangers: dict[Path, list[Path]] = {}  # folders with sound but no stem
+    for folder in _walk(parent):
+        if folder == parent or not folders.isdisjoint(folder.parents):
+            continue
+        stems, others = _sounds(folder, root, ignore)
+        if not stems:
+            strangers[folder] = others
+            continue
+        if others:
+            raise _fits_no_stem(folder, stems, others)
+        folders.add(folder)
+        name = prefix + folder.relative_to(parent).as_posix()
+        tracks.append(Source(name, {stem: (Part(stems[stem]),) for stem in (*STEMS, ACCOMPANIMENT) if stem in stems}))
+    if not tracks:
+        return
+    above = {parent for folder in folders for parent in folder.parents}
+    for folder, others in strangers.items():
+        if others and folder not in above:
+            raise _fits_no_stem(folder, {}, others)
+    yield from tracks
+    for folder in (parent, *(folder for folder in strangers if folder in above)):
+        stems, others = _sounds(folder, root, ignore)
+        for path in (*stems.values(), *others):
+            yield Skipped(path, "it lies in no folder of a track")
+
+
+def _stem_folders(root: Path, ignore: tuple[str, ...]) -> Found:
+    return _tracks_under(root, root, ignore)
+
+
+def _musdb(root: Path, ignore: tuple[str, ...]) -> Found:
+    for folder in _walk(root):
+        for path in sorted(folder.glob("[!.]*.stem.mp4")):
+            if not _is_ignored(path, root, ignore):
+                name = path.relative_to(root).as_posix().removesuffix(".stem.mp4")
+                yield Source(name, {stem: (Part(path, MUSDB_STREAMS[stem]),) for stem in STEMS})
+
+
+def _dsd(root: Path, ignore: tuple[str, ...]) -> Found:
+    for prefix, folder in {"dev/": root / "Sources" / "Dev", "test/": root / "Sources" / "Test"}.items():
+        if folder.is_dir():
+            yield from _tracks_under(folder, root, ignore, prefix)
 
 
 class _Folding:
@@ -133,9 +241,11 @@ def _fold(name: str, where: Path, parts: list[tuple[str, Part]]) -> Source | Ski
     return Source(name, {stem: found for stem, found in stems.items() if found})
 
 
-def _moises(root: Path) -> Found:
+def _moises(root: Path, ignore: tuple[str, ...]) -> Found:
     stem_of = _Folding("moisesdb")
-    for path in sorted((*root.glob("*/data.json"), *root.glob("*/*/data.json"))):
+    for path in (folder / "data.json" for folder in _walk(root) if (folder / "data.json").is_file()):
+        if _is_ignored(path, root, ignore):
+            continue
         try:
             said = json.loads(path.read_text(encoding="utf-8"))
             sources = [(stem["stemName"], source) for stem in said["stems"] for source in stem["tracks"]]
@@ -155,9 +265,11 @@ def _moises(root: Path) -> Found:
         yield _fold(path.parent.name, path, parts)
 
 
-def _medley(root: Path) -> Found:
+def _medley(root: Path, ignore: tuple[str, ...]) -> Found:
     stem_of = _Folding("medleydb")
-    for path in sorted(root.rglob("*_METADATA.yaml")):
+    for path in sorted(path for folder in _walk(root) for path in folder.glob("[!.]*_METADATA.yaml")):
+        if _is_ignored(path, root, ignore):
+            continue
         name = path.name.removesuffix("_METADATA.yaml")
         folders = [path.parent, *(parent / name for parent in (root, root / "Audio", root / "V1", root / "V2"))]
         folder = next((f for f in folders if (f / f"{name}_STEMS").is_dir()), None)
@@ -190,4 +302,4 @@ def _yaml(path: Path) -> Any:
         return None
 
 
-LAYOUTS: tuple[Callable[[Path], Found], ...] = (_stem_folders, _musdb, _dsd, _moises, _medley)
+LAYOUTS: tuple[Callable[[Path, tuple[str, ...]], Found], ...] = (_dsd, _stem_folders, _musdb, _moises, _medley)

@@ -12,6 +12,7 @@ from hearsim.core.audio_files import AID_RATE_HZ, Source, open_source, write
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import writes
 from hearsim.core.validation import Settings
+from hearsim.music.datasets import ACCOMPANIMENT, stem_files
 from hearsim.music.demo_song import check_song, demo_song, mixture
 from hearsim.profile.schema import STEMS, Number
 
@@ -33,20 +34,21 @@ def write_demo(folder: Path) -> Path:
 def open_stems(folder: Path, song: Source) -> dict[str, Source]:
     """Return the true stems in a folder, by name.
 
-    Raises `HearsimError` for none, for two files of one stem, and for one that is not as long as the song.
+    Raises `HearsimError` for none, for two files of one stem, for sound that fits none while a stem is missing, and
+    for a stem that is not as long as the song.
     """
+    if not folder.is_dir():
+        raise HearsimError(f"{folder} is no folder: check --stems")
     stems = {}
-    for name in STEMS:
-        paths = sorted(folder.glob(f"{name}.*"))
-        if len(paths) > 1:
-            raise HearsimError(f"{folder} holds {' and '.join(path.name for path in paths)}: leave one of them there")
-        for path in paths:
-            stems[name] = open_source(path, song.rate)
-            if stems[name].frames != song.frames:
-                raise HearsimError(
-                    f"{path} is {stems[name].frames} samples long and {song.path} {song.frames}: stems must be as long "
-                    "as the song"
-                )
+    for name, path in stem_files(folder, song.path).items():
+        if name == ACCOMPANIMENT:
+            raise HearsimError(f"{path} is several stems in one: give {', '.join(STEMS)} or some of them alone")
+        stems[name] = open_source(path, song.rate)
+        if stems[name].frames != song.frames:
+            raise HearsimError(
+                f"{path} is {stems[name].frames} samples long and {song.path} {song.frames}: stems must be as long "
+                "as the song"
+            )
     if not stems:
         raise HearsimError(f"{folder} holds none of {', '.join(f'{name}.wav' for name in STEMS)}: check --stems")
     return stems
@@ -85,21 +87,24 @@ class FolderSongs(Settings):
 
     folder: str
     tracks: tuple[str, ...] = ("*",)
+    ignore: tuple[str, ...] = ()  # patterns of files that are passed over
     seconds: Number | None = Field(default=None, ge=3)  # None: the whole song
 
     def named(self, where: str, base: Path) -> dict[str, "TrackSong"]:
         """Return the songs by name; raises `HearsimError` where the folder or a pattern gives none."""
+        from hearsim.music.tracks import matching
+
         root = (base / self.folder).resolve()
         try:
-            tracks = _tracks(root)
+            tracks = _tracks(root, self.ignore)
         except HearsimError as error:
             raise HearsimError(f"{where}: {error}") from None
-        for pattern in self.tracks:
-            if not any(track.fits((pattern,)) for track in tracks.values()):
-                some = ", ".join(list(tracks)[:4])
-                raise HearsimError(f"{where}: {root} holds no song that fits {pattern!r}: it has {some}")
-        chosen = [name for name, track in tracks.items() if track.fits(self.tracks)]
-        return {name: TrackSong(root=str(root), track=name, seconds=self.seconds) for name in chosen}
+        chosen = matching(tracks, self.tracks, f"{where}: {root}")
+        return {
+            name: TrackSong(root=str(root), track=name, seconds=self.seconds, ignore=self.ignore)
+            for name in tracks
+            if name in chosen
+        }
 
 
 class TrackSong(Settings):
@@ -108,31 +113,32 @@ class TrackSong(Settings):
     root: str
     track: str
     seconds: float | None
+    ignore: tuple[str, ...] = ()
 
     def identity(self, seed: int) -> dict[str, Any]:
         """Return what decides the samples: the checksum of the track's stems and the excerpt, not where they lie."""
-        return {"sha256": _checksum(Path(self.root), self.track), "seconds": self.seconds, "seed": seed}
+        return {"sha256": _checksum(Path(self.root), self.track, self.ignore), "seconds": self.seconds, "seed": seed}
 
     def stems(self, seed: int) -> Audio:
         """Return the true stems (4, 2, frames) of the excerpt that a seed draws; those it lacks are silent."""
-        track = _tracks(Path(self.root))[self.track]
+        track = _tracks(Path(self.root), self.ignore)[self.track]
         frames = track.frames if self.seconds is None else min(track.frames, round(self.seconds * AID_RATE_HZ))
         start = int(np.random.default_rng(seed).integers(track.frames - frames + 1))
-        return Audio(np.stack([track.read(stem, start, frames) for stem in STEMS]), AID_RATE_HZ)
+        return Audio(track.read_stems(start, frames), AID_RATE_HZ)
 
 
 Song = MadeSong | TrackSong
 
 
 @lru_cache(maxsize=8)
-def _tracks(root: Path) -> dict[str, "Track"]:
+def _tracks(root: Path, ignore: tuple[str, ...]) -> dict[str, "Track"]:
     from hearsim.music.tracks import read_tracks
 
-    return {track.name: track for track in read_tracks(root, CACHE.expanduser())}
+    return {track.name: track for track in read_tracks(root, CACHE.expanduser(), ignore=ignore)}
 
 
 @lru_cache(maxsize=4096)
-def _checksum(root: Path, track: str) -> str:
+def _checksum(root: Path, track: str, ignore: tuple[str, ...]) -> str:
     from hearsim.music.tracks import fingerprint
 
-    return fingerprint(_tracks(root)[track])
+    return fingerprint(_tracks(root, ignore)[track])

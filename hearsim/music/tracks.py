@@ -1,7 +1,8 @@
-"""Tracks with stems, of any layout that `readers.py` knows, decoded once into memory-mapped int16.
+"""Tracks with stems, of any layout that `datasets.py` knows, decoded once into memory-mapped arrays.
 
-What can't be used is reported (which, why) and left out: a file that can't be decoded, a track without any stem. A
-silent file is a stem that the track lacks.
+The cache holds 16 bits; 32-bit floats where a stem goes over full scale. A file that can't be decoded whole is refused
+by name, as `hearsim render` refuses it; a track that its data set marks as unusable is left out and reported. A silent
+file is a stem that the track lacks.
 """
 
 import hashlib
@@ -13,43 +14,78 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 import soxr
 
+from hearsim.core.audio_containers import missing_bytes
+from hearsim.core.audio_files import open_source
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import write_atomically
 from hearsim.core.units import FloatArray
-from hearsim.music.datasets import Part, Skipped, Source, find_sources
+from hearsim.core.validation import nearest
+from hearsim.music.datasets import ACCOMPANIMENT, Part, Skipped, Source, find_sources
+from hearsim.profile.schema import STEMS
 
 SILENT_PEAK = 1e-3
 """A stem whose peak stays under -60 dBFS is not there."""
+_CACHE_VERSION = 2
 
-Pcm = npt.NDArray[np.int16]
+Samples = npt.NDArray[np.int16] | FloatArray
+"""(frames, channels): whole numbers of 16 bits, or 32-bit floats of full scale."""
 
 
 @dataclass(frozen=True)
 class Track:
-    """One track: its name, its length, and the stems it has as memory-mapped int16 (frames, channels)."""
+    """One track: its name, its length, and the stems it has as memory-mapped `Samples`."""
 
     name: str
     frames: int
-    stems: dict[str, Pcm]
-
-    def fits(self, patterns: Iterable[str]) -> bool:
-        """Tell whether its name fits one of the patterns (as of file names: `r0*`)."""
-        return _fits(self.name, patterns)
+    stems: dict[str, Samples]
 
     def read(self, stem: str, start: int, frames: int) -> FloatArray:
         """Return (channels, frames) of a stem, zeros where the track lacks it or has ended."""
         out = np.zeros((2, frames), np.float32)
         if stem in self.stems:
             piece = self.stems[stem][start : start + frames]
-            np.multiply(piece.T, np.float32(1 / 32768), out=out[:, : len(piece)])
+            np.multiply(piece.T, np.float32(1 / 32768 if piece.dtype == np.int16 else 1), out=out[:, : len(piece)])
         return out
 
+    def read_stems(self, start: int, frames: int) -> FloatArray:
+        """Return all stems (4, channels, frames), as `read`; raises `HearsimError` for a track of two stems."""
+        if ACCOMPANIMENT in self.stems:
+            raise HearsimError(
+                f"{self.name} has its {ACCOMPANIMENT} in one stem: choose tracks with {', '.join(STEMS)} here"
+            )
+        return np.stack([self.read(stem, start, frames) for stem in STEMS])
 
-def _fits(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatch(name, pattern) for pattern in patterns)
+    def peak(self, stem: str, start: int, frames: int, step: int = 1) -> float:
+        """Return the peak of a stem in a piece of it, of every `step`-th sample; full scale is 1."""
+        piece = self.stems[stem][start : start + frames : step]
+        return float(np.abs(piece).max(initial=0)) / (32768 if piece.dtype == np.int16 else 1)
+
+
+def matching(names: Iterable[str], patterns: Iterable[str], where: str, key: str = "") -> set[str]:
+    """Return the names that one of the patterns stands for: see `fits`.
+
+    Raises `HearsimError` for a pattern that fits none, with the nearest names; `where` names the folder of the tracks,
+    `key` the setting that holds the patterns.
+    """
+    names, chosen = list(names), set[str]()
+    for pattern in patterns:
+        found = fits(names, pattern)
+        if not found:
+            cure = f"it has {', '.join(names[:3])}{' and so on' if len(names) > 3 else ''}"
+            if near := nearest(pattern, names):
+                cure += f"; {near}"
+            of = f" of {key}" if key else ""
+            raise HearsimError(f"{where} holds no track that fits {pattern!r}{of}: {cure}")
+        chosen |= found
+    return chosen
+
+
+def fits(names: Iterable[str], pattern: str) -> set[str]:
+    """Return the names that a pattern stands for: itself where it is one of them, else those that fit it (`r0*`)."""
+    names = set(names)
+    return {pattern} if pattern in names else {name for name in names if fnmatch(name, pattern)}
 
 
 def _say(line: str) -> None:
@@ -63,37 +99,46 @@ def read_tracks(
     say: Callable[[str], None] = _say,
     load: bool = False,
     patterns: tuple[str, ...] = ("*",),
+    ignore: tuple[str, ...] = (),
 ) -> list[Track]:
     """Return the tracks under a folder whose names fit a pattern, their stems decoded into `cache` at a rate in Hz.
 
-    With `load` they are read into memory, else the files of the cache are mapped.
-    `say` is told what is left out, and why, a line each, and how many files are silent. Raises `HearsimError` where
-    no track can be used, where none fits one of the patterns, and where the cache can't be written.
+    With `load` they are read into memory, else the files of the cache are mapped. `ignore` are patterns of files that
+    are passed over. `say` is told what is left out, and why, a line each, and how many files are silent. Raises
+    `HearsimError` for files that can't be decoded whole, where no track can be used, where none fits one of the
+    patterns, and where the cache can't be written.
     """
     try:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise HearsimError(f"the cache {cache} can't be made ({error.strerror}): give another in the spec") from None
+    found = find_sources(root, ignore)
+    sources = [source for source in found if isinstance(source, Source)]
+    skipped = [source for source in found if isinstance(source, Skipped)]
+    chosen = matching((source.name for source in sources), patterns, str(root)) if sources else set()
     tracks: list[Track] = []
-    skipped: list[Skipped] = []
     silent: list[Path] = []
-    for source in _fitting(root, patterns):
-        if isinstance(source, Skipped):
-            skipped.append(source)
-            continue
-        stems: dict[str, Pcm] = {}
+    refused: list[HearsimError] = []
+    for source in (source for source in sources if source.name in chosen):
+        stems: dict[str, Samples] = {}
         for stem, parts in source.stems.items():
-            samples = _stem(parts, rate, cache, load)
-            if isinstance(samples, Skipped):
-                skipped.append(samples)
-            elif samples is None:
+            try:
+                samples = _stem(parts, rate, cache, load)
+            except HearsimError as error:
+                refused.append(error)
+                continue
+            if samples is None:
                 silent.append(parts[0].path)
             else:
                 stems[stem] = samples
         if stems:
             tracks.append(Track(source.name, max(map(len, stems.values())), stems))
-    for found in skipped:
-        say(f"left out: {found.path}: {found.why}")
+    if refused:
+        rest = len(refused) - 1
+        more = f" ({rest} more {'file' if rest == 1 else 'files'} can't be used)" if rest else ""
+        raise HearsimError(f"{refused[0]}, or have it passed over by `ignore`{more}")
+    for each in skipped:
+        say(f"left out: {each.path}: {each.why}")
     if silent:
         say(f"{len(silent)} silent files are stems that their tracks lack: {_names(silent, root)}")
     if not tracks:
@@ -102,32 +147,37 @@ def read_tracks(
     return tracks
 
 
-def _fitting(root: Path, patterns: tuple[str, ...]) -> list[Source | Skipped]:
-    """Return the sources whose names fit a pattern, and what was left out before there were names."""
-    found = find_sources(root)
-    names = [source.name for source in found if isinstance(source, Source)]
-    for pattern in patterns:
-        if names and not any(_fits(name, [pattern]) for name in names):
-            raise HearsimError(f"{root} holds no track that fits {pattern!r}: it has {names[0]} and so on")
-    return [source for source in found if isinstance(source, Skipped) or _fits(source.name, patterns)]
-
-
 def _names(paths: list[Path], root: Path) -> str:
     shown = ", ".join(str(path.relative_to(root)) for path in paths[:3])
     return shown if len(paths) <= 3 else f"{shown}, ..."
 
 
+def summary(tracks: list[Track]) -> list[str]:
+    """Return lines that tell which stems were found in which tracks, a line for each set of stems."""
+    groups: dict[str, list[str]] = {}
+    for track in tracks:
+        groups.setdefault(", ".join(track.stems), []).append(track.name)
+    return [
+        f"{len(names)} {'track' if len(names) == 1 else 'tracks'} with {stems}: {', '.join(names[:4])}"
+        + (", ..." if len(names) > 4 else "")
+        for stems, names in groups.items()
+    ]
+
+
 def _key(part: Part, rate: int) -> str:
     stat = part.path.stat()
     stream = "" if part.stream is None else f" stream {part.stream}"
-    return f"{part.path.resolve()} {stat.st_size} {stat.st_mtime_ns} {rate}{stream}"
+    return f"{_CACHE_VERSION} {part.path.resolve()} {stat.st_size} {stat.st_mtime_ns} {rate}{stream}"
 
 
-def _stem(parts: tuple[Part, ...], rate: int, cache: Path, load: bool) -> Pcm | Skipped | None:
-    """Return a stem's samples from the cache, decoding it first where needed; None where it is silent."""
-    missing = next((part.path for part in parts if not part.path.is_file()), None)
-    if missing is not None:
-        return Skipped(missing, "it does not exist")
+def _stem(parts: tuple[Part, ...], rate: int, cache: Path, load: bool) -> Samples | None:
+    """Return a stem's samples from the cache, decoding it first where needed; None where it is silent.
+
+    Raises `HearsimError` where a file can't be decoded whole, or the cache not be written.
+    """
+    for part in parts:
+        if not part.path.is_file():
+            raise HearsimError(f"{part.path} does not exist: copy the data set anew")
     key = hashlib.sha256(" + ".join(_key(part, rate) for part in parts).encode()).hexdigest()[:24]
     cached, silent = cache / f"{key}.npy", cache / f"{key}.silent"
     if silent.exists():
@@ -136,8 +186,6 @@ def _stem(parts: tuple[Part, ...], rate: int, cache: Path, load: bool) -> Pcm | 
         total = np.zeros((0, 2), np.float32)
         for part in parts:
             decoded = _decode(part, rate)
-            if isinstance(decoded, Skipped):
-                return decoded
             longer, shorter = (total, decoded) if len(total) >= len(decoded) else (decoded, total)
             longer[: len(shorter)] += shorter
             total = longer
@@ -146,29 +194,27 @@ def _stem(parts: tuple[Part, ...], rate: int, cache: Path, load: bool) -> Pcm | 
                 silent.touch()
                 return None
             with write_atomically(cached) as unfinished, unfinished.open("wb") as file:
-                np.save(file, np.clip(np.round(total * 32768), -32768, 32767).astype(np.int16))
+                whole = np.round(total * 32768)
+                np.save(file, total if np.abs(whole + 0.5).max() > 32767.5 else whole.astype(np.int16))
         except OSError as error:
             raise HearsimError(
                 f"the cache {cache} can't be written ({error.strerror}): make room, or move it"
             ) from None
-    samples: Pcm = np.load(cached, mmap_mode=None if load else "r")
+    samples: Samples = np.load(cached, mmap_mode=None if load else "r")
     return samples
 
 
-def _decode(part: Part, rate: int) -> FloatArray | Skipped:
-    """Return a file's samples (frames, 2) at a rate."""
+def _decode(part: Part, rate: int) -> FloatArray:
+    """Return a file's samples (frames, 2) at a rate; raises `HearsimError` where they can't all be had."""
+    if part.stream is None:
+        return open_source(part.path, rate).read().samples.T
+    if lack := missing_bytes(part.path, "MP4"):
+        raise HearsimError(f"{part.path} is cut off ({lack}): copy it anew")
+    read = _stempeg(part.path)
     try:
-        if part.stream is None:
-            samples, found_rate = soundfile.read(part.path, dtype="float32", always_2d=True)
-        else:
-            samples, found_rate = _stempeg(part.path)(str(part.path), stem_id=part.stream, dtype=np.float32)
-    except Exception as error:  # whatever a decoder meets in a damaged file
-        if isinstance(error, HearsimError | MemoryError):
-            raise
-        return Skipped(part.path, f"it can't be decoded ({_last_line(error)})")
-    if samples.ndim != 2 or not np.isfinite(samples).all():
-        return Skipped(part.path, "it holds numbers that are not finite")
-    samples = np.repeat(samples, 2, axis=1) if samples.shape[1] == 1 else samples[:, :2]
+        samples, found_rate = read(str(part.path), stem_id=part.stream, dtype=np.float32)
+    except Exception as error:  # whatever FFmpeg meets in a damaged file
+        raise HearsimError(f"{part.path} can't be decoded ({_last_line(error)}): copy it anew") from None
     if found_rate != rate:
         samples = soxr.resample(samples, found_rate, rate)
     return np.array(samples, np.float32)

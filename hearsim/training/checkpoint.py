@@ -54,7 +54,8 @@ def save(path: Path, spec: TrainSpec, parts: dict[str, Any], state: State, recur
 def load(path: Path, spec: TrainSpec, parts: dict[str, Any], lanes: range, device: torch.device) -> State:
     """Put a checkpoint into `parts` and return the run's state, with the memories of `lanes`.
 
-    Raises `HearsimError` where it can't be read, and where it is of another spec.
+    A spec of more steps extends the run; its learning rate follows the longer schedule from here on. Raises
+    `HearsimError` where the checkpoint can't be read, and where it is of another spec.
     """
     try:
         data = torch.load(path, weights_only=True, map_location=device)
@@ -64,7 +65,10 @@ def load(path: Path, spec: TrainSpec, parts: dict[str, Any], lanes: range, devic
             f"{path} is no checkpoint of this version of hearsim: start a new run in another folder"
         ) from None
     wanted = settings(spec)
-    for key in sorted({*found, *wanted} - FREE):  # older checkpoints hold all
+    steps = spec.optimizer.steps
+    if steps < said["step"]:
+        raise HearsimError(f"{path} has made {said['step']} steps: give optimizer.steps = {said['step']} or more")
+    for key in sorted({*found, *wanted} - FREE - {"optimizer.steps"}):  # older checkpoints hold all
         if found.get(key) != wanted.get(key):
             raise HearsimError(
                 f"{path} is of another spec: {key} is {found.get(key)!r} there and {wanted.get(key)!r} here; "

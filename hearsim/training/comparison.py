@@ -16,7 +16,7 @@ from hearsim.core.files import write_atomically, write_csv
 from hearsim.core.units import FloatArray
 from hearsim.core.validation import complaint
 from hearsim.metrics.separation import SdrMeter
-from hearsim.music.tracks import Track, read_tracks
+from hearsim.music.tracks import Track, matching, read_tracks
 from hearsim.separation.models import read_weights
 from hearsim.separation.net import STEMS, SeparatorNet
 from hearsim.separation.offline import separate
@@ -140,7 +140,7 @@ def run_variants(variants: Variants, run: Path) -> Iterator[Run]:
     if processes() > 1:
         raise HearsimError("--variants trains one run after the other in one process: start it without torchrun")
     data = variants.base.data
-    found = read_tracks(data.root, data.cache, variants.rate, load=data.load)
+    found = read_tracks(data.root, data.cache, variants.rate, load=data.load, ignore=data.ignore)
     excerpts = _excerpts(variants, found)
     yield Run(variant=MIXTURE, scores=[_score(excerpt, None, variants.rate) for excerpt in excerpts])
     for (name, seed), spec in variants.specs.items():
@@ -193,16 +193,16 @@ def _train_and_score(
 def _excerpts(variants: Variants, found: list[Track]) -> list[Excerpt]:
     """Return the middle of each track to be scored."""
     excerpts = []
+    root, names = str(variants.base.data.root), [track.name for track in found]
+    trained_on = {name: spec.data.roles(names)["training"] for (name, _), spec in variants.specs.items()}
     for group, patterns in variants.test.tracks.items():
-        chosen = [track for track in found if track.fits(patterns)]
-        if not chosen:
-            raise HearsimError(f"{variants.base.data.root} holds no track that fits test.tracks.{group} = {patterns}")
-        for track in chosen:
-            for (name, _), spec in variants.specs.items():
-                if not track.fits(spec.data.kept_out):
+        chosen = matching(names, patterns, root, f"test.tracks.{group}")
+        for track in (track for track in found if track.name in chosen):
+            for name, training in trained_on.items():
+                if track.name in training:
                     raise HearsimError(f"{track.name} is scored, but {name} trains on it: name it in data.held_out")
             frames = min(track.frames, round(variants.test.seconds * variants.rate))
-            parts = {stem: track.read(stem, (track.frames - frames) // 2, frames) for stem in STEMS}
+            parts = dict(zip(STEMS, track.read_stems((track.frames - frames) // 2, frames), strict=True))
             playing = [stem for stem in STEMS if parts[stem].any()]
             if not playing:
                 raise HearsimError(

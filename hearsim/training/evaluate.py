@@ -22,6 +22,7 @@ from hearsim.core.units import FloatArray
 from hearsim.metrics.bsseval import Signals
 from hearsim.metrics.separation import ideal_ratio_mask_pieces
 from hearsim.metrics.stem_scores import Score, StemJudge
+from hearsim.music.datasets import ACCOMPANIMENT
 from hearsim.music.tracks import Track, fingerprint, read_tracks
 from hearsim.separation.models import ModelInfo, load_model
 from hearsim.separation.net import STEMS, SeparatorNet
@@ -41,7 +42,9 @@ def score_track(
 
     `checksum` is the track's `fingerprint`. The model hears the whole track from a silent start, as in the aid.
     """
-    stems = [stem for stem in net.stems if stem in track.stems]
+    parts_of = {ACCOMPANIMENT: [index for index, stem in enumerate(net.stems) if stem != "vocals"]}
+    parts_of |= {stem: [index] for index, stem in enumerate(net.stems)}
+    stems = [stem for stem in (*net.stems, ACCOMPANIMENT) if stem in track.stems]
 
     def truth(start: int, stop: int) -> FloatArray:
         return np.stack([track.read(stem, start, stop - start) for stem in stems])
@@ -50,9 +53,9 @@ def score_track(
         return np.asarray(truth(start, stop).sum(axis=0))
 
     def estimates() -> Iterator[FloatArray]:
-        wanted, done = [net.stems.index(stem) for stem in stems], 0
+        done = 0
         for piece in separate(net, mixture, track.frames):
-            yield piece[wanted]
+            yield np.stack([piece[parts_of[stem]].sum(axis=0) for stem in stems])
             done += piece.shape[-1]
             progress(done / track.frames)
 
@@ -131,12 +134,14 @@ def evaluate(
     patterns: tuple[str, ...],
     out: Path,
     progress: Callable[[str, float], None],
+    ignore: tuple[str, ...] = (),
 ) -> Iterator[tuple[str, list[Score]]]:
     """Score a model on the tracks under `root` whose names fit `patterns`; yield each with its scores when finished.
 
-    A track of one stem has nothing to separate and gets none. Tracks that `out` holds already are not scored again.
-    `cache` keeps decoded stems and the scores that no model changes. `progress` hears a track's name and how much of it
-    is separated, 0 .. 1. Raises `HearsimError` where `out` holds results of another model, of another version, or of a
+    A track of one stem has nothing to separate and gets none; one of two stems is scored on vocals and accompaniment.
+    Tracks that `out` holds already are not scored again. Files that fit a pattern of `ignore` are passed over. `cache`
+    keeps decoded stems and the scores that no model changes. `progress` hears a track's name and how much of it is
+    separated, 0 .. 1. Raises `HearsimError` where `out` holds results of another model, of another version, or of a
     track that has changed since.
     """
     net, info = load_model(model)
@@ -145,7 +150,7 @@ def evaluate(
     if info.name in (MIXTURE, CEILING):
         raise HearsimError(f"a model called {info.name!r} can't stand in one table with the {info.name}: rename it")
     evaluation = _held(out, info)
-    tracks = read_tracks(root, cache / "stems", net.rate, patterns=patterns)
+    tracks = read_tracks(root, cache / "stems", net.rate, patterns=patterns, ignore=ignore)
     if all(len(track.stems) < 2 for track in tracks):
         raise HearsimError(f"{root}: no track that fits {', '.join(patterns)} has two stems, so none can be separated")
     _save(evaluation, out)  # which tells before the work whether the folder can be written

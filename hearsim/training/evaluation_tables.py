@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from hearsim.core.files import write_csv
 from hearsim.metrics.stem_scores import Score
+from hearsim.music.datasets import ACCOMPANIMENT
 from hearsim.pages.svg import drawing, save_svg
 from hearsim.profile.schema import STEMS
 
@@ -59,13 +60,18 @@ def describe_track(name: str, scores: list[Score]) -> str:
         return f"{name}: a single stem, nothing to separate"
     mixture, model, _ = _systems({name: scores})
     sdr = {(score.system, score.stem): score.bsseval_v4_sdr_db for score in scores}
-    stems = [stem for stem in STEMS if (model, stem) in sdr]
+    stems = [stem for stem in stems_of({name: scores}) if (model, stem) in sdr]
     return f"{name}: " + ", ".join(f"{stem} {shown(sdr[model, stem])} ({shown(sdr[mixture, stem])})" for stem in stems)
 
 
 def shown(value: float | None) -> str:
     """Return a figure in dB as people read it; a dash where there is none."""
     return "-" if value is None else f"{value:.2f}"
+
+
+def stems_of(scores: Scores) -> tuple[str, ...]:
+    """Return the four stems, and the accompaniment where a track of two stems is scored."""
+    return STEMS + (ACCOMPANIMENT,) * any(s.stem == ACCOMPANIMENT for found in scores.values() for s in found)
 
 
 def _systems(scores: Scores) -> list[str]:
@@ -75,7 +81,7 @@ def _systems(scores: Scores) -> list[str]:
 
 def _row(definition: Definition, system: str, scores: Scores) -> Row:
     over_tracks = statistics.median if definition.over_tracks == "median" else statistics.fmean
-    found = {stem: values_of(definition, system, stem, scores) for stem in STEMS}
+    found = {stem: values_of(definition, system, stem, scores) for stem in stems_of(scores)}
     stems = {stem: over_tracks(values) if values else None for stem, values in found.items()}
     known = [value for value in stems.values() if value is not None]
     return Row(definition, system, stems, statistics.fmean(known) if known else None)
@@ -102,7 +108,7 @@ def write_summary(path: Path, scores: Scores) -> None:
         [row.definition.field, row.definition.over_tracks, row.system, *_cells((*row.stems.values(), row.overall))]
         for row in summarise(scores)
     )
-    write_csv(path, ["definition", "over_tracks", "system", *STEMS, "overall"], rows)
+    write_csv(path, ["definition", "over_tracks", "system", *stems_of(scores), "overall"], rows)
 
 
 def _cells(values: Iterable[float | None]) -> list[str]:
@@ -111,11 +117,11 @@ def _cells(values: Iterable[float | None]) -> list[str]:
 
 def write_plot(path: Path, scores: Scores) -> None:
     """Draw the BSSEval v4 SDR as SVG: per stem and system a dot for each track, and a bar at the median over tracks."""
-    definition, systems = DEFINITIONS[0], _systems(scores)
+    definition, systems, stems = DEFINITIONS[0], _systems(scores), stems_of(scores)
     with drawing(8.0, 4.5) as (figure, axis):
         for place, system in enumerate(systems):
             colour = _COLOURS[place]
-            for index, stem in enumerate(STEMS):
+            for index, stem in enumerate(stems):
                 values = values_of(definition, system, stem, scores)
                 if not values:
                     continue
@@ -125,7 +131,7 @@ def write_plot(path: Path, scores: Scores) -> None:
                 axis.annotate(f"{middle:.1f}", (x, middle), (0, 3), textcoords="offset points", ha="center", fontsize=8)
             axis.plot([], [], color=colour, linewidth=2.5, label=system)
         axis.axhline(0, color="#999", linewidth=0.8, zorder=0)
-        axis.set_xticks(range(len(STEMS)), STEMS)
+        axis.set_xticks(range(len(stems)), stems)
         axis.set(ylabel="BSSEval v4 SDR in dB")
         axis.set_title("Dots: tracks (median over 1 s frames); bars: median over tracks", fontsize=10)
         axis.grid(axis="y", alpha=0.3)

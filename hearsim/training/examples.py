@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hearsim.core.errors import HearsimError
 from hearsim.core.units import FloatArray, db_to_gain
-from hearsim.music.tracks import Track
+from hearsim.music.tracks import Track, fits
 from hearsim.separation.net import STEMS
 
 
@@ -163,7 +163,7 @@ def low_pass(stems: FloatArray, rate: int, corner_hz: float) -> FloatArray:
     return cut
 
 
-ACTIVE = 655
+ACTIVE = 0.02
 """A place where some sample of a second, of every 64th, is louder than this (-34 dBFS) is one where a stem plays."""
 
 Pool = tuple[list[Track], npt.NDArray[np.float64]]
@@ -171,10 +171,8 @@ Pool = tuple[list[Track], npt.NDArray[np.float64]]
 
 
 def _pool(tracks: list[Track], weights: dict[str, float], what: str) -> Pool:
-    """Return tracks with their chances: length times the weight of the last pattern that fits the name."""
-    chances = np.array(
-        [t.frames * ([w for pattern, w in weights.items() if t.fits([pattern])] or [1.0])[-1] for t in tracks]
-    )
+    """Return tracks with their chances: length times weight (by name; 1 where there is none)."""
+    chances = np.array([track.frames * weights.get(track.name, 1.0) for track in tracks])
     if chances.sum() <= 0:
         raise HearsimError(f"no track to train on {what}: add some, or look at held_out, left_out and weights")
     return tracks, chances / chances.sum()
@@ -187,6 +185,8 @@ class Mixer:
         self, tracks: list[Track], frames: int, augmentation: Augmentation, weights: dict[str, float], rate: int
     ) -> None:
         self.frames, self.augmentation, self.rate = frames, augmentation, rate
+        names = [track.name for track in tracks]
+        weights = {name: weight for pattern, weight in weights.items() for name in fits(names, pattern)}
         mixed = STEMS if augmentation.whole_songs < 1 else ("vocals",) if augmentation.other_voice > 0 else ()
         self._pools = {s: _pool([t for t in tracks if s in t.stems], weights, f"has {s}") for s in mixed}
         if augmentation.whole_songs > 0:
@@ -201,7 +201,7 @@ class Mixer:
         starts = rng.integers(0, last, 4)
         if stem is not None:
             for start in starts:
-                if np.abs(track.stems[stem][start : start + self.rate : 64]).max(initial=0) > ACTIVE:
+                if track.peak(stem, int(start), self.rate, 64) > ACTIVE:
                     return int(start)
         return int(starts[-1])
 

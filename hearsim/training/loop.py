@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import write_atomically
-from hearsim.music.tracks import Track, read_tracks
+from hearsim.music.tracks import Track, read_tracks, summary
 from hearsim.separation.models import AVERAGED, save_weights
 from hearsim.separation.net import SeparatorNet
 from hearsim.separation.registry import build
@@ -47,10 +47,10 @@ def train(
 ) -> Path:
     """Train one network; return the path of its averaged weights.
 
-    `resume` goes on exactly where the run folder's checkpoint stands; `start_from` takes averaged weights of an
-    earlier run as the start of a new one; `found` are the tracks of `spec.data` where they have been read already.
-    Raises `HearsimError` for a folder that already holds a run, for one that can't be written, and for whatever of
-    spec and data doesn't fit.
+    `resume` goes on exactly where the run folder's checkpoint stands, also with more steps; `start_from` takes averaged
+    weights of an earlier run as the start of a new one; `found` are the tracks of `spec.data` where they have been read
+    already. Raises `HearsimError` for a folder that already holds a run, for one that can't be written, and for
+    whatever of spec and data doesn't fit.
     """
     group = Group(spec.optimizer.device)
     try:
@@ -86,6 +86,8 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
 
     found = _found(spec, net.rate, group) if found is None else found
     tracks, validation = _tracks(spec, net.rate, found)
+    if group.rank == 0:
+        print(*(f"training on {line}" for line in summary(tracks)), sep="\n", flush=True)
     piece = max(1, round(optim.seconds * net.rate / net.hop)) * net.hop
     mixer = Mixer(tracks, piece * optim.pieces, spec.augmentation, spec.data.weights, net.rate)
     stretches = Stretches(mixer, lanes, optim.batch, optim.pieces, net.window - net.hop, optim.seed, optim.reset)
@@ -167,21 +169,17 @@ def _found(spec: TrainSpec, rate: int, group: Group) -> list[Track]:
     data = spec.data
     if group.rank > 0:
         group.wait()
-        return read_tracks(data.root, data.cache, rate, say=lambda _: None, load=data.load)
-    found = read_tracks(data.root, data.cache, rate, load=data.load)
+        return read_tracks(data.root, data.cache, rate, say=lambda _: None, load=data.load, ignore=data.ignore)
+    found = read_tracks(data.root, data.cache, rate, load=data.load, ignore=data.ignore)
     group.wait()
     return found
 
 
 def _tracks(spec: TrainSpec, rate: int, found: list[Track]) -> tuple[list[Track], Validation | None]:
     """Return the tracks to train on and the validation, if there is one."""
-    data = spec.data
-    for key in ("held_out", "left_out", "validation"):
-        for pattern in getattr(data, key):
-            if not any(track.fits([pattern]) for track in found):  # a slip of the pen, and it would be trained on
-                raise HearsimError(f"{data.root} holds no track that fits {pattern!r} of data.{key}: correct it")
-    tracks = [track for track in found if not track.fits(data.kept_out)]
-    validation = [track for track in found if track.fits(data.validation)]
+    roles = spec.data.roles([track.name for track in found])
+    tracks = [track for track in found if track.name in roles["training"]]
+    validation = [track for track in found if track.name in roles["validation"]]
     return tracks, Validation(validation, spec.validation, rate) if validation else None
 
 

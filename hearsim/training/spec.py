@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 
 from hearsim.core.errors import HearsimError
 from hearsim.core.validation import complaint
+from hearsim.music.datasets import ACCOMPANIMENT, Skipped, Source, find_sources
+from hearsim.music.tracks import matching
 from hearsim.separation.net import STEMS, NetConfig
 from hearsim.separation.registry import architecture_of, read_config, system
 from hearsim.training.examples import Augmentation
@@ -47,15 +49,38 @@ class DataSpec(_Table):
     load: bool = (
         False  # read the cache into memory (up to 42 MB a minute of song), where the system would drop mapped files
     )
+    ignore: tuple[str, ...] = ()  # files that are passed over: sound that is no stem, damaged files; patterns
     held_out: tuple[str, ...] = ()  # whole tracks for the score; patterns
     left_out: tuple[str, ...] = ()  # neither trained on nor scored: parts of held-out songs
     validation: tuple[str, ...] = ()  # tracks for the score during training; patterns; never trained on
     weights: dict[str, NonNegativeFloat] = {}  # pattern of track names: weight; the last that fits counts
 
-    @property
-    def kept_out(self) -> tuple[str, ...]:
-        """All patterns of tracks that are not trained on."""
-        return (*self.held_out, *self.left_out, *self.validation)
+    def roles(self, names: list[str]) -> dict[str, set[str]]:
+        """Return the names of the tracks by the key whose patterns fit them, and "training" for the rest.
+
+        Raises `HearsimError` for a pattern that fits none: with a slip of the pen, a held-out track is trained on.
+        """
+        keys = {"held_out": self.held_out, "left_out": self.left_out, "validation": self.validation}
+        matching(names, self.weights, str(self.root), "data.weights")
+        chosen = {key: matching(names, patterns, str(self.root), f"data.{key}") for key, patterns in keys.items()}
+        return {**chosen, "training": set(names).difference(*chosen.values())}
+
+    def listing(self) -> list[str]:
+        """Return a line for each track under the root: its role, its stems and their files; then what is left out."""
+        found = find_sources(self.root, self.ignore)
+        tracks = [one for one in found if isinstance(one, Source)]
+        roles = self.roles([track.name for track in tracks])
+        lines = []
+        for track in tracks:
+            files = {
+                stem: ", ".join(str(part.path.relative_to(self.root)) for part in parts)
+                for stem, parts in track.stems.items()
+            }
+            lacks = [] if ACCOMPANIMENT in files else [stem for stem in STEMS if stem not in files]
+            role = ", ".join(key.replace("_", " ") for key, names in roles.items() if track.name in names)
+            shown = "; ".join(f"{stem}: {names}" for stem, names in files.items())
+            lines.append(f"{track.name} ({role}): {shown}" + (f"; without {', '.join(lacks)}" if lacks else ""))
+        return lines + [f"left out: {one.path}: {one.why}" for one in found if isinstance(one, Skipped)]
 
 
 class OptimizerSpec(_Table):

@@ -6,7 +6,7 @@ import torch
 from hearsim.core.errors import HearsimError
 from hearsim.core.units import FloatArray
 from hearsim.music.tracks import Track
-from hearsim.separation.net import STEMS, SeparatorNet
+from hearsim.separation.net import SeparatorNet
 from hearsim.training.spec import ValidationSpec
 
 QUIET = 1e-4
@@ -22,7 +22,7 @@ class Validation:
         for track in tracks:
             room = max(0, track.frames - frames)
             for start in np.linspace(0, room, spec.excerpts + 2)[1:-1].astype(int):
-                self._excerpts.append(np.stack([track.read(stem, int(start), frames) for stem in STEMS]))
+                self._excerpts.append(track.read_stems(int(start), frames))
         if not any(excerpt.any() for excerpt in self._excerpts):
             raise HearsimError("the validation's excerpts are silent: raise validation.excerpts or validation.seconds")
 

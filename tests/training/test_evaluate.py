@@ -22,7 +22,7 @@ from hearsim.separation.models import load_model, save_model
 from hearsim.training import evaluate as module
 from hearsim.training import evaluate as scoring
 from hearsim.training.evaluate import evaluate
-from hearsim.training.evaluation_tables import DEFINITIONS, summarise, write_scores
+from hearsim.training.evaluation_tables import DEFINITIONS, summarise, write_plot, write_scores, write_summary
 
 RATE = 8000
 HEADER = (
@@ -145,6 +145,30 @@ def test_median_and_mean_over_three_tracks() -> None:
     found = {row.definition.field: row.stems["bass"] for row in summarise(scores)}
     means = {"si_sdr_db": 4.0, "csdr_db": 4.0}
     assert found == {field: means.get(field, 2.0) for field in fields}
+
+
+def test_a_track_of_two_stems_is_scored_as_such(place: Path, tmp_path: Path) -> None:
+    """The estimate of the accompaniment is the sum of the network's other stems; the mixture that of the two files."""
+    shutil.copytree(place / "model1", tmp_path / "model1")
+    (tmp_path / "data" / "duo").mkdir(parents=True)
+    for name, source in {"vocals": "vocals", "no_vocals": "drums"}.items():
+        shutil.copy(place / "data" / "a one" / f"{source}.wav", tmp_path / "data" / "duo" / f"{name}.wav")
+    scores = run(tmp_path, tmp_path / "out", ("duo",))["duo"]
+    assert [score.stem for score in scores] == ["vocals", "accompaniment"] * 3
+    net, _ = load_model(tmp_path / "model1")
+    truth = np.stack([soundfile.read(tmp_path / "data" / "duo" / f"{n}.wav")[0].T for n in ("vocals", "no_vocals")])
+    mix = truth.sum(0).astype(np.float32)
+    found = np.concatenate(list(scoring.separate(net, lambda a, b: mix[:, a:b], mix.shape[-1])), axis=-1)
+    for score, true, estimate in zip(scores[2:4], truth, (found[0], found[1:].sum(0)), strict=True):
+        meter = SdrMeter(RATE)
+        meter.add(true.astype(np.float32), estimate)
+        assert score.energy_sdr_db == pytest.approx(meter.sdr_db(), abs=0.02)
+    write_scores(tmp_path / "scores.csv", {"duo": scores})
+    write_summary(tmp_path / "summary.csv", {"duo": scores})
+    write_plot(tmp_path / "scores.svg", {"duo": scores})
+    header = (tmp_path / "summary.csv").read_text().splitlines()[0]
+    assert header == "definition,over_tracks,system,vocals,drums,bass,other,accompaniment,overall"
+    assert ">accompaniment<" in (tmp_path / "scores.svg").read_text()
 
 
 def test_plot_shows_systems_and_medians(out: Path) -> None:

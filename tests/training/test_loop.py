@@ -109,7 +109,7 @@ def test_resuming_is_exact(
 ) -> None:
     spec = change(spec_file, "steps = 30", f'steps = 30\nreset = 0.5\nschedule = "{schedule}"\nmethod = "{method}"')
     if method == "muon":
-        spec = change(spec_file, "bases = 6", "bases = 6\nplanes = 4")
+        spec = change(spec_file, "bases = 6", "bases = 6\nconv_channels = 4")
     if schedule == "plateau":  # scores that make it cut the rate before the interruption and after it
         spec = change(spec_file, "every = 10", "every = 5\nflat = 1")
         monkeypatch.setattr(Validation, "score_db", lambda *_: 1.0)
@@ -151,6 +151,38 @@ def test_another_run_can_start_from_weights(spec_file: Path, tmp_path: Path) -> 
     second = train(slow, tmp_path / "second", start_from=first)
     for key, tensor in load_file(first).items():
         torch.testing.assert_close(load_file(second)[key], tensor, rtol=0, atol=1e-6)
+
+
+def test_a_finished_run_can_be_extended(spec_file: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(read_spec(spec_file), run)
+    before = curve(run)
+    longer = change(spec_file, "steps = 30", "steps = 40")
+    train(longer, run, resume=True)
+    steps = [row[0] for row in curve(run)]
+    assert curve(run)[: len(before)] == before and steps[len(before) :] == ["40"]
+    expected = learning_rate(39, longer.optimizer, longer.validation, Progress())
+    assert float(curve(run)[-1][2]) == pytest.approx(expected, rel=1e-2)
+    change(spec_file, "steps = 40", "steps = 39")
+    said = sentence(str(spec_file), "--run", str(run), "--resume")
+    assert "checkpoint.pt has made 40 steps: give optimizer.steps = 40 or more" in said
+
+
+def test_the_data_found_are_listed_by_role(spec_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "songs" / "song1" / "drums.wav").unlink()
+    write(tmp_path / "songs" / "song1" / "click.wav", np.zeros((RATE, 2)))
+    text = spec_file.read_text()
+    assert "song1 holds click.wav, which fits no stem" in sentence(str(spec_file), "--list")
+    spec_file.write_text(text.replace("[data]", '[data]\nignore = ["click.*"]\nheld_out = ["song0"]'))
+    done = CliRunner().invoke(app, ["train", "run", str(spec_file), "--list"])
+    assert done.output.splitlines() == [
+        "song0 (held out): vocals: song0/vocals.wav; drums: song0/drums.wav; bass: song0/bass.wav; "
+        "other: song0/other.wav",
+        "song1 (training): vocals: song1/vocals.wav; bass: song1/bass.wav; other: song1/other.wav; without drums",
+        "song2 (validation): vocals: song2/vocals.wav; drums: song2/drums.wav; bass: song2/bass.wav; "
+        "other: song2/other.wav",
+    ]
+    assert not (tmp_path / "cache").exists()
 
 
 def test_training_stops_early(spec_file: Path, tmp_path: Path) -> None:
@@ -426,9 +458,18 @@ def test_bad_data_and_folders_are_sentences(spec_file: Path, tmp_path: Path) -> 
     spec_file.write_text(text.replace('root = "songs"', 'root = "poor"'))
     assert "no track to train on has drums" in sentence(str(spec_file), "--run", str(run))
     for old, new, said in (
-        ('["song2"]', '["song2", "opera*"]', "songs holds no track that fits 'opera*' of data.validation: correct it"),
+        (
+            '["song2"]',
+            '["song2", "opera*"]',
+            "songs holds no track that fits 'opera*' of data.validation: it has song0, song1, song2",
+        ),
         ("[data]", '[data]\nheld_out = ["song"]', "no track that fits 'song' of data.held_out"),
         ("[data]", '[data]\nleft_out = ["Song1"]', "no track that fits 'Song1' of data.left_out"),
+        (
+            "[data]",
+            '[data]\nweights = {"sonk1" = 0}',
+            "fits 'sonk1' of data.weights: it has song0, song1, song2; did you mean song1",
+        ),
     ):
         spec_file.write_text(text.replace(old, new))
         assert said in sentence(str(spec_file), "--run", str(run))
