@@ -54,7 +54,7 @@ def run(
     if dry_run:
         for name, levels in study.levels().items():
             typer.echo(f"  {name}: {', '.join(levels)}")
-        found = estimate(shard_of(cells, part), folder, workers, retry_failed)
+        found = estimate(shard_of(cells, part), folder, workers, retry_failed, progress=_say_timing)
         typer.echo(
             f"{found.waiting} cells to compute, {found.shared} songs and separations to make: about "
             f"{_duration(found.seconds)} on {found.workers} cores ({found.cell_s:.2f} s a cell, {found.shared_s:.1f} s "
@@ -102,6 +102,12 @@ def _with_bar(work: "Callable[[Progress], Outcome]") -> "Outcome":
             bar.update(tasks[what], completed=done, rate=f"{speed:.1f}/s" if speed else "")
 
         return work(show)
+
+
+def _say_timing(what: str, done: int, total: int) -> None:
+    """Print a line for each excerpt that a dry run times, before it does."""
+    if done < total:
+        typer.echo(f"timing {what}: {done + 1} of {total} ...")
 
 
 def _duration(seconds: float) -> str:

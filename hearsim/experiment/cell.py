@@ -1,6 +1,5 @@
 """Running one cell, here or in a worker: the song, its stems, what is heard, the figures."""
 
-import random
 import threading
 import time
 import traceback
@@ -17,6 +16,7 @@ from hearsim.core.audio import Audio
 from hearsim.core.audio_files import AID_RATE_HZ, write
 from hearsim.core.errors import HearsimError, WriteError
 from hearsim.core.files import write_atomically, writes
+from hearsim.core.random_state import seeded
 from hearsim.core.units import FloatArray
 from hearsim.core.validation import Settings
 from hearsim.experiment.plan import Cell
@@ -103,10 +103,8 @@ def _recorded(cell: Cell, compute: Callable[[], tuple[Value, ...]]) -> Record:
     """Return the record of a computation; libraries run on one thread, so that sums are added up in the same order."""
     values: tuple[Value, ...] = ()
     error, trace = "", ""
-    with _ONE_AT_A_TIME, threadpool_limits(1):
+    with _ONE_AT_A_TIME, threadpool_limits(1), seeded(cell.seed):
         started = time.perf_counter()
-        random.seed(cell.seed)
-        np.random.seed(cell.seed)  # noqa: NPY002 (for libraries that know no Generator)
         try:
             values = compute()
         except WriteError:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,8 +46,18 @@ class Cell:
 
     @property
     def seed(self) -> int:
-        """What numpy's global generator starts from in this cell, lest a library draws from it."""
+        """The seed of the global generators of random numbers in this cell, lest a library draws from them."""
         return int(self.key[:8], 16)
+
+    def excerpt(self, seconds: float) -> "Cell":
+        """Return the cell with the first seconds of its song alone, under keys of its own."""
+        short = f"{seconds:g} s of {self.song_key}"
+        return replace(
+            self,
+            song=self.song.excerpt(seconds),
+            song_key=_key({"excerpt": short}),
+            network_key=_key({"excerpt": short, "network": self.network_key}) if self.network_key else "",
+        )
 
 
 def count(study: Study) -> int:

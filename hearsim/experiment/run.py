@@ -148,13 +148,17 @@ def _client(address: str) -> Any:
         ) from None
 
 
+EXCERPT_S = 4.0
+"""Length of the excerpts that a dry run measures: the shortest that the generator makes in every style."""
+
+
 class Estimate(NamedTuple):
-    """What a dry run has timed, in seconds."""
+    """The forecast of a dry run, in seconds."""
 
     shared: int  # songs and separations that are still to be made
-    shared_s: float  # each
+    shared_s: float  # each, on average
     waiting: int  # cells
-    cell_s: float
+    cell_s: float  # each, on average
     workers: int
 
     @property
@@ -164,18 +168,42 @@ class Estimate(NamedTuple):
 
 
 def estimate(
-    cells: Sequence[Cell], folder: Path, workers: int | None, retry_failed: bool = False, timed: int = 3
+    cells: Sequence[Cell],
+    folder: Path,
+    workers: int | None,
+    retry_failed: bool = False,
+    timed: int = 3,
+    progress: Progress = lambda what, done, total: None,
 ) -> Estimate:
-    """Time a few cells, spread over those that a run would compute, in a folder that vanishes."""
+    """Forecast a run from excerpts of a few of its cells, computed in a folder that vanishes.
+
+    Each excerpt lasts `EXCERPT_S` at most; its time is scaled by the length of the whole song. The first is computed
+    twice: libraries load and compile in the first pass, which does not count.
+    """
     from joblib import cpu_count
 
     waiting = _waiting(list({cell.key: cell for cell in cells}.values()), Store(folder), retry_failed)
     first = _first_of_each(waiting, folder)
     chosen = [waiting[index * (len(waiting) - 1) // max(1, timed - 1)] for index in range(min(timed, len(waiting)))]
-    with tempfile.TemporaryDirectory() as name:
-        place = Path(name)
-        shared_s = [share(cell, place).seconds for cell in _first_of_each(chosen, place)]
-        records: list[Record] = [run_cell(cell, place) for cell in chosen]
-    cell_s = statistics.median(record.seconds for record in records) if records else 0.0
-    each = statistics.fmean(shared_s) if shared_s else 0.0
-    return Estimate(len(first), each, len(waiting), cell_s, workers or int(cpu_count()))
+    shared_s, cell_s = [], []
+    for done, cell in enumerate([*chosen[:1], *chosen]):
+        progress(f"{EXCERPT_S:g} s excerpts", done, len(chosen) + 1)
+        excerpt = cell.excerpt(EXCERPT_S)
+        with tempfile.TemporaryDirectory() as name:
+            seconds = share(excerpt, Path(name)).seconds, run_cell(excerpt, Path(name)).seconds
+        if done:
+            shared_s.append(seconds[0] / excerpt.song.length_s)
+            cell_s.append(seconds[1] / excerpt.song.length_s)
+    if chosen:
+        progress(f"{EXCERPT_S:g} s excerpts", len(chosen) + 1, len(chosen) + 1)
+    return Estimate(
+        shared=len(first),
+        shared_s=statistics.fmean(shared_s) * _mean_length_s(first) if first and shared_s else 0.0,
+        waiting=len(waiting),
+        cell_s=statistics.median(cell_s) * _mean_length_s(waiting) if cell_s else 0.0,
+        workers=workers or int(cpu_count()),
+    )
+
+
+def _mean_length_s(cells: Sequence[Cell]) -> float:
+    return statistics.fmean(cell.song.length_s for cell in cells)

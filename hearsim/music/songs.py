@@ -77,6 +77,15 @@ class MadeSong(Settings):
         """Return what decides the samples."""
         return {"made": self.model_dump(exclude={"name"}), "seed": seed}
 
+    @property
+    def length_s(self) -> float:
+        """The song's length in seconds."""
+        return self.seconds
+
+    def excerpt(self, seconds: float) -> "MadeSong":
+        """Return a song of that style that lasts so long, or as long as this one where that is shorter."""
+        return self.model_copy(update={"seconds": min(seconds, self.seconds)})
+
     def stems(self, seed: int) -> Audio:
         """Return the true stems (4, 2, frames)."""
         return demo_song(self.seconds, AID_RATE_HZ, seed, self.style, self.key)
@@ -118,6 +127,16 @@ class TrackSong(Settings):
     def identity(self, seed: int) -> dict[str, Any]:
         """Return what decides the samples: the checksum of the track's stems and the excerpt, not where they lie."""
         return {"sha256": _checksum(Path(self.root), self.track, self.ignore), "seconds": self.seconds, "seed": seed}
+
+    @property
+    def length_s(self) -> float:
+        """The length of the excerpt in seconds."""
+        whole = _tracks(Path(self.root))[self.track].frames / AID_RATE_HZ
+        return whole if self.seconds is None else min(whole, self.seconds)
+
+    def excerpt(self, seconds: float) -> "TrackSong":
+        """Return an excerpt of the track that lasts so long, or as long as this one where that is shorter."""
+        return self.model_copy(update={"seconds": min(seconds, self.length_s)})
 
     def stems(self, seed: int) -> Audio:
         """Return the true stems (4, 2, frames) of the excerpt that a seed draws; those it lacks are silent."""

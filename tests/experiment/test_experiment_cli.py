@@ -47,6 +47,10 @@ def test_a_dry_run_plans_and_estimates_and_leaves_nothing(typed: Run, tmp_path: 
     assert code == 0
     assert "typed: 2 cells (1 listener x 1 song x 1 seed x 2 mix x 1 aid x 1 model)" in out
     assert "mix: flat, vocals-up" in out and "2 cells to compute, 1 songs and separations to make: about" in out
+    lines = out.splitlines()
+    timing = [index for index, line in enumerate(lines) if line.startswith("timing 4 s excerpts: ")]
+    assert len(timing) == 3 and lines[timing[0]].endswith("1 of 3 ...")
+    assert max(timing) < next(index for index, line in enumerate(lines) if "cells to compute" in line)
     assert not (tmp_path / "out").exists()
 
 

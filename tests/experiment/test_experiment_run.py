@@ -5,12 +5,13 @@ import csv
 import json
 import os
 import pickle
+import random
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ import pytest
 
 from hearsim.core.errors import HearsimError, WriteError
 from hearsim.experiment import cell as cell_module
-from hearsim.experiment.cell import path_of, shared
+from hearsim.experiment.cell import Record, path_of, shared
 from hearsim.experiment.plan import Cell, cells_of
 from hearsim.experiment.run import Outcome, Where, _Parallel, estimate, run
 from hearsim.experiment.spec import Study, read_study
@@ -209,6 +210,42 @@ def test_a_failed_cell_is_a_row_and_is_retried_when_asked(
     assert [estimate(cells_of(study), folder, 1, retry_failed=retry).waiting for retry in (False, True)] == [0, 2]
     assert run_study(study, folder, retry_failed=True)[:3] == (2, 6, 0)
     assert results(folder) == results(serial)
+
+
+def test_a_forecast_measures_excerpts_and_scales_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock of its own: a second of music costs 0.5 s to make and 0.25 s a cell; a first pass costs 100 s more."""
+    path = tmp_path / "experiment.toml"
+    songs = 'songs = [{ style = "pop", seconds = 40 }, { style = "rock", seconds = 120 }]'
+    path.write_text(SPEC.replace('songs = [{ style = "pop", seconds = 3 }]', songs))
+    lengths, seen = [], []
+
+    def timed(cost_s: float) -> Callable[[Cell, Path], Record]:
+        def record(cell: Cell, folder: Path) -> Record:
+            lengths.append(cell.song.length_s)
+            first = 100 if len(lengths) < 3 else 0
+            return Record(key=cell.key, names=cell.names, seconds=cost_s * cell.song.length_s + first)
+
+        return record
+
+    monkeypatch.setattr("hearsim.experiment.run.share", timed(0.5))
+    monkeypatch.setattr("hearsim.experiment.run.run_cell", timed(0.25))
+    found = estimate(
+        cells_of(read_study(path)), tmp_path / "run", 2, progress=lambda what, done, total: seen.append((done, total))
+    )
+    assert set(lengths) == {4.0} and seen == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+    assert found == (4, pytest.approx(0.5 * 80), 16, pytest.approx(0.25 * 80), 2)
+    assert found.seconds == pytest.approx((4 * 40 + 16 * 20) / 2)
+
+
+def test_a_dry_run_keeps_the_random_numbers_of_its_caller(spec: Path, tmp_path: Path) -> None:
+    import torch
+
+    random.seed(1)
+    np.random.seed(2)  # noqa: NPY002
+    torch.manual_seed(3)
+    wanted = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # type: ignore[index]  # noqa: NPY002
+    estimate(cells_of(read_study(spec)), tmp_path / "run", 1, timed=1)
+    assert (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == wanted  # type: ignore[index]  # noqa: NPY002
 
 
 def test_a_model_is_loaded_once_and_a_song_separated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

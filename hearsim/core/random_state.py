@@ -1,0 +1,43 @@
+"""Seeded random numbers for a computation, and the caller's own afterwards."""
+
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed the global generators of `random`, numpy and torch for the body; they go on from their old states after it.
+
+    torch's is left alone where nothing has imported torch yet.
+
+    Parameters
+    ----------
+    seed
+        0 to 2^32 - 1.
+
+    Examples
+    --------
+    >>> random.seed(1)
+    >>> state = random.getstate()
+    >>> with seeded(7):
+    ...     number = random.random()
+    >>> random.getstate() == state
+    True
+    """
+    torch = sys.modules.get("torch")
+    kept = random.getstate(), np.random.get_state(), torch.get_rng_state() if torch else None  # noqa: NPY002
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 (for libraries that know no Generator)
+    if torch:
+        torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])  # noqa: NPY002
+        if torch:
+            torch.set_rng_state(kept[2])
