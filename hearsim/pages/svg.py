@@ -50,5 +50,5 @@ def svg(figure: "Figure", label: str, name: str) -> Markup:
     text = re.sub(r' (xmlns|xmlns:xlink|version)="[^"]*"', "", text)
     text = re.sub(r' (width|height)="[^"]*pt"', "", text, count=2)
     text = re.sub(r'\bid="', f'id="{name}-', text).replace("url(#", f"url(#{name}-")
-    text = text.replace('xlink:href="#', f'href="#{name}-')
+    text = text.replace('xlink:href="#', f'href="#{name}-').replace("xlink:href=", "href=")
     return Markup(text.replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1))

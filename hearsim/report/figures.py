@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from hearsim.core.units import Curve
 from hearsim.pages.svg import drawing, svg
+from hearsim.report.spectra import GAIN_BANDS_HZ, LOWEST_HZ, Spectrogram
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +78,7 @@ def _text(share: float, y: float, text: str, anchor: str, css: str = "") -> Mark
 
 
 def fitting(report: Table, ear: str) -> Markup:
-    """Return the audiogram of an ear with the insertion gains at 50, 65 and 80 dB SPL over it.
+    """Return the audiogram of an ear with the prescribed insertion gains at 50, 65 and 80 dB SPL over it.
 
     Both run downward from 0 on one scale, so a gain of half the loss lies half way to the threshold. An octave is as
     wide as 20 dB are high (ISO 8253-1).
@@ -90,13 +92,13 @@ def fitting(report: Table, ear: str) -> Markup:
                   label="threshold, dB HL", markerfacecolor="none", markersize=8)  # fmt: skip
         places = [math.log2(f / 1000) for f in fit["frequencies_hz"]]
         for (level, gains), style in zip(fit["insertion_gain_db"].items(), (":", "-", "--"), strict=True):
-            axis.plot(places, gains, style, color="#333", linewidth=1.6, label=f"gain at {level} dB SPL")
+            axis.plot(places, gains, style, color="#333", linewidth=1.6, label=f"target gain, {level} dB SPL")
         _frequency_axis(axis, _OCTAVES_HZ)
         axis.set(ylim=(lowest, -10), xlim=(min(-3.2, *octaves), max(3.2, *octaves)), xlabel="Hz",
                  ylabel="dB HL, and insertion gain in dB", yticks=range(0, int(lowest) + 1, 20))  # fmt: skip
         axis.set_aspect(1 / 20)
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
-        label = f"Audiogram and insertion gain of the {ear} ear; the numbers are in the table below"
+        label = f"Audiogram and prescribed insertion gain of the {ear} ear; the numbers are in the table below"
         return svg(figure, label, f"fitting-{ear}")
 
 
@@ -118,6 +120,44 @@ def band_levels(report: Table, ear: str) -> Markup:
 
 def _frequency_axis(axis: "Axes", ticks_hz: tuple[float, ...]) -> None:
     """Label an axis in octaves re 1 kHz with frequencies."""
-    labels = [f"{f / 1000:g}k" if f >= 1000 else f"{math.floor(f + 0.5)}" for f in ticks_hz]
-    axis.set_xticks([math.log2(f / 1000) for f in ticks_hz], labels)
+    axis.set_xticks([math.log2(f / 1000) for f in ticks_hz], list(map(_frequency, ticks_hz)))
     axis.grid(alpha=0.3)
+
+
+def measured_gain(report: Table, gain: Curve, ear: str) -> Markup:
+    """Return the gain from the sound that came in to what the aid plays, over the prescribed insertion gain.
+
+    `gain` is (ears, `GAIN_BANDS_HZ`), NaN where there is no sound.
+    """
+    fit, measured = report["fitting"][ear], gain[list(EAR_COLOURS).index(ear)]
+    with drawing(4.2, 3.3) as (figure, axis):
+        axis.axhline(0, color="#999", linewidth=0.8)
+        places = [math.log2(f / 1000) for f in fit["frequencies_hz"]]
+        for (level, gains), style in zip(fit["insertion_gain_db"].items(), (":", "-", "--"), strict=True):
+            axis.plot(places, gains, style, color="#333", linewidth=1.2, label=f"target, {level} dB SPL")
+        axis.plot([math.log2(f / 1000) for f in GAIN_BANDS_HZ], measured, color=EAR_COLOURS[ear], linewidth=2.2,
+                  label="measured in the excerpt")  # fmt: skip
+        _frequency_axis(axis, (62.5, 250, 1000, 4000, 16000))
+        axis.set(xlim=(math.log2(0.05) - 0.1, 4.1), xlabel="Hz, 1/3 octaves", ylabel="gain, dB")
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)
+        label = f"Gain from input to aided sound and its target, {ear} ear; the numbers are in the table below"
+        return svg(figure, label, f"gain-{ear}")
+
+
+def spectrogram_picture(drawn: Spectrogram, name: str, label: str, loudest_db_spl: float) -> Markup:
+    """Return a spectrogram on a scale from 0 dB SPL to the loudest level of all versions."""
+    top = max(20.0, 10 * math.ceil(loudest_db_spl / 10))
+    rows = drawn.levels_db_spl.shape[0]
+    bottom = math.log2(LOWEST_HZ / 1000)
+    with drawing(4.2, 3.3) as (figure, axis):
+        image = axis.imshow(drawn.levels_db_spl, origin="lower", aspect="auto", cmap="magma", vmin=0, vmax=top,
+                            extent=(0, drawn.seconds, bottom, bottom + rows / 12), interpolation="nearest")  # fmt: skip
+        ticks = (62.5, 250, 1000, 4000, 16000)
+        axis.set_yticks([math.log2(f / 1000) for f in ticks], list(map(_frequency, ticks)))
+        axis.set(xlabel="s", ylabel="Hz", ylim=(bottom, bottom + rows / 12))
+        figure.colorbar(image, label="dB SPL per 1/12 octave")
+        return svg(figure, f"Spectrogram: {label}", f"spectrogram-{name}")
+
+
+def _frequency(hz: float) -> str:
+    return f"{hz / 1000:g}k" if hz >= 1000 else str(math.floor(hz + 0.5))

@@ -9,9 +9,19 @@ from markupsafe import Markup
 
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import writes
+from hearsim.core.units import Curve, FloatArray
 from hearsim.pages.html import Cell, fill, number, table
-from hearsim.report.figures import KIND_COLOURS, band_levels, by_kind, fitting, ledger_bar
-from hearsim.report.player import player
+from hearsim.report.figures import (
+    KIND_COLOURS,
+    band_levels,
+    by_kind,
+    fitting,
+    ledger_bar,
+    measured_gain,
+    spectrogram_picture,
+)
+from hearsim.report.player import LABELS, player
+from hearsim.report.spectra import GAIN_BANDS_HZ, gain_db, spectrogram
 from hearsim.simulation.clips import Excerpts
 
 Table = dict[str, Any]
@@ -87,11 +97,18 @@ def page(report: Table, sounds: Excerpts) -> str:
         found = report.get("schema")
         raise HearsimError(f"the report's schema is {found!r}, not {SCHEMA!r}: render the song again")
     levels = report["levels"]
+    pressures = {
+        n: sounds.full_scale.pascal_per_unit * sounds.sounds[n] for n in ("input", "unaided", "aided", "heard")
+    }
+    gain = gain_db(pressures["input"], pressures["aided"], sounds.rate)
     filled = fill(
         "report/report.html.j2",
         title=f"{Path(report['input']['path']).name}, rendered with the profile {report['profile']}",
         summary=_summary(report),
         player=player(sounds),
+        spectrograms=_spectrograms(pressures, sounds.rate),
+        gains={ear: measured_gain(report, gain, ear) for ear in _EARS},
+        gain_table=_gain_table(gain),
         fitting={ear: fitting(report, ear) for ear in _EARS},
         fitting_tables=[_fitting_table(report, ear) for ear in _EARS],
         rules=" and ".join(sorted({fit["rule"] for fit in report["fitting"].values()})),
@@ -106,6 +123,21 @@ def page(report: Table, sounds: Excerpts) -> str:
         **_metrics(report["metrics"]),
     )
     return str(filled)
+
+
+def _spectrograms(pressures: Mapping[str, FloatArray], rate: int) -> list[tuple[str, Markup]]:
+    """Return label and picture of all versions but the input, on one scale of levels."""
+    made = {name: spectrogram(sound, rate) for name, sound in pressures.items() if name != "input"}
+    loudest = max(float(one.levels_db_spl.max()) for one in made.values())
+    return [(LABELS[name], spectrogram_picture(one, name, LABELS[name], loudest)) for name, one in made.items()]
+
+
+def _gain_table(gain: Curve) -> Markup:
+    lines = {
+        f"{ear}, dB": {f: g for f, g in zip(GAIN_BANDS_HZ, row.tolist(), strict=True) if not math.isnan(g)}
+        for ear, row in zip(_EARS, gain, strict=True)
+    }
+    return _over_frequency("Measured gain from input to aided sound, 1/3 octaves", lines)
 
 
 def _summary(report: Table) -> str:
@@ -191,7 +223,7 @@ def _fitting_table(report: Table, ear: str) -> Markup:
     loss, fit = report["listener"][ear], report["fitting"][ear]
     lines = {"threshold, dB HL": dict(zip(loss["frequencies_hz"], loss["thresholds_db_hl"], strict=True))}
     for level, gains in fit["insertion_gain_db"].items():
-        lines[f"gain at {level} dB SPL, dB"] = dict(zip(fit["frequencies_hz"], gains, strict=True))
+        lines[f"target gain at {level} dB SPL, dB"] = dict(zip(fit["frequencies_hz"], gains, strict=True))
     ratio = fit.get("compression_ratio")
     if ratio and any(abs(one - ratio["set"]) > 0.005 for one in ratio["in_force"]):
         lines[f"ratio in force ({ratio['set']:g} set)"] = dict(

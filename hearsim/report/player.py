@@ -21,6 +21,7 @@ LABELS = {
 def player(sounds: Excerpts, labels: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return what the template report/player.html.j2 shows; a sound without a label of its own is a separated stem."""
     known = LABELS if labels is None else labels
+    match_db = sounds.match_db()
     return {
         "rate": sounds.rate,
         "seconds": sounds.seconds,
@@ -28,9 +29,9 @@ def player(sounds: Excerpts, labels: Mapping[str, str] | None = None) -> dict[st
         "sounds": [
             {
                 "label": known.get(name, f"Separated stem: {name}"),
-                "match_db": sounds.match_db[name],
-                "flac": base64.b64encode(flac).decode(),
+                "match_db": match_db[name],
+                "flac": base64.b64encode(sounds.flac(name)).decode(),
             }
-            for name, flac in sounds.flac.items()
+            for name in sounds.sounds
         ],
     }

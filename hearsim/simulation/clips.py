@@ -3,7 +3,7 @@
 import io
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import soundfile
@@ -40,17 +40,22 @@ class Clip:
         return np.concatenate(self._pieces, axis=1)
 
 
-class Excerpts(NamedTuple):
-    """The same seconds of several sounds, all on one scale of sound pressure."""
+@dataclass(frozen=True)
+class Excerpts:
+    """The same seconds of several sounds (channels, frames) at the ear, on one scale that suits a player."""
 
-    flac: dict[str, bytes]
-    match_db: dict[str, float | None]
-    """Gain in dB that brings a sound to the loudness of all others, no peak over -1 dBFS; None for silence."""
+    sounds: dict[str, FloatArray]
     rate: int
-    seconds: float
     start_s: float
     gain_db: float
     """From the files at the headphones' calibration to the excerpts."""
+    full_scale: Calibration
+    """Sound pressure of the excerpts' samples."""
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return int(next(iter(self.sounds.values())).shape[1]) / self.rate
 
     @property
     def note(self) -> str:
@@ -60,9 +65,26 @@ class Excerpts(NamedTuple):
             f"{abs(self.gain_db):.1f} dB {'louder' if self.gain_db >= 0 else 'softer'} than the files, by one gain."
         )
 
+    def flac(self, name: str) -> bytes:
+        """Return a sound as a FLAC file of 16 bits."""
+        file = io.BytesIO()
+        soundfile.write(file, self.sounds[name].T, self.rate, format="FLAC", subtype="PCM_16")
+        return file.getvalue()
+
+    def match_db(self) -> dict[str, float | None]:
+        """Return gains in dB to one loudness (BS.1770-4), the greatest without a peak over -1 dBFS; None: silence."""
+        loudness, peaks_db = {}, {}
+        for name, sound in self.sounds.items():
+            peak = float(np.abs(sound).max(initial=0.0))
+            with suppress(HearsimError):  # silent, or shorter than 0.4 s
+                loudness[name] = integrated_lufs(sound / np.float32(peak or 1.0), self.rate)  # 0 dBFS: over the gate
+                peaks_db[name] = gain_to_db(peak)
+        common = min(loudness.values(), default=0.0) + _PEAK_DBFS
+        return {n: common - loudness[n] - peaks_db[n] if n in loudness else None for n in self.sounds}
+
 
 def excerpts(clips: Mapping[str, Clip], calibrations: Mapping[str, Calibration], headphones: Calibration) -> Excerpts:
-    """Return clips of one rate and length as FLAC; `calibrations` tells the sound pressure of each.
+    """Return clips of one rate and length on one scale; `calibrations` tells the sound pressure of each.
 
     All stand for sound pressures at the ear, so each is scaled from its calibration to that of the headphones; then
     one gain for all brings the loudest peak to -1 dBFS.
@@ -74,22 +96,6 @@ def excerpts(clips: Mapping[str, Clip], calibrations: Mapping[str, Calibration],
     peak = max(float(np.abs(sound).max(initial=0.0)) for sound in sounds.values())
     gain = db_to_gain(_PEAK_DBFS) / peak if peak > 0 else 1.0
     clip = next(iter(clips.values()))
-    encoded = {}
-    for name, sound in sounds.items():
-        buffer = io.BytesIO()
-        soundfile.write(buffer, sound.T * gain, clip.rate, format="FLAC", subtype="PCM_16")
-        encoded[name] = buffer.getvalue()
-    match = _match_db({name: sound * np.float32(gain) for name, sound in sounds.items()}, clip.rate)
-    return Excerpts(encoded, match, clip.rate, clip.length / clip.rate, clip.start / clip.rate, gain_to_db(gain))
-
-
-def _match_db(sounds: Mapping[str, FloatArray], rate: int) -> dict[str, float | None]:
-    """Return gains to one loudness (BS.1770-4), the greatest that leaves every peak at -1 dBFS or under."""
-    loudness, peaks_db = {}, {}
-    for name, sound in sounds.items():
-        peak = float(np.abs(sound).max(initial=0.0))
-        with suppress(HearsimError):  # silent, or shorter than 0.4 s
-            loudness[name] = integrated_lufs(sound / np.float32(peak or 1.0), rate)  # of a peak of 0 dBFS: no gate
-            peaks_db[name] = gain_to_db(peak)
-    common = min(loudness.values(), default=0.0) + _PEAK_DBFS
-    return {name: common - loudness[name] - peaks_db[name] if name in loudness else None for name in sounds}
+    scaled = {name: sound * np.float32(gain) for name, sound in sounds.items()}
+    full_scale = Calibration(headphones.full_scale_db_spl - gain_to_db(gain))
+    return Excerpts(scaled, clip.rate, clip.start / clip.rate, gain_to_db(gain), full_scale)

@@ -3,17 +3,20 @@
 from html.parser import HTMLParser
 from typing import Any
 
+import numpy as np
+
+from hearsim.core.calibration import Calibration
 from hearsim.simulation.clips import Excerpts
 
 VOID = {"meta", "br", "hr", "img", "input", "link", "source"}
 SOUNDS = ("input", "unaided", "aided", "heard")
+_NOISE = 0.02 * np.random.default_rng(1).standard_normal((2, 48000)).astype(np.float32)
 EXCERPTS = Excerpts(
-    flac={name: b"fLaC\x00\xff" + name.encode() for name in SOUNDS},
-    match_db=dict(zip(SOUNDS, (-3.0, None, 1.25, 20.5), strict=True)),
+    sounds=dict(zip(SOUNDS, (_NOISE, 0 * _NOISE, _NOISE * np.float32([[2], [4]]), _NOISE / 2), strict=True)),
     rate=48000,
-    seconds=15.0,
     start_s=7.0,
     gain_db=12.04,
+    full_scale=Calibration(100.0),
 )
 BANDS_HZ = [1000 * 2 ** (n / 3) for n in range(-12, 13)]
 FITTED_HZ = [250.0, 500.0, 750.0, 1000.0, 1500.0, 2000.0, 3000.0, 4000.0, 6000.0]

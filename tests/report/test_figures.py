@@ -4,10 +4,12 @@ import math
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from report_sample import Reader, part
 
-from hearsim.report.figures import band_levels, fitting, ledger_bar
+from hearsim.report.figures import band_levels, fitting, ledger_bar, measured_gain
+from hearsim.report.spectra import GAIN_BANDS_HZ
 
 
 def test_bar_is_to_scale(report: dict[str, Any]) -> None:
@@ -88,3 +90,20 @@ def test_band_levels_read_true(report: dict[str, Any]) -> None:
         read = [db - limit + 109 for _, db in plot.curve(f"stroke: {colour}")]
         assert sorted({round(db, 1) for db in read}) == pytest.approx(sorted(levels[name]["right"]), abs=0.11)
         assert math.copysign(1, read[-1] - read[0]) == (1 if name == "input_db_spl" else -1)
+
+
+def test_measured_gain_reads_true_beside_its_target(report: dict[str, Any]) -> None:
+    gain = np.array([np.linspace(-10, 30, len(GAIN_BANDS_HZ)), np.full(len(GAIN_BANDS_HZ), np.nan)])
+    picture = measured_gain(report, gain, "left")
+    paths = re.findall(r'<path d="([^"]*)"[^>]*style="([^"]*)"', picture)
+    curve = next(d for d, style in paths if "stroke: #1f5fbf" in style)
+    target = next(d for d, style in paths if "stroke-dasharray: 1.2" in style)
+    points = [(float(x), float(y)) for x, y in re.findall(r"([\d.]+) ([\d.]+)", curve)]
+    aims = [(float(x), float(y)) for x, y in re.findall(r"([\d.]+) ([\d.]+)", target)]
+    assert len(points) == len(GAIN_BANDS_HZ)
+    per_octave = (points[-1][0] - points[0][0]) / math.log2(16000 / 50)
+    per_db = (points[-1][1] - points[0][1]) / 40
+    fit = report["fitting"]["left"]
+    hz = [50 * 2 ** ((x - points[0][0]) / per_octave) for x, _ in aims]
+    assert hz == pytest.approx(fit["frequencies_hz"], rel=0.01)
+    assert [(y - points[0][1]) / per_db - 10 for _, y in aims] == pytest.approx(fit["insertion_gain_db"]["50"], abs=0.1)

@@ -6,11 +6,12 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from report_sample import EXCERPTS, Reader
+from report_sample import EXCERPTS, SOUNDS, Reader
 
 import hearsim
 from hearsim.core.errors import HearsimError
@@ -133,9 +134,9 @@ def test_levels_mix_fitting_and_files(whole: str) -> None:
 
 def test_the_player_holds_every_sound(whole: str) -> None:
     held = json.loads(re.findall(r'<script type="application/json" id="sounds">(.*?)</script>', whole)[0])
-    assert {base64.b64decode(one["flac"]) for one in held["sounds"]} == set(EXCERPTS.flac.values())
-    assert [one["match_db"] for one in held["sounds"]] == [-3.0, None, 1.25, 20.5]
-    assert (held["rate"], held["seconds"]) == (48000, 15.0)
+    assert {base64.b64decode(one["flac"]) for one in held["sounds"]} == {EXCERPTS.flac(name) for name in SOUNDS}
+    assert [one["match_db"] for one in held["sounds"]] == list(EXCERPTS.match_db().values())
+    assert held["sounds"][1]["match_db"] is None and (held["rate"], held["seconds"]) == (48000, 1.0)
     text = Reader(whole).text
     assert "3What the aid plays" in text and "What this listener hears without the aid (silent)" in text
 
@@ -147,8 +148,8 @@ def test_hostile_strings_stay_text(report: dict[str, Any], whole: str) -> None:
     bad["mix"]["stem" + HOSTILE] = bad["metrics"]["sdr_db"]["column" + HOSTILE] = 1.0
     bad["metrics"]["unavailable"]["metric" + HOSTILE] = "reason"
     shown += [word + HOSTILE for word in ("stem", "column", "sound")]
-    bad_sound = "sound" + HOSTILE
-    reader = Reader(page(bad, EXCERPTS._replace(flac={bad_sound: b"x"}, match_db={bad_sound: 0.0})))
+    sounds = EXCERPTS.sounds | {"sound" + HOSTILE: EXCERPTS.sounds["input"]}
+    reader = Reader(page(bad, replace(EXCERPTS, sounds=sounds)))
     assert {tag for tag, _ in reader.elements} <= {tag for tag, _ in Reader(whole).elements} | {"li"}
     assert not [name for _, attrs in reader.elements for name in attrs if name.startswith("on")]
     assert len(shown) > 30
@@ -158,14 +159,16 @@ def test_hostile_strings_stay_text(report: dict[str, Any], whole: str) -> None:
 def test_nothing_from_outside(whole: str) -> None:
     reader = Reader(whole)
     links = reader.attributes("src", "href", "xlink:href", "srcset", "poster", "data", "action", "background")
-    assert all(link.startswith("#") for link in links)
+    assert all(link.startswith(("#", "data:image/png;base64,")) for link in links)
     assert not re.search(r"https?:|@import|<link|<script[^>]*src|fetch\(|url\((?!#)", whole)
 
 
 def test_ids_are_unique_and_found(whole: str) -> None:
     reader = Reader(whole)
     ids = reader.attributes("id")
-    used = [link[1:] for link in reader.attributes("href")] + re.findall(r"url\(#([^)]*)\)", whole)
+    used = [link[1:] for link in reader.attributes("href") if link.startswith("#")] + re.findall(
+        r"url\(#([^)]*)\)", whole
+    )
     assert len(ids) == len(set(ids))
     assert used
     assert set(used) <= set(ids)
@@ -178,8 +181,8 @@ def test_accessible(whole: str) -> None:
     assert all(attrs.get("scope") in ("row", "col") for tag, attrs in reader.elements if tag == "th")
     assert all(cell for row in reader.rows for cell in (row[0], row[-1]))  # no heading without a word
     tags = [tag for tag, _ in reader.elements]
-    assert tags.count("svg") == 5
-    assert tags.count("table") == tags.count("caption") == 13
+    assert tags.count("svg") == 10
+    assert tags.count("table") == tags.count("caption") == 14
     assert "Live delay 26.00 ms: buffering 10.00 ms, algorithm 11.00 ms, device 4.00 ms, acoustics 1.00 ms" in whole
 
 
@@ -189,11 +192,12 @@ def test_same_report_same_bytes(report: dict[str, Any], whole: str, tmp_path: Pa
     (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\nsvg.fonttype: path\nfont.size: 30\n")
     code = (
         "import json, pathlib; from hearsim.report.page import write_page; "
-        "from hearsim.simulation.clips import Excerpts\n"
+        "from report_sample import EXCERPTS\n"
         "report = json.loads(pathlib.Path('report.json').read_text())\n"
-        f"write_page(report, {EXCERPTS!r}, pathlib.Path('other.html'))"
+        "write_page(report, EXCERPTS, pathlib.Path('other.html'))"
     )
-    here = {"PYTHONHASHSEED": "7", "PYTHONPATH": str(Path(hearsim.__file__).parents[1])}  # not another copy's page
+    root, tests = Path(hearsim.__file__).parents[1], Path(__file__).parent
+    here = {"PYTHONHASHSEED": "7", "PYTHONPATH": f"{root}:{tests}"}  # not another copy's page
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, **here}, check=True)
     assert (tmp_path / "other.html").read_text(encoding="utf-8") == whole
 

@@ -1,15 +1,15 @@
 """The report's player in Chromium, from a file on the disk: what comes out of it, sample by sample."""
 
-import io
 from collections.abc import Iterator
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-import soundfile
 from browser import chromium, needs_browser
 from report_sample import SOUNDS, sample
 
+from hearsim.core.calibration import Calibration
 from hearsim.report.page import write_page
 from hearsim.simulation.clips import Excerpts
 
@@ -38,13 +38,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The page of four sounds that are one tone at four amplitudes."""
     path = tmp_path_factory.mktemp("report") / "report.html"
     tone = np.sin(2 * np.pi * TONE_HZ * np.arange(int(SECONDS * RATE)) / RATE)
-    flac = {}
-    for name, amplitude in zip(SOUNDS, AMPLITUDES, strict=True):
-        buffer = io.BytesIO()
-        soundfile.write(buffer, np.stack([amplitude * tone] * 2, axis=1), RATE, format="FLAC", subtype="PCM_16")
-        flac[name] = buffer.getvalue()
-    match_db = {name: 20 * np.log10(0.0625 / amplitude) for name, amplitude in zip(SOUNDS, AMPLITUDES, strict=True)}
-    write_page(sample(), Excerpts(flac, match_db, RATE, SECONDS, 0.0, 0.0), path)
+    sounds = {
+        name: np.tile(amplitude * tone, (2, 1)).astype(np.float32)
+        for name, amplitude in zip(SOUNDS, AMPLITUDES, strict=True)
+    }
+    write_page(sample(), Excerpts(sounds, RATE, 0.0, 0.0, Calibration(100.0)), path)
     complaints: list[str] = []
     with chromium() as browser:
         shown = browser.new_page()
@@ -110,8 +108,8 @@ def test_equal_loudness_changes_the_level_and_nothing_else(page: Any) -> None:
     page.check("#match")
     page.evaluate("() => document.activeElement.blur()")
     samples = play(page, "3")
-    for start in (0, 32768 - 4410):
-        assert amplitude_and_phase(samples, start)[0] == pytest.approx(0.0625, rel=0.02)
+    first, last = (amplitude_and_phase(samples, start)[0] for start in (0, 32768 - 4410))
+    assert first == pytest.approx(last, rel=0.02) and first == pytest.approx(10 ** (-1 / 20), rel=0.02)  # of all peaks
 
 
 def test_a_loop_returns_to_its_begin(page: Any) -> None:
@@ -154,3 +152,18 @@ def test_at_the_end_it_stops_and_begins_again(page: Any) -> None:
     page.keyboard.press("Space")
     page.wait_for_function("() => document.getElementById('play').getAttribute('aria-pressed') === 'false'")
     assert seconds(page) == 0.0
+
+
+@pytest.mark.parametrize("kind", ["SVG", "PNG"])
+def test_pictures_are_saved(page: Any, kind: str) -> None:
+    with page.expect_download() as waiting:
+        page.click(f"[aria-label='Save as {kind}: Gain from input to aided sound and its target, left ear']")
+    saved = waiting.value
+    assert saved.suggested_filename == f"gain-from-input-to-aided-sound-and-its-target-left-ear.{kind.lower()}"
+    content = saved.path().read_bytes()
+    if kind == "SVG":
+        root = ElementTree.fromstring(content)
+        assert root.tag == "{http://www.w3.org/2000/svg}svg" and len(root) > 1
+    else:
+        assert content.startswith(b"\x89PNG")
+        assert int.from_bytes(content[16:20]) > 800  # pixels wide
