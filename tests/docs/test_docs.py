@@ -27,14 +27,15 @@ SLOW = {"experiments", "listening-tests"}  # they start processes that compute f
 NOT_RUN = {  # the commands of `bash no-run` blocks, by their beginnings, and why a test can't run them
     "make ": "installs the project, or is the test suite itself",
     ".venv/bin/pytest ": "is the test suite itself",
-    "hearsim live": "needs a sound device, and plays until it is stopped",
-    "hearsim render --replay": "needs the log of a live session",
+    "hearsim live play": "needs a sound device, and plays until it is stopped",
+    "hearsim live loopback": "needs a sound device, and a cable",
+    "hearsim live replay": "needs the log of a live session",
     "jackd ": "needs a JACK server",
     "jack_": "needs a JACK server",
     "hearsim export collect": "needs a checkout of webMUSHRA, and serves until it is stopped",
     "hearsim export analyse": "needs the ratings of participants",
     "hearsim train": "trains for an hour, with songs that do not come with the project",
-    "hearsim models --pack": "needs a training run",
+    "hearsim models pack": "needs a training run",
     "hearsim evaluate": "needs a data set",
     "torchrun ": "trains for an hour",
     "hearsim bench": "takes minutes",
@@ -124,6 +125,31 @@ def test_fences_say_what_they_are(page: Path) -> None:
         if one.info == "bash no-run":
             for command in filter(None, map(str.strip, one.text.splitlines())):
                 assert command.startswith(tuple(NOT_RUN)), f"{where}: run it, or say in NOT_RUN why not: {command}"
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words of every `hearsim` command of a page, in fences and in the text."""
+    text = page.read_text(encoding="utf-8")
+    lines = [line for one in fences(page) if one.info.startswith("bash") for line in one.text.splitlines()]
+    quoted = re.findall(r"`(hearsim [^`]*)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+    words = [shlex.split(line, comments=True) for line in (*lines, *quoted)]
+    return [one[1:] for one in words if one[:1] == ["hearsim"]]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.stem != "changelog"], ids=lambda page: page.stem)
+def test_commands_and_options_exist(page: Path) -> None:
+    from typer.main import get_command
+
+    from hearsim.cli.app import app
+
+    for words in commands(page):
+        command, place = get_command(app), 0
+        while words[place:] and getattr(command, "commands", None) and words[place] in command.commands:
+            command, place = command.commands[words[place]], place + 1
+        assert place or words[:1][0].startswith(("-", "COMMAND")), f"{page}: hearsim {' '.join(words)}"
+        known = {name for one in command.params for name in (*one.opts, *one.secondary_opts)} | {"--help"}
+        options = {word.partition("=")[0] for word in words[place:] if word.startswith("--")}
+        assert options <= known | {"--install-completion"}, f"{page}: hearsim {' '.join(words)}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
