@@ -4,7 +4,20 @@ from typing import Annotated
 
 import typer
 
-from hearsim.cli import bench, devices, experiment, export, live, models, render, score, show, train
+from hearsim.cli import (
+    bench,
+    devices,
+    documentation,
+    experiment,
+    export,
+    init,
+    live,
+    models,
+    render,
+    score,
+    show,
+    train,
+)
 from hearsim.cli.exits import EXIT_CODES
 
 app = typer.Typer(
@@ -32,13 +45,17 @@ def hearsim(
     """Simulate hearing aids with real-time music separation inside."""
 
 
-for command in (render.render, show.show, show.latency, score.score):
-    app.command(rich_help_panel="Songs through the aid")(command)
-app.add_typer(live.live, name="live", rich_help_panel="Songs through the aid")
-app.command(rich_help_panel="Songs through the aid")(devices.devices)
-app.add_typer(experiment.experiment, name="experiment", rich_help_panel="Studies")
-app.add_typer(export.export, name="export", rich_help_panel="Studies")
-app.add_typer(models.models, name="models", rich_help_panel="Separation networks")
-app.add_typer(train.train, name="train", rich_help_panel="Separation networks")
-app.command(rich_help_panel="Separation networks")(train.evaluate)
-app.add_typer(bench.bench, name="bench", rich_help_panel="Separation networks")
+SONGS, PROFILES, STUDIES, NETWORKS = "Songs through the aid", "Profiles and help", "Studies", "Separation networks"
+
+app.command(rich_help_panel=SONGS)(render.render)
+app.command(rich_help_panel=SONGS)(score.score)
+app.command(rich_help_panel=SONGS)(devices.devices)
+app.add_typer(live.live, name="live", rich_help_panel=SONGS)
+for command in (init.init, show.show, show.latency, show.metrics, documentation.docs):
+    app.command(rich_help_panel=PROFILES)(command)
+app.add_typer(experiment.experiment, name="experiment", rich_help_panel=STUDIES)
+app.add_typer(export.export, name="export", rich_help_panel=STUDIES)
+app.add_typer(models.models, name="models", rich_help_panel=NETWORKS)
+app.add_typer(train.train, name="train", rich_help_panel=NETWORKS)
+app.command(rich_help_panel=NETWORKS)(train.evaluate)
+app.add_typer(bench.bench, name="bench", rich_help_panel=NETWORKS)

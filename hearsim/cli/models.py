@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
+from hearsim.cli import completion
 from hearsim.cli.old_forms import OldForms, is_option, without_option
+from hearsim.cli.options import Json
+from hearsim.cli.output import print_json
 
 
 class _Models(OldForms):
@@ -20,14 +23,15 @@ models = typer.Typer(cls=_Models, help="List the shipped separation models, or p
 
 
 @models.command("list")
-def list_models() -> None:
+def list_models(as_json: Json = False) -> None:
     """List the shipped models with their size and source."""
-    from hearsim.core.files import find_model, model_names
-    from hearsim.separation.models import read_info
+    from hearsim.cli.catalogue import models as rows
 
-    for name in model_names():
-        info = read_info(find_model(name))
-        typer.echo(f"{name}: {info.parameters / 1e6:.2f} M parameters, {info.weights}. {info.summary}")
+    if as_json:
+        print_json(rows())
+        return
+    for row in rows():
+        typer.echo(f"{row['name']}: {row['parameters'] / 1e6:.2f} M parameters, {row['weights']}. {row['description']}")
 
 
 @models.command()
@@ -39,7 +43,10 @@ def pack(
     summary: Annotated[str, typer.Option(help="One line for `hearsim models list`.")] = "",
     float16: Annotated[bool, typer.Option("--float16", help="Store weights as float16.")] = False,
     system: Annotated[
-        str, typer.Option(help="System (see `hearsim bench networks`), for weights that name none.")
+        str,
+        typer.Option(
+            help="System (see `hearsim show systems`), for weights that name none.", autocompletion=completion.systems
+        ),
     ] = "",
 ) -> None:
     """Package training runs as a model folder; several runs make an ensemble."""

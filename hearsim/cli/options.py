@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-DEFAULT_PROFILE = "moderate-vocals-up"
+from hearsim.cli import completion
 
-ProfileOption = Annotated[str, typer.Option(help="Profile: a name from `hearsim show`, or the path of a TOML file.")]
-ProfileArgument = Annotated[
-    str, typer.Argument(help="Profile: a name from `hearsim show`, or the path of a TOML file.")
-]
+DEFAULT_PROFILE = "moderate-vocals-up"
+_PROFILE = "Profile: a name from `hearsim show profiles`, or the path of a TOML file."
+
+ProfileOption = Annotated[str, typer.Option(help=_PROFILE, autocompletion=completion.profiles)]
+ProfileArgument = Annotated[str, typer.Argument(help=_PROFILE, autocompletion=completion.profiles)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]

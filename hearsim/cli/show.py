@@ -1,33 +1,68 @@
-"""`hearsim show` and `hearsim latency`: what a profile is made of, and how late it is."""
+"""`hearsim show`, `hearsim metrics` and `hearsim latency`: profiles, what ships, and how late an aid is."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hearsim.cli.options import DEFAULT_PROFILE, ProfileArgument
-from hearsim.cli.output import print_tables
+from hearsim.cli import completion
+from hearsim.cli.catalogue import LISTS, table
+from hearsim.cli.options import DEFAULT_PROFILE, Json, ProfileArgument
+from hearsim.cli.output import print_json, print_tables
 
 if TYPE_CHECKING:
     from hearsim.core.audio import Format
+    from hearsim.core.latency import Budget, Load
 
 
-def show(profile: Annotated[str, typer.Argument(help="A profile's name or path.", show_default=False)] = "") -> None:
-    """Print a profile's signal path, latency ledger and fitting; without a name, list the profiles."""
-    from hearsim.profile.load import load_profile, profile_names
-
-    if not profile:
-        typer.echo("\n".join(profile_names()))
+def show(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help=f"Profile: a name or the path of a TOML file. Or a list: {', '.join(LISTS)}.",
+            show_default="profiles",
+            autocompletion=completion.shown,
+        ),
+    ] = "profiles",
+    as_json: Json = False,
+) -> None:
+    """Print a profile's signal path, latency ledger and fitting, or a list of what ships."""
+    if name in LISTS:
+        title, rows = LISTS[name]
+        print_list(title, rows(), as_json)
         return
-    loaded = load_profile(profile)  # before the heavy imports: a misspelt name is refused at once
+    from hearsim.profile.load import load_profile
+
+    loaded = load_profile(name)  # before the heavy imports: a misspelt name is refused at once
     from hearsim.aid.hearing_aid import hearing_aid
     from hearsim.cli.tables import fitting
+    from hearsim.core.latency import budget
     from hearsim.core.processor import describe
+    from hearsim.report.report_json import fitting as fitting_of
 
-    typer.echo(describe(hearing_aid(loaded), format_of(loaded.block_samples)))
+    aid, fmt = hearing_aid(loaded), format_of(loaded.block_samples)
+    if as_json:
+        ledger = ledger_json(budget(aid, fmt))
+        print_json({"profile": loaded.model_dump(mode="json"), "latency": ledger, "fitting": fitting_of(loaded)})
+        return
+    typer.echo(describe(aid, fmt))
     print_tables(fitting(loaded))
 
 
-def latency(profile: ProfileArgument = DEFAULT_PROFILE) -> None:
+def metrics(as_json: Json = False) -> None:
+    """List the objective metrics, with unit and meaning."""
+    title, rows = LISTS["metrics"]
+    print_list(title, rows(), as_json)
+
+
+def print_list(title: str, rows: list[dict[str, Any]], as_json: bool) -> None:
+    """Print the rows of a list as a table or as JSON."""
+    if as_json:
+        print_json(rows)
+    else:
+        print_tables(table(title, rows))
+
+
+def latency(profile: ProfileArgument = DEFAULT_PROFILE, as_json: Json = False) -> None:
     """Print the declared and the measured latency, the compute load, and the comb filter of the vent."""
     from hearsim.aid.hearing_aid import hearing_aid
     from hearsim.bench.blocks import time_blocks
@@ -38,21 +73,46 @@ def latency(profile: ProfileArgument = DEFAULT_PROFILE) -> None:
     loaded = load_profile(profile)
     aid, fmt = hearing_aid(loaded), format_of(loaded.block_samples)
     total = measured_budget(aid, fmt)
-    typer.echo(f"{aid.name}: {fmt}\n{total}")
-    typer.echo(
-        f"measured with an impulse and a chirp: {measure(aid, fmt)} samples live (declared {total.total_samples})"
-    )
+    measured = measure(aid, fmt)
     aid.prepare(fmt)
     load = load_of(time_blocks(aid, fmt, 5 * fmt.rate // fmt.block), fmt)
+    comb = vent_comb(total.total_ms, 10.0) if loaded.aid.vent is not None else None
+    if as_json:
+        found = {**ledger_json(total), "measured_samples": measured, **load_json(load)}
+        print_json({**found, "verdicts": [one._asdict() for one in verdicts(total.total_ms)], "vent_comb": comb})
+        return
+    typer.echo(f"{aid.name}: {fmt}\n{total}")
+    typer.echo(f"measured with an impulse and a chirp: {measured} samples live (declared {total.total_samples})")
     typer.echo(f"compute per block: {load}; load (p99 / deadline) {100 * load.load_p99:.0f} %")
     for verdict in verdicts(total.total_ms):
         typer.echo(f"{verdict.scenario}: {'suits' if verdict.ok else 'too late'}; {verdict.sentence}")
-    if loaded.aid.vent is not None:
-        comb = vent_comb(total.total_ms, 10.0)
+    if comb is not None:
         typer.echo(
             f"through the vent: notches every {comb['spacing_hz']:.0f} Hz, the first at {comb['first_notch_hz']:.0f}; "
             f"{comb['ripple_db']:.1f} dB of ripple where the aid is 10 dB over the direct sound"
         )
+
+
+def ledger_json(ledger: "Budget") -> dict[str, Any]:
+    """Return a ledger as JSON, with the names of report.json."""
+    from hearsim.core.units import samples_to_ms
+
+    return {
+        "rate_hz": ledger.rate,
+        "parts": [{**row._asdict(), "ms": samples_to_ms(row.samples, ledger.rate)} for row in ledger.parts],
+        "total_samples": ledger.total_samples,
+        "total_ms": ledger.total_ms,
+        "file_shift_samples": ledger.file_shift_samples,
+    }
+
+
+def load_json(load: "Load") -> dict[str, Any]:
+    """Return a compute load as JSON, with the names of report.json."""
+    return {
+        "deadline_ms": load.deadline_ms,
+        "compute_ms": {"p50": load.p50_ms, "p99": load.p99_ms, "max": load.max_ms},
+        "load_p99": load.load_p99,
+    }
 
 
 def format_of(block: int) -> "Format":

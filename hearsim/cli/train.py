@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from hearsim.cli import completion
 from hearsim.cli.old_forms import OldForms
 from hearsim.cli.output import console, print_tables
 
@@ -61,7 +62,10 @@ def compare(
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Model: a name from `hearsim models list`, or a folder.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="Model: a name from `hearsim models list`, or a folder.", autocompletion=completion.models),
+    ],
     data: Annotated[Path, typer.Argument(help="Folder of tracks with four stems each.")],
     tracks: Annotated[
         list[str] | None, typer.Option(help="Track: name or pattern; may be repeated.", show_default="all tracks")

@@ -1,8 +1,8 @@
 """Loading profiles and their parts: TOML from `profiles/` or from the user's own files, and Clarity's JSON.
 
-A part is named (`listener = "N3"`), pointed at (`listener = "mine/anna.toml"`, relative to the profile) or picked
-out of a Clarity or Cadenza file (`listener = "listeners.json#L0001"`, `mix = "gains.json#gain_0007"`). So is the model,
-by name or by its folder.
+A part is named (`listener = "N3"`), pointed at (`listener = "mine/anna.toml"`, relative to the profile), picked out of
+a Clarity or Cadenza file (`listener = "listeners.json#L0001"`, `mix = "gains.json#gain_0007"`), or a table of the
+profile itself (`[listener.left]`). The model is named or pointed at.
 """
 
 import reprlib
@@ -44,6 +44,9 @@ def load_profile(name: str | Path) -> Profile:
     parts: dict[str, Any] = {}
     for key, kind in (("listener", Listener), ("mix", Mix), ("aid", Aid), ("rig", Rig)):
         value = table.get(key)
+        if isinstance(value, dict):  # the part itself, in the profile's own file
+            parts[key] = check(path, kind, {"name": path.stem, **value}, f"{key}: ")
+            continue
         if not isinstance(value, str):
             wrong = f"{key} = {value!r} names nothing" if key in table else f"the key {key} is missing"
             raise HearsimError(f"{path}: {wrong}: name one of {', '.join(_shipped(kind))}, or a file, in quotes")

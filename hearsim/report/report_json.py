@@ -17,7 +17,7 @@ from hearsim.dsp.bands import AUDIOMETRIC_HZ, NOMINAL_THIRD_OCTAVES_HZ
 from hearsim.metrics.levels import spectrum_levels_db
 from hearsim.metrics.loudness import LoudnessMeter
 from hearsim.metrics.sii import BANDS_HZ, NORMAL_SPEECH_DB, sii
-from hearsim.profile.schema import STEMS
+from hearsim.profile.schema import STEMS, Profile
 from hearsim.simulation.streaming import Result
 
 EARS = ("left", "right")
@@ -59,7 +59,7 @@ def collect(result: Result, folder: Path, outputs: list[Path]) -> Table:
             "parameters": info.parameters if info else 0,
             "non_finite_blocks": broken,
         },
-        "fitting": _fitting(result),
+        "fitting": fitting(result.profile),
         "levels": _levels(result, counts),
         "metrics": {**metrics, "unavailable": lost},
         "latency": _latency(result),
@@ -101,14 +101,15 @@ def _latency(result: Result) -> Table:
     }
 
 
-def _fitting(result: Result) -> Table:
-    stage = compensation(result.profile)
+def fitting(profile: Profile) -> Table:
+    """Return per ear the rule and its insertion gains in dB at input levels of 50, 65 and 80 dB SPL."""
+    stage = compensation(profile)
     table: Table = {}
     for index, ear in enumerate(EARS):
         gains = {str(level): stage.insertion_gain_db(float(level))[index].tolist() for level in (50, 65, 80)}
-        rule = result.profile.aid.rule
+        rule = profile.aid.rule
         table[ear] = {"rule": rule, "frequencies_hz": list(AUDIOMETRIC_HZ), "insertion_gain_db": gains}
-        if compression := result.profile.aid.compression:
+        if compression := profile.aid.compression:
             ratios = stage.compression_ratio[index].tolist()
             table[ear]["compression_ratio"] = {"set": compression.ratio, "in_force": ratios}
     return table

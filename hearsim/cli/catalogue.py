@@ -1,0 +1,178 @@
+"""The lists of `hearsim show`: profiles and their parts, fitting rules, metrics, models, systems."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Row = dict[str, Any]
+LISTENER_HZ = (250, 500, 1000, 2000, 4000, 6000)
+
+
+def _paths(folder: str) -> list[Path]:
+    from hearsim.core.files import data_folder
+
+    return sorted((data_folder("profiles") / folder).glob("*.toml"))
+
+
+def _description(path: Path) -> str:
+    """Return the first sentence of the comment that a TOML file begins with."""
+    with path.open(encoding="utf-8") as file:
+        line = file.readline().strip()
+    return line.lstrip("# ").partition(". ")[0].rstrip(".") if line.startswith("#") else ""
+
+
+def profiles() -> list[Row]:
+    """Return the shipped profiles and the parts that each names."""
+    from hearsim.core.files import read_toml
+
+    parts = ("listener", "mix", "aid", "rig")
+    tables = [(path, read_toml(path)) for path in _paths(".")]
+    return [
+        {"name": path.stem, **{part: table.get(part, "") for part in parts}, "description": _description(path)}
+        for path, table in tables
+    ]
+
+
+def listeners() -> list[Row]:
+    """Return the shipped listeners with their thresholds in dB HL at `LISTENER_HZ`."""
+    from hearsim.profile.load import load_listener
+
+    rows = []
+    for path in _paths("listeners"):
+        listener = load_listener(path)
+        thresholds = {
+            f"{ear}_db_hl": [round(float(value), 1) for value in getattr(listener, ear).at(LISTENER_HZ)]
+            for ear in ("left", "right")
+        }
+        rows.append({"name": path.stem, **thresholds, "description": _description(path)})
+    return rows
+
+
+def mixes() -> list[Row]:
+    """Return the shipped mixes with their gains in dB."""
+    from hearsim.profile.load import load_mix
+
+    return [
+        {"name": path.stem, **load_mix(path).gains_db.model_dump(), "description": _description(path)}
+        for path in _paths("mixes")
+    ]
+
+
+def aids() -> list[Row]:
+    """Return the shipped aids with their settings."""
+    from hearsim.profile.load import load_aid
+
+    rows = []
+    for path in _paths("aids"):
+        aid = load_aid(path)
+        rows.append(
+            {
+                "name": path.stem,
+                "scenario": aid.scenario,
+                "rule": aid.rule,
+                "ratio": aid.compression.ratio if aid.compression else None,
+                "mpo_db_spl": aid.mpo_db_spl,
+                "vent_hz": aid.vent.cutoff_hz if aid.vent else None,
+                "description": _description(path),
+            }
+        )
+    return rows
+
+
+def rigs() -> list[Row]:
+    """Return the shipped rigs with their calibration."""
+    from hearsim.profile.load import load_rig
+
+    return [
+        {**load_rig(path).model_dump(), "name": path.stem, "description": _description(path)} for path in _paths("rigs")
+    ]
+
+
+def rules() -> list[Row]:
+    """Return the fitting rules, hearsim's own and those of plug-ins."""
+    from hearsim.core.plugins import find_plugin, known_names
+
+    return [
+        {"name": name, "description": _first_sentence(find_plugin("hearsim.fittings", name))}
+        for name in known_names("hearsim.fittings")
+    ]
+
+
+def metrics() -> list[Row]:
+    """Return the objective metrics with their units."""
+    from hearsim.simulation.measures import METRICS
+
+    return [{"name": name, "unit": one.unit, "description": one.sentence} for name, one in METRICS.items()]
+
+
+def models() -> list[Row]:
+    """Return the shipped models with their sizes."""
+    from hearsim.core.files import find_model, model_names
+    from hearsim.separation.models import read_info
+
+    rows = []
+    for name in model_names():
+        info = read_info(find_model(name))
+        rows.append(
+            {"name": name, "parameters": info.parameters, "weights": str(info.weights), "description": info.summary}
+        )
+    return rows
+
+
+def systems() -> list[Row]:
+    """Return the systems of separation networks with window, hop and live delay."""
+    from hearsim.separation.registry import SYSTEMS, architecture_of
+
+    return [
+        {
+            "name": name,
+            "architecture": architecture_of(config),
+            "window": config.window,
+            "hop": config.hop,
+            "live_ms": round(config.live_ms, 3),
+        }
+        for name, config in SYSTEMS.items()
+    ]
+
+
+LISTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
+    "profiles": ("Profiles: a listener, a mix, an aid and a rig", profiles),
+    "listeners": (f"Listeners: thresholds in dB HL at {', '.join(map(str, LISTENER_HZ))} Hz", listeners),
+    "mixes": ("Mixes: gain of each stem in dB", mixes),
+    "aids": ("Aids: fitting rule, compression ratio, maximum power output, cutoff of the vent", aids),
+    "rigs": ("Rigs: dB SPL of a digital signal whose RMS is 1.0", rigs),
+    "rules": ("Fitting rules", rules),
+    "metrics": ("Objective metrics", metrics),
+    "models": ("Models: trained separation networks", models),
+    "systems": ("Systems: architectures and sizes of separation networks", systems),
+}
+"""What `hearsim show` lists: the title of each list and its rows."""
+
+
+def table(title: str, rows: list[Row]) -> "Table":
+    """Return rows as a table, a column for each key."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    for key in rows[0] if rows else ():
+        right = any(isinstance(row[key], int | float) for row in rows)
+        shown.add_column(key.replace("_", " "), justify="right" if right else "left", no_wrap=key == "name")
+    for row in rows:
+        shown.add_row(*map(_cell, row.values()))
+    return shown
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, list):
+        return " ".join(f"{one:g}" for one in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _first_sentence(documented: Any) -> str:
+    return (documented.__doc__ or "").strip().split("\n")[0].removeprefix("Return ")
