@@ -1,11 +1,8 @@
 """The lists of `hearsim show`: profiles and their parts, fitting rules, metrics, models, systems."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from typing import Any
 
 Row = dict[str, Any]
 LISTENER_HZ = (250, 500, 1000, 2000, 4000, 6000)
@@ -152,23 +149,34 @@ LISTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
 """What `hearsim show` lists: the title of each list and its rows."""
 
 
-def table(title: str, rows: list[Row]) -> "Table":
-    """Return rows as a table, a column for each key."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+LABELS = {
+    "left_db_hl": "left",
+    "right_db_hl": "right",
+    "mpo_db_spl": "MPO (dB SPL)",
+    "vent_hz": "vent (Hz)",
+    "ratio": "compression ratio",
+    "microphone_full_scale_db_spl": "microphone",
+    "headphones_full_scale_db_spl": "headphones",
+    "live_ms": "live delay (ms)",
+}
 
-    shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    for key in rows[0] if rows else ():
-        right = any(isinstance(row[key], int | float) for row in rows)
-        shown.add_column(key.replace("_", " "), justify="right" if right else "left", no_wrap=key == "name")
+
+def lines(title: str, rows: list[Row]) -> Iterator[str]:
+    """Yield a list as text: for each row its name and description, and below them its values."""
+    yield title
+    width = max((len(row["name"]) for row in rows), default=0) + 2
     for row in rows:
-        shown.add_row(*map(_cell, row.values()))
-    return shown
+        yield f"  {row['name']:<{width}}{row.get('description', '')}".rstrip()
+        values = [
+            f"{LABELS.get(key, key)} {_cell(value)}"
+            for key, value in row.items()
+            if key not in ("name", "description") and value is not None
+        ]
+        if values:
+            yield f"  {'':<{width}}{', '.join(values)}"
 
 
 def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
     if isinstance(value, list):
         return " ".join(f"{one:g}" for one in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hearsim.cli import completion
-from hearsim.cli.catalogue import LISTS, table
+from hearsim.cli.catalogue import LISTS, lines
 from hearsim.cli.options import DEFAULT_PROFILE, Json, ProfileArgument
 from hearsim.cli.output import print_json, print_tables
 
@@ -55,11 +55,11 @@ def metrics(as_json: Json = False) -> None:
 
 
 def print_list(title: str, rows: list[dict[str, Any]], as_json: bool) -> None:
-    """Print the rows of a list as a table or as JSON."""
+    """Print the rows of a list as text or as JSON."""
     if as_json:
         print_json(rows)
     else:
-        print_tables(table(title, rows))
+        typer.echo("\n".join(lines(title, rows)))
 
 
 def latency(profile: ProfileArgument = DEFAULT_PROFILE, as_json: Json = False) -> None:
