@@ -14,6 +14,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # what type checkers and editors see; the names and modules of _HOMES (a test compares them)
     from hearsim import metrics as metrics
+    from hearsim import testing as testing
+    from hearsim.aid.device import HearingAid as HearingAid
+    from hearsim.aid.fitting.fitting import Prescription as Prescription
+    from hearsim.aid.fitting.fitting import prescribe as prescribe
     from hearsim.aid.hearing_aid import hearing_aid as hearing_aid
     from hearsim.core.audio import Audio as Audio
     from hearsim.core.audio import Format as Format
@@ -57,11 +61,13 @@ _HOMES = {  # public name -> its module; None: a module itself
     "Ear": "hearsim.ear.ear",
     "Format": "hearsim.core.audio",
     "FormatError": "hearsim.core.errors",
+    "HearingAid": "hearsim.aid.device",
     "HearsimError": "hearsim.core.errors",
     "HearsimWarning": "hearsim.core.errors",
     "Listener": "hearsim.profile.schema",
     "Mix": "hearsim.profile.schema",
     "Parallel": "hearsim.core.composites",
+    "Prescription": "hearsim.aid.fitting.fitting",
     "Processor": "hearsim.core.processor",
     "Profile": "hearsim.profile.schema",
     "Reblock": "hearsim.core.composites",
@@ -75,9 +81,11 @@ _HOMES = {  # public name -> its module; None: a module itself
     "load_profile": "hearsim.profile.load",
     "measure": "hearsim.core.latency",
     "metrics": None,
+    "prescribe": "hearsim.aid.fitting.fitting",
     "profile_names": "hearsim.profile.load",
     "read": "hearsim.core.audio_files",
     "render": "hearsim.core.processor",
+    "testing": None,
     "write": "hearsim.core.audio_files",
 }
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604

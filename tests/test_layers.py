@@ -11,7 +11,7 @@ ROOT = Path(hearsim.__file__).parent
 LAYERS = [  # from the ground; folders of one layer don't import each other
     {"core"},
     {"dsp", "pages", "profile", "separation"},
-    {"aid", "ear", "music"},
+    {"aid", "ear", "music", "testing"},
     {"live", "metrics", "room", "testbox"},
     {"simulation", "training"},
     {"bench", "experiment", "listening_test", "report"},
@@ -19,7 +19,7 @@ LAYERS = [  # from the ground; folders of one layer don't import each other
 ]
 MOST_TIES = 90
 HEAVY = {
-    "torch": {"separation", "bench", "training"},
+    "torch": {"separation", "bench", "testing", "training"},
     "pystoi": {"metrics"},
     "matplotlib": {"experiment", "listening_test", "pages", "report", "training"},
     "numba": {"dsp"},
