@@ -90,8 +90,8 @@ def _with_bar(work: "Callable[[Progress], Outcome]") -> "Outcome":
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
-               TimeRemainingColumn())  # fmt: skip
+    name, rate = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[rate]}")
+    columns = (name, BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
     with Bars(*columns, disable=not sys.stdout.isatty()) as bar:
         tasks: dict[str, TaskID] = {}
 

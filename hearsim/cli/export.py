@@ -35,11 +35,12 @@ def write(
     yes: Annotated[bool, typer.Option(help="Agree to more than 1000 stimuli.")] = False,
 ) -> None:
     """Render the stimuli and write a test that is ready to run."""
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     from hearsim.listening_test.build import build
 
-    with Progress(transient=True, disable=not sys.stdout.isatty()) as bar:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as bar:
         task = bar.add_task("rendering", total=None)
         folder = build(spec, out, force, yes, lambda done, total: bar.update(task, completed=done, total=total))
     typer.echo(f"{folder}: manifest.json says what every file is; keep it from the participants")

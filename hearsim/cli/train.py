@@ -79,16 +79,18 @@ def evaluate(
     ] = None,
 ) -> None:
     """Score a model on whole tracks, beside the mixture and the ideal ratio mask; an interrupted run continues."""
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     from hearsim.cli.tables import evaluation as tables_of
+    from hearsim.core.files import cache_folder
     from hearsim.training.evaluate import evaluate as run_evaluation
     from hearsim.training.evaluation_tables import Scores, describe_track, write_plot, write_scores, write_summary
 
     out = out or Path("out") / f"evaluate-{Path(model).name}"
-    cache = Path("~/.cache/hearsim").expanduser()
+    cache = cache_folder()
     found: Scores = {}
-    with Progress(transient=True, console=console(), disable=not sys.stdout.isatty()) as bar:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, transient=True, console=console(), disable=not sys.stdout.isatty()) as bar:
         task = bar.add_task("reading", total=1.0)
 
         def progress(name: str, share: float) -> None:

@@ -13,7 +13,7 @@ import soundfile
 import soxr
 
 from hearsim.core.audio import Audio, check_kind
-from hearsim.core.audio_formats import CHUNK, open_decoder
+from hearsim.core.audio_formats import CHUNK, Decoder, open_decoder
 from hearsim.core.errors import HearsimError, HearsimWarning, WriteError
 from hearsim.core.files import write_atomically, writes
 from hearsim.core.units import FloatArray
@@ -88,12 +88,8 @@ def _stereo(samples: FloatArray) -> FloatArray:
     return np.repeat(samples, 2, axis=1) if samples.shape[1] == 1 else np.ascontiguousarray(samples)
 
 
-def open_source(path: str | Path, rate: int | None = AID_RATE_HZ) -> Source:
-    """Check an audio file from its first to its last sample and return it as a source at `rate` (None: its own).
-
-    Raises `HearsimError` for a file that is missing, not audio, damaged, cut off, empty, not mono or stereo, or that
-    holds samples that are no numbers or higher than 100 times full scale.
-    """
+def open_header(path: str | Path) -> Decoder:
+    """Return the decoder of an audio file; raises `HearsimError` as `open_source`, for what its header tells."""
     path = Path(path)
     if not os.path.exists(path):  # pathlib raises for some names that can't be
         raise HearsimError(f"{path}: there is no such file: check its name and folder")
@@ -106,6 +102,16 @@ def open_source(path: str | Path, rate: int | None = AID_RATE_HZ) -> Source:
         raise HearsimError(f"{path} has {decoder.channels} channels: fold it down to stereo first")
     if not 8000 <= decoder.rate <= 384000:
         raise HearsimError(f"{path} is sampled at {decoder.rate} Hz: hearsim takes 8000 to 384000")
+    return decoder
+
+
+def open_source(path: str | Path, rate: int | None = AID_RATE_HZ) -> Source:
+    """Check an audio file from its first to its last sample and return it as a source at `rate` (None: its own).
+
+    Raises `HearsimError` for a file that is missing, not audio, damaged, cut off, empty, not mono or stereo, or that
+    holds samples that are no numbers or higher than 100 times full scale.
+    """
+    path, decoder = Path(path), open_header(path)
     frames = 0
     for samples in decoder.chunks():
         _check(path, samples, frames, decoder.rate)

@@ -1,5 +1,7 @@
 """The one exception that users see: a sentence that says what is wrong, where, and what to do."""
 
+import errno
+import os
 from pathlib import Path
 
 
@@ -15,12 +17,30 @@ class FormatError(HearsimError):
     """A stage refuses the stream format it is offered; raised by `prepare` only."""
 
 
+_CURES = {
+    os.strerror(number): f"choose another place{more}"
+    for number, more in (
+        (errno.ENOENT, ", or make its folder first"),
+        (errno.ENOSPC, ", or make room"),
+        (errno.EDQUOT, ", or make room"),
+        (errno.EFBIG, ": the file system or a quota allows no file of this size"),
+        (errno.EACCES, ", or ask for the right to write there"),
+        (errno.EPERM, ", or ask for the right to write there"),
+        (errno.EROFS, ": this one can only be read"),
+        (errno.EISDIR, ": a folder has this name"),
+        (errno.EEXIST, ": a file has this name"),
+        (errno.ENOTDIR, ": a file stands where a folder should"),
+        (errno.ENAMETOOLONG, ", with a shorter name"),
+    )
+}
+
+
 class WriteError(HearsimError):
-    """An output can't be written; `why` says what the system said."""
+    """An output can't be written; `why` is the system's reason, `cure` what to do about it."""
 
     def __init__(self, path: Path, why: str) -> None:
-        super().__init__(f"{path} can't be written ({why}): choose another place, or make room there")
-        self.path, self.why = path, why
+        self.path, self.why, self.cure = path, why, _CURES.get(why, "choose another place")
+        super().__init__(f"{path} can't be written ({why}): {self.cure}")
 
     def __reduce__(self) -> tuple[type["WriteError"], tuple[Path, str]]:
         """Return what another process makes it of."""

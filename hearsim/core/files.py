@@ -4,13 +4,15 @@ import csv
 import json
 import os
 import shutil
+import tempfile
 import tomllib
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from hearsim.core.errors import HearsimError, WriteError
+from hearsim.core.errors import HearsimError, HearsimWarning, WriteError
 
 
 def data_folder(kind: Literal["profiles", "models"]) -> Path:
@@ -23,6 +25,34 @@ def data_folder(kind: Literal["profiles", "models"]) -> Path:
         if folder.is_dir():
             return folder
     raise HearsimError(f"hearsim is installed without its {kind}: install it anew with `pip install --force-reinstall`")
+
+
+def cache_folder() -> Path:
+    """Return the folder for what can be made again: $XDG_CACHE_HOME/hearsim, else ~/.cache/hearsim.
+
+    Where neither can be written (no home folder, a read-only one), it is a temporary folder, and a `HearsimWarning`
+    says so. Source: XDG Base Directory Specification 0.8.
+    """
+    own = os.environ.get("XDG_CACHE_HOME", "")
+    for base in ([own] if os.path.isabs(own) else []) + ["~/.cache"]:
+        folder = Path(os.path.expanduser(base)) / "hearsim"
+        if folder.is_absolute() and _can_hold_files(folder):
+            return folder
+    folder = Path(tempfile.gettempdir()) / f"hearsim-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
+    if not _can_hold_files(folder):
+        raise HearsimError(f"no folder for the cache can be written, {folder} neither: set XDG_CACHE_HOME to one")
+    text = f"neither XDG_CACHE_HOME nor ~/.cache can be written: the cache is {folder}"
+    warnings.warn(text, HearsimWarning, stacklevel=2)
+    return folder
+
+
+def _can_hold_files(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def model_names() -> list[str]:

@@ -38,7 +38,7 @@ def output_folder(out: Path, force: bool, inputs: Sequence[Path] = ()) -> Iterat
             with writes(out):
                 _move(part, out, [name for name in ("stems", "demo") if "report.json" in held and name in held])
     except WriteError as error:
-        raise HearsimError(f"{out} can't be written ({error.why}): choose another --out") from error
+        raise HearsimError(f"{out} can't be written ({error.why}): {error.cure.replace('place', '--out')}") from error
 
 
 def _move(part: Path, out: Path, stale: list[str]) -> None:

@@ -116,7 +116,7 @@ def build(
             with writes(out):
                 _move(part, place)
     except WriteError as error:
-        raise HearsimError(f"{out} can't be written ({error.why}): choose another --out, or make room") from error
+        raise HearsimError(f"{out} can't be written ({error.why}): {error.cure.replace('place', '--out')}") from error
     return out
 
 

@@ -84,13 +84,17 @@ def find_sources(root: Path, ignore: Iterable[str] = ()) -> list[Source | Skippe
 
 
 def stem_files(folder: Path, song: Path | None = None) -> dict[str, Path]:
-    """Return the files of the stems in a folder, by stem: any case, any suffix that is read; {} where there are none.
+    """Return the files of the stems in a folder, by stem: any case, any suffix that is read.
 
-    `song` may lie beside them. Raises `HearsimError` for two files of one stem, and for other sound that fits none.
+    `song` may lie beside them. Raises `HearsimError` where there are none, for two files of one stem, and for other
+    sound where a stem is missing.
     """
-    stems, others = _sounds(folder, folder, (song.name,) if song is not None and song.stem.lower() not in STEMS else ())
+    beside = (song.name,) if song is not None and song.stem.lower() not in STEMS else ()
+    stems, others = _sounds(folder, folder, beside) if folder.is_dir() else ({}, [])
     if others and len(stems) < len(STEMS):
         raise _fits_no_stem(folder, stems, others, "move other sound away")
+    if not stems:
+        raise HearsimError(f"{folder} holds none of {', '.join(f'{name}.wav' for name in STEMS)}: check --stems")
     return {stem: stems[stem] for stem in (*STEMS, ACCOMPANIMENT) if stem in stems}
 
 

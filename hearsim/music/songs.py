@@ -10,7 +10,7 @@ from pydantic import Field
 from hearsim.core.audio import Audio
 from hearsim.core.audio_files import AID_RATE_HZ, Source, open_source, write
 from hearsim.core.errors import HearsimError
-from hearsim.core.files import writes
+from hearsim.core.files import cache_folder, writes
 from hearsim.core.validation import Settings
 from hearsim.music.datasets import ACCOMPANIMENT, stem_files
 from hearsim.music.demo_song import check_song, demo_song, mixture
@@ -37,8 +37,6 @@ def open_stems(folder: Path, song: Source) -> dict[str, Source]:
     Raises `HearsimError` for none, for two files of one stem, for sound that fits none while a stem is missing, and
     for a stem that is not as long as the song.
     """
-    if not folder.is_dir():
-        raise HearsimError(f"{folder} is no folder: check --stems")
     stems = {}
     for name, path in stem_files(folder, song.path).items():
         if name == ACCOMPANIMENT:
@@ -49,12 +47,7 @@ def open_stems(folder: Path, song: Source) -> dict[str, Source]:
                 f"{path} is {stems[name].frames} samples long and {song.path} {song.frames}: stems must be as long "
                 "as the song"
             )
-    if not stems:
-        raise HearsimError(f"{folder} holds none of {', '.join(f'{name}.wav' for name in STEMS)}: check --stems")
     return stems
-
-
-CACHE = Path("~/.cache/hearsim/stems")
 
 
 class MadeSong(Settings):
@@ -153,7 +146,7 @@ Song = MadeSong | TrackSong
 def _tracks(root: Path, ignore: tuple[str, ...]) -> dict[str, "Track"]:
     from hearsim.music.tracks import read_tracks
 
-    return {track.name: track for track in read_tracks(root, CACHE.expanduser(), ignore=ignore)}
+    return {track.name: track for track in read_tracks(root, cache_folder() / "stems", ignore=ignore)}
 
 
 @lru_cache(maxsize=4096)

@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hearsim.core.audio_files import open_source
+from hearsim.core.audio_files import open_header, open_source
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import writes
 from hearsim.core.results import output_folder
+from hearsim.music.datasets import stem_files
 from hearsim.music.songs import open_stems, write_demo
 from hearsim.profile.schema import Profile
 from hearsim.report.page import write_page
@@ -33,6 +34,10 @@ def render_song(
     `stems` is a folder with the true stems, for the metrics that need them. Raises `HearsimError` for bad input;
     then nothing is left behind.
     """
+    if song is not None:
+        open_header(song)  # its faults are told before those of `out`
+        if stems is not None:
+            stem_files(stems, song)
     with output_folder(out, force, [path for path in (song, stems) if path is not None]) as part:
         if song is None:
             song = write_demo(part / "demo")

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 
 from hearsim.core.errors import HearsimError
+from hearsim.core.files import cache_folder
 from hearsim.core.validation import complaint
 from hearsim.music.datasets import ACCOMPANIMENT, Skipped, Source, find_sources
 from hearsim.music.tracks import matching
@@ -45,7 +46,7 @@ class DataSpec(_Table):
     """Where the tracks lie, which are kept out of training, and how often each kind is drawn."""
 
     root: Path
-    cache: Path = Path("~/.cache/hearsim/stems")
+    cache: Path = Field(default_factory=lambda: cache_folder() / "stems")
     load: bool = (
         False  # read the cache into memory (up to 42 MB a minute of song), where the system would drop mapped files
     )
@@ -145,5 +146,8 @@ def read_spec(path: Path) -> TrainSpec:
     spec.model.config(str(path))
     if (spec.optimizer.schedule == "plateau" or spec.validation.stop) and not spec.data.validation:
         raise HearsimError(f"{path}: a plateau and an early stop need a score: name tracks in data.validation")
-    root, cache = path.parent / spec.data.root.expanduser(), spec.data.cache.expanduser()
+    try:
+        root, cache = path.parent / spec.data.root.expanduser(), spec.data.cache.expanduser()
+    except RuntimeError:
+        raise HearsimError(f"{path}: data: ~ stands for no folder here: write root and cache in full") from None
     return spec.model_copy(update={"data": spec.data.model_copy(update={"root": root, "cache": cache})})

@@ -69,7 +69,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         ("render song.wav --profile model-gone.toml", "model-gone.toml: model: no model is called 'gone'"),
         ("render song.wav --profile model-bent.toml", "bent/model.safetensors can't be read (Is a directory)"),
         ("render song.wav --stems gone", "gone holds none of vocals.wav, drums.wav, bass.wav, other.wav"),
-        ("render song.wav --stems two", "two holds vocals.txt and vocals.wav: leave one of them there"),
+        ("render song.wav --stems two", "two holds VOCALS.aiff and vocals.wav: leave one of them there"),
         ("render song.wav --stems short", "short/vocals.wav is 2205 samples long and song.wav 22050"),
         ("render song.wav --out song.wav", "song.wav is a file: choose another --out"),
         ("render song.wav --out song.wav/run", "song.wav/run can't be written (Not a directory): choose another --out"),
@@ -97,7 +97,7 @@ def test_bad_input_is_one_sentence(run: Run, arguments: str, words: str) -> None
     samples = np.full((22050, 2), 0.1, np.float32)
     soundfile.write("cut.wav", samples, 44100, "FLOAT")
     Path("cut.wav").write_bytes(Path("cut.wav").read_bytes()[: 40000 + Path("cut.wav").stat().st_size - 176400])
-    for name in ("two/vocals.wav", "two/vocals.txt", "short/vocals.wav"):
+    for name in ("two/vocals.wav", "two/VOCALS.aiff", "short/vocals.wav"):
         Path(name).parent.mkdir(exist_ok=True)
         soundfile.write(name, samples[:2205], 44100, format="WAV")
     samples[4410] = 1e30

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -191,6 +192,26 @@ def test_an_earlier_run_is_kept(rendered: tuple[Path, dict], songs: Path) -> Non
     blocked = out / "report.json" / "run"
     with pytest.raises(HearsimError, match="can't be written"):
         render_song(songs / "song.wav", load_profile(PROFILE), blocked)
+
+
+def test_faults_of_the_song_and_its_stems_come_before_those_of_the_folder(songs: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "report.json").touch()
+    flat = load_profile("flat")
+    with pytest.raises(HearsimError, match=r"nosuch\.wav: there is no such file"):
+        render_song(tmp_path / "nosuch.wav", flat, tmp_path / "out")
+    with pytest.raises(HearsimError, match="nosuch holds none of vocals"):
+        render_song(songs / "song.wav", flat, tmp_path / "out", tmp_path / "nosuch")
+    stems = tmp_path / "stems"
+    stems.mkdir()
+    for name in ("Lead Vocals.wav", "drums.wav"):
+        shutil.copy(songs / "song.wav", stems / name)
+    with pytest.raises(
+        HearsimError, match=r"vocals is missing: Lead Vocals\.wav looks like it: .* move other sound away"
+    ):
+        render_song(songs / "song.wav", flat, tmp_path / "out", stems)
+    with pytest.raises(HearsimError, match="out already holds"):
+        render_song(songs / "song.wav", flat, tmp_path / "out")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
