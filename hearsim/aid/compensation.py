@@ -6,7 +6,8 @@ pole that smooths the gain downwards. Main path: the minimum-phase equalizer of 
 ANSI S3.22 steps a 2 kHz tone 55 -> 90 -> 55 dB SPL: attack ends within 3 dB of the final output, release within
 4 dB. With dG = 35 (1 - 1/CR) the gain's change in dB, a pole of tau = t_att / ln(dG / 3) and a detector that falls
 by (35 - 4 / (1 - 1/CR)) dB in t_rel give the labels; the level is read every 0.73 ms, so attacks are up to 1.5 ms
-longer than said: under 5 ms a label is a wish.
+longer than set, which matters under 5 ms. The labels hold for ratios in force of 1.14 and more; under that the gain
+changes by less than the norm's 4 dB, and there is nothing to time.
 
 A peak detector reads speech 2 to 6 dB over a tone of the same band level. Prescriptions are for speech, so the curves
 count levels as those of speech (`hearsim.aid.speech_level`), and a tone reaches the knee that much later.
@@ -30,6 +31,10 @@ from hearsim.dsp.equalizer import BANDS, correct, interaction_inverse, response_
 
 SETTLING = 40  # corrections of the equalizer before the first sample: its gains are then right to 1e-6 dB
 STEP_DB = 35.0  # ANSI S3.22: 55 -> 90 dB SPL
+TIMED_ATTACK_DB, TIMED_RELEASE_DB = 3.15, 4.1
+"""The least changes of gain with anything to time: within 3 dB or 4 dB of its end a gain has arrived by the norm."""
+UNTIMED_DB = 7.0
+"""The change of gain whose time constants are taken where there is nothing to time: that of a ratio of 1.25."""
 
 
 @dataclass(frozen=True)
@@ -127,11 +132,12 @@ class Compensation(Processor):
             return constants
         for ear in range(2):
             for band in range(BANDS):
-                slope = max(self._curve[ear, band, 2], 0.2)  # under 0.2 the norm's 4 dB leave nothing to time
-                fall_db = STEP_DB - 4 / slope
+                change_db = STEP_DB * self._curve[ear, band, 2]
+                fall_db = STEP_DB * (1 - 4 / (change_db if change_db > TIMED_RELEASE_DB else UNTIMED_DB))
                 fall_samples = 1e-3 * self._wdrc.release_ms * rate_hz
                 constants[ear, band, 0] = 10 ** (-fall_db / 20 / fall_samples)
-                tau = 1e-3 * self._wdrc.attack_ms * rate_hz / math.log(STEP_DB * slope / 3)
+                attack_db = change_db if change_db > TIMED_ATTACK_DB else UNTIMED_DB
+                tau = 1e-3 * self._wdrc.attack_ms * rate_hz / math.log(attack_db / 3)
                 constants[ear, band, 1] = 1 - math.exp(-DETECTOR_HOP / tau)
         return constants
 

@@ -110,24 +110,35 @@ def test_prescribed_gain_is_given(name: str) -> None:
     np.testing.assert_allclose(measured, np.stack([wanted, wanted[::-1]]), atol=0.1)
 
 
-@pytest.mark.parametrize("ratio", [1.5, 2.0, 3.0, 4.0])
 @pytest.mark.parametrize(("attack_ms", "release_ms"), [(5, 50), (10, 100), (20, 300)])
+@given(ratio=st.one_of(st.sampled_from([1.14, 1.2, 10.0]), st.floats(1.1, 10.0)))
+@settings(max_examples=10, deadline=None, derandomize=True)
 def test_attack_and_release_of_ansi_s3_22(ratio: float, attack_ms: float, release_ms: float) -> None:
-    """A 2 kHz tone 55 -> 90 -> 55 dB SPL: within 3 dB after the attack, within 4 dB after the release."""
+    """A 2 kHz tone 55 -> 90 -> 55 dB SPL: within 3 dB after the attack, within 4 dB after the release.
+
+    A gain that changes by no more than these 3 or 4 dB is there at once.
+    """
     stage = Compensation(np.full((2, 9), 40.0), WdrcSettings(ratio, 30.0, attack_ms, release_ms))
     stage.prepare(pa())
-    t = np.arange(round(2.4 * RATE)) / RATE
-    sound = tone(2000, np.where((t > 0.6) & (t < 1.2), 90, 55), 2.4)
-    out = np.abs(run(stage, sound)[0])
-    period = round(RATE / 2000)
-    peaks = np.lib.stride_tricks.sliding_window_view(out, period).max(axis=1)
-    db = 20 * np.log10(peaks)
-    up, down = round(0.6 * RATE), round(1.2 * RATE)
-    attack = np.flatnonzero(np.abs(db[up : down - 2000] - db[down - 2000]) >= 3)
-    release = np.flatnonzero(np.abs(db[down + 30 : -4000] - db[-4000]) >= 4)
-    assert attack[-1] / RATE * 1e3 == pytest.approx(attack_ms, abs=1.5)  # two hops of the detector
-    assert (release[-1] + 30) / RATE * 1e3 == pytest.approx(release_ms, abs=1.5, rel=0.01)
-    assert db[down - 2000] - db[-4000] == pytest.approx(35 / ratio, abs=0.3)
+    up, down = round(1.2 * RATE), round(2.0 * RATE)
+    t = np.arange(round(2.5 * RATE + 2e-3 * release_ms * RATE)) / RATE
+    out = run(stage, tone(2000, np.where((t >= up / RATE) & (t < down / RATE), 90, 55), t.size / RATE))[0]
+    window = np.hanning(67) / np.hanning(67).sum()  # three periods: the level at each sample, free of ripple
+    tuned = np.convolve(out * np.exp(-2j * np.pi * 2000 * t[: out.size]), 2 * window, "same")
+    db = 20 * np.log10(np.abs(tuned) / np.sqrt(2) / 20e-6)
+    soft, change = db[up - 2000], 35 * (1 - 1 / ratio)
+    loud = soft + 35 - change
+    attack = 1e3 / RATE * (30 + np.append(0, np.flatnonzero(np.abs(db[up + 30 : down - 2000] - loud) >= 3))[-1])
+    release = 1e3 / RATE * (30 + np.append(0, np.flatnonzero(np.abs(db[down + 30 : -4000] - soft) >= 4))[-1])
+    if change > 3.3:
+        assert attack == pytest.approx(attack_ms, abs=1.5)  # two hops of the detector
+        assert db[down - 2000] == pytest.approx(loud, abs=0.1)
+    if change > 4.8:
+        assert release == pytest.approx(release_ms, abs=1.5, rel=0.01)
+    elif change > 4.2:  # the gain falls by 0.3 dB in the release time
+        assert release == pytest.approx(release_ms, abs=2.0, rel=0.01)
+    else:
+        assert release < release_ms
 
 
 def test_input_output_curve() -> None:
