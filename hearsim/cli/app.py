@@ -6,6 +6,7 @@ import typer
 
 from hearsim.cli import (
     bench,
+    compare,
     devices,
     documentation,
     experiment,
@@ -49,6 +50,7 @@ SONGS, PROFILES, STUDIES, NETWORKS = "Songs through the aid", "Profiles and help
 
 app.command(rich_help_panel=SONGS)(render.render)
 app.command(rich_help_panel=SONGS)(score.score)
+app.command(rich_help_panel=SONGS)(compare.compare)
 app.command(rich_help_panel=SONGS)(devices.devices)
 app.add_typer(live.live, name="live", rich_help_panel=SONGS)
 for command in (init.init, show.show, show.latency, show.metrics, documentation.docs):

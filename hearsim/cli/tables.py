@@ -137,6 +137,26 @@ def score(found: dict[str, Any]) -> list[Table]:
     return [scores, levels]
 
 
+def comparison(found: dict[str, Any]) -> list[Table]:
+    """Return the settings that differ between two renders, and their latency and metrics."""
+    from hearsim.report.compare import text_of
+
+    first, second = found["runs"]
+    settings = Table("setting", first, second, title="Settings that differ", title_justify="left")
+    for row in found["settings"]:
+        settings.add_row(row["key"], *map(text_of, row["values"]))
+    tables = [settings] if found["settings"] else []
+    for name, digits in (("latency", 2), ("metrics", 3)):
+        numbers = Table(name, title="Latency, ms" if name == "latency" else "Metrics", title_justify="left")
+        for header in (first, second, "difference"):
+            numbers.add_column(header, justify="right")
+        for row in found[name]:
+            values = (*row["values"], row["difference"])
+            numbers.add_row(row["key"], *("-" if value is None else f"{value:.{digits}f}" for value in values))
+        tables.append(numbers)
+    return tables
+
+
 def listening_test(found: "Analysis") -> list[Table]:
     """Return who was left out of a listening test, its summary, and how the objective metrics go with the ratings."""
     tables = []

@@ -1,0 +1,149 @@
+"""`hearsim compare`: two renders side by side: settings that differ, metrics, latency, and one player of both."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hearsim.core.audio_files import open_source
+from hearsim.core.calibration import Calibration
+from hearsim.core.errors import HearsimError
+from hearsim.core.files import read_json, write_atomically, writes
+from hearsim.pages.html import fill, number, table
+from hearsim.report.page import SCHEMA
+from hearsim.report.player import LABELS, player
+from hearsim.simulation.clips import Clip, excerpts
+
+Table = dict[str, Any]
+_SETTINGS = ("profile", "input", "listener", "mix", "rig", "model", "fitting")
+_RESULTS = {"input": ("lufs",), "model": ("non_finite_blocks",)}  # stand beside settings and are none
+_VERSIONS = ("unaided", "aided", "heard")
+_BLOCK = 1 << 16
+
+
+def compare(first: Path, second: Path) -> Table:
+    """Return what differs between two render folders, schema "hearsim.compare/1".
+
+    `settings` holds {key, values} of those that differ, `metrics` and `latency` {key, values, difference} of all; a
+    value that a run lacks is None. Raises `HearsimError` for a folder that holds no run.
+    """
+    runs = [_read(folder) for folder in (first, second)]
+    songs, settings, latencies, metrics = zip(*runs, strict=True)
+    return {
+        "schema": "hearsim.compare/1",
+        "runs": [str(first), str(second)],
+        "same_song": songs[0] == songs[1],
+        "settings": [row for row in _rows(*settings) if row["values"][0] != row["values"][1]],
+        "latency": [_with_difference(row) for row in _rows(*latencies)],
+        "metrics": [_with_difference(row) for row in _rows(*metrics)],
+    }
+
+
+def _read(folder: Path) -> tuple[str, Table, Table, Table]:
+    """Return a run's song by its checksum, its settings, its latency in ms and its metrics."""
+    report = _report(folder)
+    try:
+        settings = {key: report.get(key) for key in _SETTINGS}
+        settings["mix"] = {stem: "muted" if gain is None else gain for stem, gain in report["mix"].items()}
+        metrics = {name: value for name, value in report["metrics"].items() if name != "unavailable"}
+        return report["input"]["sha256"], _flat(settings), _latency(report["latency"]), _flat(metrics)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise HearsimError(f"{folder / 'report.json'} is damaged ({error!r}): render the song again") from None
+
+
+def _report(folder: Path) -> Table:
+    path = folder / "report.json"
+    if not path.is_file():
+        raise HearsimError(f"{folder} holds no report.json: give the output folder of `hearsim render`")
+    report = read_json(path)
+    if report.get("schema") != SCHEMA:
+        raise HearsimError(f"{path}: its schema is {report.get('schema')!r}, not {SCHEMA!r}: render the song again")
+    return report
+
+
+def _flat(value: Any, key: str = "") -> Table:
+    """Return nested tables as one, with dotted keys."""
+    if not isinstance(value, dict):
+        return {key: value}
+    found: Table = {}
+    for name, inner in value.items():
+        if name not in _RESULTS.get(key, ()):
+            found |= _flat(inner, f"{key}.{name}" if key else name)
+    return found
+
+
+def _latency(latency: Table) -> Table:
+    """Return the ledger's rows and sums in ms."""
+    parts: dict[str, float] = {}
+    for part in latency["parts"]:
+        parts[part["name"]] = parts.get(part["name"], 0.0) + part["ms"]
+    return parts | {"live delay": latency["total_ms"], "file shift": latency["file_shift_ms"]}
+
+
+def _rows(first: Table, second: Table) -> list[Table]:
+    return [{"key": key, "values": [first.get(key), second.get(key)]} for key in dict.fromkeys((*first, *second))]
+
+
+def _with_difference(row: Table) -> Table:
+    first, second = row["values"]
+    return {**row, "difference": None if first is None or second is None else second - first}
+
+
+def text_of(value: Any) -> str:
+    """Return a setting as a person reads it."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return ", ".join(map(text_of, value)) if isinstance(value, list) else str(value)
+
+
+def write_comparison(found: Table, path: Path) -> None:
+    """Write a comparison as a page with a player of both runs. Raises `HearsimError` for sounds that can't be read."""
+    names = [f"A: {found['runs'][0]}", f"B: {found['runs'][1]}"]
+    settings = [[row["key"], *map(text_of, row["values"])] for row in found["settings"]]
+    page = fill(
+        "report/compare.html.j2",
+        title=f"{Path(found['runs'][0]).name} and {Path(found['runs'][1]).name}, compared",
+        summary=_summary(found),
+        player=_player(found["runs"]) if found["same_song"] else None,
+        settings=table("Settings that differ", ("setting", *names), settings, 0) if settings else None,
+        latency=_numbers("Latency, ms", found["latency"], names, 2),
+        metrics=_numbers("Metrics", found["metrics"], names, 3),
+    )
+    with writes(path), write_atomically(path) as part:
+        part.write_text(page, encoding="utf-8", errors="backslashreplace")
+
+
+def _summary(found: Table) -> str:
+    count = len(found["settings"])
+    settings = {0: "No setting differs", 1: "One setting differs"}.get(count, f"{count} settings differ")
+    delay = next(row["difference"] for row in found["latency"] if row["key"] == "live delay")
+    song = "the song is the same" if found["same_song"] else "the songs are not the same, so metrics do not compare"
+    return f"{settings}; {song}; from A to B the live delay changes by {number(delay, 2, '+')} ms."
+
+
+def _numbers(caption: str, rows: list[Table], names: list[str], digits: int) -> str:
+    lines = [
+        [row["key"], *(number(value, digits) for value in row["values"]), number(row["difference"], digits, "+")]
+        for row in rows
+    ]
+    return table(caption, (caption.split(",", maxsplit=1)[0].lower(), *names, "B less A"), lines, 3)
+
+
+def _player(runs: list[str]) -> Table:
+    """Return the player of both runs' versions, on one scale of sound pressure at the ear."""
+    clips: dict[str, Clip] = {}
+    calibrations: dict[str, Calibration] = {}
+    labels: Mapping[str, str] = {f"{run} {name}": f"{run}: {LABELS[name]}" for run in "AB" for name in _VERSIONS}
+    for run, folder in zip("AB", map(Path, runs), strict=True):
+        headphones = Calibration(_report(folder)["rig"]["headphones_full_scale_db_spl"])
+        for name in _VERSIONS:
+            source = open_source(folder / f"{name}.wav", None)
+            clip = clips[f"{run} {name}"] = Clip(source.frames, source.rate)
+            calibrations[f"{run} {name}"] = headphones
+            for block in source.blocks(_BLOCK):
+                clip.add(block)
+    if len({(clip.rate, clip.start, clip.length) for clip in clips.values()}) > 1:
+        raise HearsimError(f"{' and '.join(runs)}: their WAV files differ in rate or length: render the song again")
+    ordered = {f"{run} {name}": clips[f"{run} {name}"] for name in _VERSIONS for run in "AB"}
+    return player(excerpts(ordered, calibrations, calibrations["A aided"]), labels)
