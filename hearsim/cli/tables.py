@@ -165,6 +165,11 @@ def listening_test(found: "Analysis") -> list[Table]:
         for one in left_out:
             screened.add_row(one.participant, one.why)
         tables.append(screened)
+    if unscreened := [one for one in found.listeners if one.note]:
+        notes = Table("kept", "note", title="Not screened", title_justify="left")
+        for one in unscreened:
+            notes.add_row(one.participant, one.note)
+        tables.append(notes)
     title = "Share of correct answers" if found.paired else "Ratings, mean over listeners"
     means = Table("group", "condition", title=title, title_justify="left")
     for header in ("listeners", "ratings", "mean", "95 % interval"):

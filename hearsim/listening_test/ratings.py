@@ -4,6 +4,7 @@ From our collector's table, webMUSHRA's own, or a filled-in trials.csv; or from 
 """
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from hearsim.listening_test.beaqlejs import session_files, session_rows
 from hearsim.listening_test.names import PRACTICE, REFERENCE
 
 ANSWERS = {"correct": 1.0, "incorrect": 0.0}
+NEEDED = {"session_test_id", "trial_id"}
+SEPARATORS = (",", ";", "\t")
+_DECIMAL_COMMA = re.compile(r"^\s*(\d+),(\d+)\s*$")
 Table = dict[str, Any]
 Row = tuple[str, dict[str, str]]
 
@@ -71,16 +75,26 @@ def _rows(path: Path) -> Iterator[Row]:
     """Yield the rows of a table with the number of the line that each ends in."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file, restval="")
-            for name in ("session_test_id", "trial_id"):
-                if name not in (table.fieldnames or ()):
-                    raise HearsimError(f"{path} has no column {name}: give a table of ratings")
+            delimiter = _delimiter(file.readline(), path)
+            file.seek(0)
+            table = csv.DictReader(file, restval="", delimiter=delimiter)
             for row in table:
                 yield f"{path}, line {table.line_num}", row
     except OSError as error:
         raise HearsimError(f"{path} can't be read ({error.strerror}): give a table of ratings") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise HearsimError(f"{path} is no CSV in UTF-8 ({error}): save it as one") from None
+
+
+def _delimiter(header: str, path: Path) -> str:
+    """Return what separates the columns of a table: a comma; in much of Europe spreadsheets write semicolons."""
+    for delimiter in SEPARATORS:
+        names = next(csv.reader([header], delimiter=delimiter), [])
+        if {name.strip() for name in names} >= NEEDED:
+            return delimiter
+    separated = max(SEPARATORS, key=header.count)
+    missing = sorted(NEEDED - set(next(csv.reader([header], delimiter=separated), [])))
+    raise HearsimError(f"{path} has no column {' and no column '.join(missing)}: give a table of ratings")
 
 
 def _rating(row: dict[str, str], manifest: Table) -> Rating:
@@ -117,7 +131,7 @@ def _stimulus(name: str, fitting: str, song: str, manifest: Table) -> Table:
 
 def _score(text: str) -> float:
     try:
-        score = float(text)
+        score = float(_DECIMAL_COMMA.sub(r"\1.\2", text))
     except ValueError:
         score = -1.0
     if not 0 <= score <= 100:

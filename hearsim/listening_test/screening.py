@@ -20,14 +20,18 @@ Interval = tuple[float, float | None, float | None]  # mean, and the ends where 
 
 @dataclass(frozen=True)
 class Listener:
-    """One participant's post-screening: shares of items, and why they are left out ("" where they are kept)."""
+    """One participant's post-screening: shares of items, and why they are left out ("" where they are kept).
+
+    A share is None where no item has the rating that it needs; `note` says what can't be screened then.
+    """
 
     participant: str
     group: str
     items: int
-    low_reference: float
-    high_anchor: float
+    low_reference: float | None
+    high_anchor: float | None
     why: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,25 +63,26 @@ def screen(ratings: list[Rating]) -> list[Listener]:
     for one in ratings:
         songs[one.participant].add(one.song)
         groups[one.participant] = one.group
-    unclear = {song for song in set.union(*songs.values()) if _share_over(scores, song) > _TOO_MANY}
+    unclear = {song for song in set.union(*songs.values()) if (_share_over(scores, song) or 0.0) > _TOO_MANY}
     judged = []
     for who, heard in songs.items():
         low = _share([scores[who, song, REFERENCE] < _EDGE for song in heard if (who, song, REFERENCE) in scores])
         clear = [song for song in heard - unclear if (who, song, MID_ANCHOR) in scores]
         high = _share([scores[who, song, MID_ANCHOR] > _EDGE for song in clear])
-        why = [f"hidden reference under 90 in {low:.0%} of the items"] if low > _SHARE else []
-        why += [f"mid anchor over 90 in {high:.0%} of the items"] if high > _SHARE else []
-        judged.append(Listener(who, groups[who], len(heard), low, high, "; ".join(why)))
+        why = [f"hidden reference under 90 in {low:.0%} of the items"] if low is not None and low > _SHARE else []
+        why += [f"mid anchor over 90 in {high:.0%} of the items"] if high is not None and high > _SHARE else []
+        note = "can't be screened: no rating of the hidden reference" if low is None else ""
+        judged.append(Listener(who, groups[who], len(heard), low, high, "; ".join(why), note))
     return judged
 
 
-def _share_over(scores: dict[tuple[str, str, str], float], song: str) -> float:
-    """Return the share of listeners who rate the mid anchor of a song over 90."""
+def _share_over(scores: dict[tuple[str, str, str], float], song: str) -> float | None:
+    """Return the share of listeners who rate the mid anchor of a song over 90; None where nobody has rated it."""
     return _share([score > _EDGE for (_, s, c), score in scores.items() if (s, c) == (song, MID_ANCHOR)])
 
 
-def _share(flags: list[bool]) -> float:
-    return sum(flags) / len(flags) if flags else 0.0
+def _share(flags: list[bool]) -> float | None:
+    return sum(flags) / len(flags) if flags else None
 
 
 def summarise(ratings: list[Rating], conditions: list[str], paired: bool) -> list[Summary]:

@@ -119,6 +119,31 @@ def test_who_does_not_know_the_reference_is_left_out(tmp_path: Path) -> None:
     assert [line["why"] for line in read(found.out / "screening.csv")].count("") == 5
 
 
+def test_who_has_not_rated_the_reference_can_not_be_screened(tmp_path: Path) -> None:
+    """Nothing to judge is no pass: an empty cell and a sentence; the ratings stay."""
+    path = make(tmp_path)
+    lines = [one for one in path.read_text().splitlines() if not one.startswith("pop-P2") or ",reference," not in one]
+    path.write_text("\n".join(lines) + "\n")
+    found = analyse(path)
+    listeners = {line["participant"]: line for line in read(found.out / "screening.csv")}
+    assert (listeners["P2"]["low_reference"], listeners["P2"]["why"]) == ("", "")
+    assert listeners["P2"]["note"] == "can't be screened: no rating of the hidden reference"
+    assert (listeners["P1"]["low_reference"], listeners["P1"]["note"]) == ("0.0000", "")
+    assert row(found.summary, "mild", "a").listeners == 3
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_tables_of_european_spreadsheets_are_read(tmp_path: Path, separator: str) -> None:
+    path = make(tmp_path)
+    expected = analyse(path).summary
+    with path.open(newline="") as file:
+        rows = [[cell.replace(".", ",") for cell in line] for line in csv.reader(file)]
+    assert any("," in cell for line in rows for cell in line)
+    with path.open("w", newline="") as file:
+        csv.writer(file, delimiter=separator).writerows(rows)
+    assert analyse(path).summary == expected
+
+
 def test_90_is_high_enough(tmp_path: Path) -> None:
     assert left_out(tmp_path, lambda w, s, c: 90.0 if c in ("reference", "anchor70") else usual(w, s, c)) == {}
 
