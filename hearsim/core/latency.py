@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from hearsim.core.alignment import onset, whitened_lag
 from hearsim.core.audio import Format
 from hearsim.core.composites import Chain, Parallel, Reblock
 from hearsim.core.errors import HearsimError
@@ -210,8 +211,8 @@ def _heard(route: list[Processor], fmt: Format, late: int) -> Heard:
     chirp[start : start + 4096] = 0.01 * _chirp(4096)
     sharp, long = _played(route, impulse, fmt), _played(route, chirp, fmt)
     return Heard(
-        {_arrival(one) - start for one in sharp} if sharp.any(axis=1).all() else set(),
-        {_whitened_lag(chirp, one) for one in long} if long.any(axis=1).all() else set(),
+        {onset(one) - start for one in sharp} if sharp.any(axis=1).all() else set(),
+        {whitened_lag(chirp, one) for one in long} if long.any(axis=1).all() else set(),
     )
 
 
@@ -233,20 +234,6 @@ def _chirp(frames: int) -> Curve:
     t = np.arange(frames)
     sweep: Curve = np.sin(0.5 * math.pi * t * t / frames)
     return sweep
-
-
-def _arrival(response: Curve) -> int:
-    """Return the first sample within 20 dB of the largest: minimum-phase filters answer at once, then ring."""
-    magnitude = np.abs(response)
-    return int(np.argmax(magnitude >= 0.1 * magnitude.max()))
-
-
-def _whitened_lag(probe: Curve, response: Curve) -> int:
-    """Return the lag of the peak of the phase-only cross-correlation (PHAT; Knapp & Carter 1976)."""
-    size = 2 * probe.size
-    cross = np.fft.rfft(response, size) * np.conj(np.fft.rfft(probe, size))
-    lags = np.fft.irfft(cross / np.maximum(np.abs(cross), 1e-6 * np.abs(cross).max()))
-    return int(np.argmax(lags[: probe.size]))
 
 
 class Verdict(NamedTuple):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hearsim.core.alignment import template_lag
 from hearsim.core.errors import HearsimError
 from hearsim.core.units import Curve, FloatArray
 from hearsim.live.player import FADE_IN_S
@@ -56,15 +57,6 @@ def chirps() -> Iterator[FloatArray]:
             yield sound[:, start : start + PIECE]
 
 
-def arrival(sound: Curve, probe: Curve) -> tuple[int, float]:
-    """Return the lag of a probe in a sound, and how much the sound there is like it (0 .. 1, without sign)."""
-    size = 1 << (sound.size + probe.size - 1).bit_length()
-    matched = np.fft.irfft(np.fft.rfft(sound, size) * np.conj(np.fft.rfft(probe, size)), size)
-    lag = int(np.argmax(np.abs(matched[: sound.size - probe.size + 1])))
-    energy = float(np.linalg.norm(sound[lag : lag + probe.size]) * np.linalg.norm(probe))
-    return lag, abs(float(matched[lag])) / energy if energy else 0.0
-
-
 def flatten(session: Session) -> None:
     """Set everything to let a chirp pass unchanged: 0 dB on every stem, no compensation, full level."""
     wanted = session.control.wanted
@@ -90,7 +82,9 @@ def measure(session: Session, seconds: float) -> Iterator[Arrival]:
             session.look_after()
             _check(session)
             time.sleep(0.01)
-        device, total = (arrival(_heard(ring, start), probe) for ring in (session.rings.source, session.rings.played))
+        device, total = (
+            template_lag(_recorded(ring, start), probe) for ring in (session.rings.source, session.rings.played)
+        )
         if total[1] > LIKE:
             begin = begin or start
         if begin:
@@ -110,7 +104,7 @@ def _check(session: Session) -> None:
         raise HearsimError("nothing more can be measured, the stream has ended: take a device that goes on")
 
 
-def _heard(ring: Ring, start: int) -> Curve:
+def _recorded(ring: Ring, start: int) -> Curve:
     block = np.zeros((2, CHIRP + REACH), np.float32)
     ring.read(start, block)
     sound: Curve = block[0].astype(np.float64)

@@ -1,7 +1,7 @@
 """`hearsim score`: what a file has become in another of the same length: intelligibility, SDR, loudness, levels.
 
-The two are read once, block by block. A shift between them would be scored as distortion, so it is looked for and
-refused.
+The two are read once, block by block. A delay between them would be scored as distortion, so it is looked for
+(`hearsim.core.alignment`) and refused.
 """
 
 import math
@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from hearsim.core.alignment import DelayFinder
 from hearsim.core.audio_files import Source, open_source
 from hearsim.core.calibration import Calibration
 from hearsim.core.errors import HearsimError
-from hearsim.core.units import FloatArray, db_to_gain, gain_to_db, ms_to_samples, samples_to_ms
-from hearsim.dsp.projection import Correlations
+from hearsim.core.units import FloatArray, gain_to_db, ms_to_samples, samples_to_ms
 from hearsim.metrics.intelligibility import StoiMeter
 from hearsim.metrics.levels import BandLevels
 from hearsim.metrics.loudness import LoudnessMeter
@@ -25,10 +25,11 @@ from hearsim.profile.schema import Profile
 Table = dict[str, Any]
 EARS = ("left", "right")
 SILENCE_DBFS = -200.0
-_LONGEST_SHIFT_S = 0.25
-_SAME_SOUND = 0.1  # share of the energy that the best shift explains: with less, the two are different sounds
-_GAIN_DB = 3.0  # by so much a shift must raise the SI-SDR to be one
-_LEAST_SHIFT_MS = 1.0  # the phase of an aid's filters alone moves the best lag by up to 0.4 ms on the demo song
+_GAIN_DB = 3.0  # by so much the SI-SDR rises when a delay is taken away
+_FILTERS_MS = (
+    1.0  # the phase of filters delays by less, so the metrics are those at that lag (7 samples by a steep fit)
+)
+_LEAST_DELAY = 0.25  # samples of a fraction that is worth a word
 
 
 def score(reference: str | Path, processed: str | Path, profile: Profile | None = None) -> Table:
@@ -36,24 +37,26 @@ def score(reference: str | Path, processed: str | Path, profile: Profile | None 
 
     With a profile there are levels in dB SPL too: the reference's at the rig's microphone, the processed file's at its
     headphones. Mono files go to both ears. What can't be computed stands under `unavailable`, with the reason. Raises
-    `HearsimError` where the files differ in rate or length, or where one comes later than the other.
+    `HearsimError` where the files differ in rate or length, where one comes a millisecond or more later than the other,
+    or by part of a sample, and where their delay changes. A shorter delay is taken away, to the nearest sample.
     """
     sources = [open_source(path, None) for path in (reference, processed)]
     _check_shapes(*sources)
     rate = sources[0].rate
-    sdr, shift, speech = SdrMeter(rate), _Shift(rate), StoiMeter(rate, ("processed",))
+    finder = DelayFinder(rate, sources[0].frames)
     ends = (profile.rig.microphone, profile.rig.headphones) if profile else (None, None)
     meters = [_Meter(rate, calibration) for calibration in ends]
-    for pair in zip(*map(_blocks, sources), strict=True):
-        sdr.add(*pair)
-        shift.add(*pair)
-        speech.add_reference(pair[0])
-        speech.add("processed", pair[1])
+
+    def measure(*pair: FloatArray) -> None:
+        finder.add(*pair)
         for meter, block in zip(meters, pair, strict=True):
             meter.add(block)
-    lag = shift.lag(*sources)
-    speech.finish()
+
+    sdr, speech = _compare(sources, 0, measure)
     lost: dict[str, str] = {}
+    lag = _lag(finder, sources[0], sources[1], lost)
+    if shift := round(lag or 0.0):
+        sdr, speech = _compare(sources, shift)
 
     def known(name: str, compute: Callable[[], float]) -> float | None:
         try:
@@ -68,7 +71,7 @@ def score(reference: str | Path, processed: str | Path, profile: Profile | None 
         "processed": _described(sources[1]),
         "profile": profile.name if profile else None,
         "metrics": {
-            "lag_samples": lag,  # of the processed file, where the SI-SDR is greatest: the phase of its filters
+            "lag_samples": lag,
             "stoi": known("stoi", lambda: speech.value("processed", "stoi")),
             "estoi": known("estoi", lambda: speech.value("processed", "estoi")),
             "si_sdr_db": known("si_sdr_db", sdr.si_sdr_db),
@@ -81,6 +84,83 @@ def score(reference: str | Path, processed: str | Path, profile: Profile | None 
         },
         "unavailable": lost,
     }
+
+
+def _compare(
+    sources: list[Source], shift: int, also: Callable[[FloatArray, FloatArray], None] = lambda *pair: None
+) -> tuple[SdrMeter, StoiMeter]:
+    """Return what compares the files with each other, the second brought forward by a number of samples.
+
+    `also` takes the same blocks.
+    """
+    rate = sources[0].rate
+    sdr, speech = SdrMeter(rate), StoiMeter(rate, ("processed",))
+    reference, processed = (
+        _blocks(source, max(0, skip)) for source, skip in zip(sources, (-shift, shift), strict=True)
+    )
+    for pair in _pairs(reference, processed):
+        sdr.add(*pair)
+        speech.add_reference(pair[0])
+        speech.add("processed", pair[1])
+        also(*pair)
+    speech.finish()
+    return sdr, speech
+
+
+def _pairs(reference: Iterator[FloatArray], processed: Iterator[FloatArray]) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Yield blocks of equal length of two streams, until one ends."""
+    ours = theirs = np.zeros((2, 0), np.float32)
+    while True:
+        ours = ours if ours.shape[1] else next(reference, ours)
+        theirs = theirs if theirs.shape[1] else next(processed, theirs)
+        if not (frames := min(ours.shape[1], theirs.shape[1])):
+            return
+        yield ours[:, :frames], theirs[:, :frames]
+        ours, theirs = ours[:, frames:], theirs[:, frames:]
+
+
+def _lag(finder: DelayFinder, reference: Source, processed: Source, lost: dict[str, str]) -> float | None:
+    """Return by how many samples the processed file comes later, less than a millisecond; None where it isn't known.
+
+    Raises `HearsimError` where the two are one sound and further apart, or drift.
+    """
+    delay = finder.result()
+    if delay is None:
+        lost["lag_samples"] = (
+            "no delay found: with no shift of up to three quarters of their length do the two files agree, so they are "
+            "different sounds, or further apart; check that they are aligned"
+        )
+        return None
+    if delay.drifts:
+        raise HearsimError(
+            f"{processed.path} comes {delay.first:.0f} samples later than {reference.path} at its beginning and "
+            f"{delay.last:.0f} at its end: two clocks drift apart, or samples were lost; record both with one "
+            "clock, or resample one"
+        )
+    whole, small = round(delay.samples), abs(delay.samples) < ms_to_samples(_FILTERS_MS, processed.rate)
+    if small and (abs(delay.samples - whole) < _LEAST_DELAY or finder.gain_db(delay.samples, whole) < _GAIN_DB):
+        return delay.samples
+    if not small and finder.gain_db(delay.samples) < _GAIN_DB:
+        lost["lag_samples"] = (
+            f"no single delay: part of the sound comes {delay.samples:.0f} samples later, as by a vent or an echo"
+        )
+        return None
+    second, first = (processed, reference) if delay.samples > 0 else (reference, processed)
+    late = abs(delay.samples)
+    raise HearsimError(
+        f"{second.path} comes {late:.{0 if late.is_integer() else 2}f} samples "
+        f"({samples_to_ms(late, first.rate):.2f} ms) later than {first.path}: {_cure(late)}; a shift would be scored "
+        "as distortion"
+    )
+
+
+def _cure(late: float) -> str:
+    """Return how to align two files, the second of which comes later by a number of samples."""
+    cut = f"cut {int(late)} off its beginning and off the end of the other"
+    fraction = f"delay the other by {late % 1:.2f} samples, by resampling"
+    if _LEAST_DELAY < late % 1 < 1 - _LEAST_DELAY:
+        return fraction if late < 1 else f"{cut}, and {fraction}"
+    return cut.replace(str(int(late)), str(round(late)))
 
 
 def _check_shapes(reference: Source, processed: Source) -> None:
@@ -96,11 +176,12 @@ def _check_shapes(reference: Source, processed: Source) -> None:
         )
 
 
-def _blocks(source: Source) -> Iterator[FloatArray]:
+def _blocks(source: Source, skip: int) -> Iterator[FloatArray]:
+    """Yield the sound of a file, without its first samples and without the silence that fills up the last block."""
     left = source.frames
     for block in source.blocks(1 << 16):
-        yield block[:, :left]
-        left -= block.shape[1]
+        yield block[:, skip:left]
+        left, skip = left - block.shape[1], 0
 
 
 def _described(source: Source) -> Table:
@@ -142,38 +223,3 @@ class _Meter:
 
 def _per_ear(values: list[Any]) -> Table:
     return dict(zip(EARS, values, strict=True))
-
-
-class _Shift:
-    """Finds by how many samples one stream comes later than the other: the lag of the greatest correlation."""
-
-    def __init__(self, rate: int) -> None:
-        self._sums = Correlations(4, 4, int(_LONGEST_SHIFT_S * rate))
-
-    def add(self, reference: FloatArray, processed: FloatArray) -> None:
-        both = np.concatenate((reference, processed))
-        self._sums.add(both, both)
-
-    def lag(self, reference: Source, processed: Source) -> int | None:
-        """Return by how many samples the processed file comes later, at the lag of the greatest SI-SDR.
-
-        None where the two have no sound in common. Raises `HearsimError` where they are one sound, shifted.
-        """
-        found = self._sums.result()
-        late, early = found[0, 2] + found[1, 3], found[2, 0] + found[3, 1]
-        energy = (found[0, 0, 0] + found[1, 1, 0]) * (found[2, 2, 0] + found[3, 3, 0])
-        explained = np.square(np.concatenate((early[:0:-1], late))) / max(energy, 1e-30)  # at lags from -longest up
-        ratio = explained / np.maximum(1 - explained, 1e-10)  # the SI-SDR at each lag
-        best, here = int(np.argmax(ratio)), len(early) - 1
-        if explained[best] < _SAME_SOUND:
-            return None
-        lag = best - here
-        gained = ratio[best] >= ratio[here] * db_to_gain(_GAIN_DB) ** 2
-        if gained and abs(lag) >= ms_to_samples(_LEAST_SHIFT_MS, processed.rate):
-            second, first = (processed, reference) if lag > 0 else (reference, processed)
-            raise HearsimError(
-                f"{second.path} comes {abs(lag)} samples ({samples_to_ms(abs(lag), first.rate):.2f} ms) later than "
-                f"{first.path}: cut as many off its beginning and off the end of the other; a shift would be scored "
-                "as distortion"
-            )
-        return lag

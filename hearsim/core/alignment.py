@@ -1,0 +1,266 @@
+"""Delays: by how many samples one sound comes later than another. An estimate is applied and checked before it is told.
+
+Music repeats itself, so the plain correlation of a song with its own copy has peaks a beat or a period apart, and a
+window that leaves out the true lag still has a highest point. Here the cross-spectrum is whitened first (PHAT; Knapp &
+Carter 1976, IEEE Trans ASSP 24:320): a copy then stands out by a factor of ten and more, at the lag of its onsets, and
+filters, compression and added sound lower the peak but do not move it.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import fft
+
+from hearsim.core.units import Curve, FloatArray, ms_to_samples
+
+LONGEST = 0.75
+"""The longest delay that is looked for, as a share of the sound, or of the excerpts of a sound of over 40 s."""
+
+_EXCERPT_S, _WHOLE_S = 20.0, 40.0  # of a sound longer than the second, three excerpts of the first are compared
+_FLOOR = 1e-6  # of the largest bin: under it there is nothing to whiten
+_BACKGROUND = 0.99  # quantile of the correlation that stands for chance and for the music's own periods
+_OVER_BACKGROUND = 4.0  # in amplitude: two songs of one style and tempo reach 1.2, a voice in its mix 23
+_CONFIRMED = 1 / 3  # of the pieces in which both sound must show a delay near the one found
+_AUDIBLE_DB = 60.0  # under the loudest piece
+_CLUSTER_MS = 1.5  # a drifting delay is smeared over many lags
+_COPY = 0.5  # of two copies the one without delay counts, if its peak is so high
+_PIECE_S, _FEWEST_PIECES = 1.0, 4
+_SHORTEST_S = 3.0  # of a quarter of an excerpt that is searched alone
+_CONSTANT = 1.5  # samples by which the delays of pieces may differ
+_STEPS = 32  # of a sample, for its fraction
+
+
+Pair = tuple[FloatArray, FloatArray]
+
+
+class Delay(NamedTuple):
+    """A delay that was found, applied and confirmed.
+
+    Attributes
+    ----------
+    samples
+        By how much the second sound comes later; negative where it comes earlier. Over the whole sound, its mean.
+    first, last
+        The delay at the beginning and at the end; they differ by a sample or more where two clocks drift apart.
+    agreement
+        The whitened correlation of the two sounds with the delay taken away: 1 for a copy, 0.2 for a voice in a mix.
+    """
+
+    samples: float
+    first: float
+    last: float
+    agreement: float
+
+    @property
+    def drifts(self) -> bool:
+        """Whether the delay changes by two samples or more."""
+        return abs(self.last - self.first) >= 2
+
+
+class DelayFinder:
+    """Compares two streams (channels, n) of `frames`, block by block, and finds the delay between them.
+
+    It holds 40 s of each stream, or three excerpts of 20 s. The channels count together.
+    """
+
+    def __init__(self, rate_hz: int, frames: int) -> None:
+        self._rate, self._position = rate_hz, 0
+        length = frames if frames <= _WHOLE_S * rate_hz else int(_EXCERPT_S * rate_hz)
+        count = 1 if length == frames else 3
+        self._starts = [(frames - length) * index // max(1, count - 1) for index in range(count)]
+        self._length = length
+        self._kept: list[tuple[FloatArray, FloatArray]] = []
+
+    def add(self, reference: FloatArray, processed: FloatArray) -> None:
+        """Take the next block of both."""
+        if not self._kept:
+            shape = (reference.shape[0], self._length)
+            self._kept = [(np.zeros(shape, np.float32), np.zeros(shape, np.float32)) for _ in self._starts]
+        for start, pair in zip(self._starts, self._kept, strict=True):
+            first = max(0, start - self._position)
+            last = min(reference.shape[1], start + self._length - self._position)
+            if first < last:
+                place = slice(self._position + first - start, self._position + last - start)
+                for kept, block in zip(pair, (reference, processed), strict=True):
+                    kept[:, place] = block[:, first:last]
+        self._position += reference.shape[1]
+
+    def result(self) -> Delay | None:
+        """Return the delay, as `find_delay` does."""
+        tracks = [_track(*pair, lag, start, self._rate) for start, pair, lag in self._excerpts()]
+        tracks = [track for track in tracks if track.delays.size]
+        if not tracks:
+            return None
+        at, delays = np.concatenate([track.at for track in tracks]), np.concatenate([track.delays for track in tracks])
+        agreement = float(np.mean([track.agreement for track in tracks]))
+        if np.ptp(delays) < _CONSTANT:
+            samples = float(np.median(delays))
+            return Delay(samples, samples, samples, agreement)
+        slope, offset = np.polyfit(at, delays, 1)
+        if np.median(np.abs(delays - offset - slope * at)) > _CONSTANT:
+            samples = float(np.median(delays))
+            return Delay(samples, float(delays[0]), float(delays[-1]), agreement)
+        end = self._starts[-1] + self._length
+        return Delay(float(offset + slope * end / 2), float(offset), float(offset + slope * end), agreement)
+
+    def _excerpts(self) -> Iterator[tuple[int, Pair, int]]:
+        """Yield where an excerpt starts, its two sounds, and about their delay; quarters where the whole shows none."""
+        quarter = self._length // 4
+        for start, pair in zip(self._starts, self._kept, strict=True):
+            if (lag := _coarse(*pair, self._rate)) is not None:
+                yield start, pair, lag
+            elif quarter > _SHORTEST_S * self._rate:
+                for first in range(0, 4 * quarter, quarter):
+                    part = (pair[0][:, first : first + quarter], pair[1][:, first : first + quarter])
+                    if (lag := _coarse(*part, self._rate)) is not None:
+                        yield start + first, part, lag
+
+    def gain_db(self, samples: float, over: float = 0.0) -> float:
+        """Return by how many dB the SI-SDR of the two rises when `samples` of delay are taken away and not `over`."""
+        sums = np.zeros((2, 3))  # energies and inner product, for either
+        for pair in self._kept:
+            sums += [_products(*pair, delay) for delay in (over, samples)]
+        here, there = (cross**2 / max(own * other - cross**2, 1e-10 * own * other, 1e-30) for own, other, cross in sums)
+        return float(10 * np.log10(max(there, 1e-30) / max(here, 1e-30)))
+
+
+def find_delay(reference: FloatArray, processed: FloatArray, rate_hz: int) -> Delay | None:
+    """Return by how many samples a sound comes later than another.
+
+    Parameters
+    ----------
+    reference, processed
+        Two sounds (channels, frames) of one shape.
+    rate_hz
+        Their sample rate.
+
+    Returns
+    -------
+    Delay or None
+        None where no delay of up to `LONGEST` of the sound makes the two agree: different sounds, or further apart.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).standard_normal((1, 44100)).astype(np.float32)
+    >>> find_delay(noise, np.roll(noise, 300, axis=1), 44100).samples
+    300.0
+    """
+    finder = DelayFinder(rate_hz, reference.shape[1])
+    finder.add(reference, processed)
+    return finder.result()
+
+
+def onset(response: Curve) -> int:
+    """Return the first sample within 20 dB of the largest: minimum-phase filters answer at once, then ring."""
+    magnitude = np.abs(response)
+    return int(np.argmax(magnitude >= 0.1 * magnitude.max()))
+
+
+def whitened_lag(probe: Curve, response: Curve) -> int:
+    """Return by how many samples a response comes later than its probe, 0 or more, both (frames,)."""
+    return int(np.argmax(_whitened([probe], [response], 2 * probe.size)[: probe.size]))
+
+
+def template_lag(sound: Curve, template: Curve) -> tuple[int, float]:
+    """Return where a template lies in a sound, and how much the sound there is like it: 0 to 1, without sign."""
+    size = 1 << (sound.size + template.size - 1).bit_length()
+    matched = np.fft.irfft(np.fft.rfft(sound, size) * np.conj(np.fft.rfft(template, size)), size)
+    lag = int(np.argmax(np.abs(matched[: sound.size - template.size + 1])))
+    energy = float(np.linalg.norm(sound[lag : lag + template.size]) * np.linalg.norm(template))
+    return lag, abs(float(matched[lag])) / energy if energy else 0.0
+
+
+def _phases(references: Sequence[Curve] | FloatArray, others: Sequence[Curve] | FloatArray, size: int) -> np.ndarray:
+    """Return the sum over channels of the cross-spectra, each bin with its magnitude taken away."""
+    total = np.zeros(size // 2 + 1, np.complex128)
+    for reference, other in zip(references, others, strict=True):
+        cross = fft.rfft(other.astype(np.float64), size) * np.conj(fft.rfft(reference.astype(np.float64), size))
+        magnitude = np.abs(cross)
+        if highest := magnitude.max():
+            total += cross / np.maximum(magnitude, _FLOOR * highest)
+    return total / max(1, len(references))
+
+
+def _whitened(references: Sequence[Curve] | FloatArray, others: Sequence[Curve] | FloatArray, size: int) -> Curve:
+    """Return the whitened correlation at lags 0 .. size - 1, the negative ones from the end backward."""
+    correlation: Curve = fft.irfft(_phases(references, others, size), size)
+    return correlation
+
+
+def _coarse(reference: FloatArray, processed: FloatArray, rate_hz: int) -> int | None:
+    """Return the lag around which the whitened correlation has its energy; None where none stands out."""
+    reach = int(LONGEST * reference.shape[1])
+    correlation = _whitened(reference, processed, fft.next_fast_len(2 * reference.shape[1]))
+    power = np.concatenate((correlation[-reach:], correlation[: reach + 1])) ** 2
+    half = ms_to_samples(_CLUSTER_MS / 2, rate_hz)
+    sums = np.cumsum(np.pad(power, (half + 1, half)))
+    energy = sums[2 * half + 1 :] - sums[: -2 * half - 1]
+    best = int(np.argmax(energy))
+    if not energy[best] > _OVER_BACKGROUND**2 * np.quantile(energy, _BACKGROUND):
+        return None
+    if energy[reach] > _COPY**2 * energy[best]:
+        best = reach
+    first = max(0, best - half)
+    return first + int(np.argmax(power[first : best + half + 1])) - reach
+
+
+class _Track(NamedTuple):
+    """The delays of the pieces of an excerpt, at their places in samples, and the mean agreement."""
+
+    at: Curve
+    delays: Curve
+    agreement: float
+
+
+def _track(reference: FloatArray, processed: FloatArray, lag: int, start: int, rate_hz: int) -> _Track:
+    """Return the delay of an excerpt piece by piece, near a lag; empty where the pieces don't confirm it.
+
+    `start` is the place of the excerpt in its sound, in samples.
+    """
+    ours, theirs = _overlap(reference, processed, lag)
+    length = max(1, min(int(_PIECE_S * rate_hz), ours.shape[1] // _FEWEST_PIECES))
+    pieces = [slice(first, first + length) for first in range(0, ours.shape[1] - length + 1, length)]
+    power = np.array([[float(np.square(sound[:, piece]).sum()) for piece in pieces] for sound in (ours, theirs)])
+    audible = (power > power.max(axis=1, keepdims=True) * 10 ** (-_AUDIBLE_DB / 10)).all(axis=0)
+    reach = length // 4
+    found = []
+    for piece in (piece for piece, sounds in zip(pieces, audible, strict=True) if sounds):
+        phases = _phases(ours[:, piece], theirs[:, piece], 2 * length)
+        correlation = fft.irfft(phases, 2 * length)
+        near = np.concatenate((correlation[-reach:], correlation[: reach + 1]))
+        if near.max() > _OVER_BACKGROUND * np.quantile(np.abs(correlation), _BACKGROUND):
+            fine, agreement = _fraction(phases, int(np.argmax(near)) - reach)
+            found.append((start + max(0, -lag) + piece.start + length / 2, lag + fine, agreement))
+    if len(found) < max(2, _CONFIRMED * np.count_nonzero(audible)):
+        return _Track(np.zeros(0), np.zeros(0), 0.0)
+    at, delays, agreements = np.array(found).T
+    return _Track(at, delays, float(agreements.mean()))
+
+
+def _fraction(phases: np.ndarray, lag: int) -> tuple[float, float]:
+    """Return the peak of a whitened correlation within a sample of a lag, and its height."""
+    angles = 1j * np.pi * np.arange(phases.size) / (phases.size - 1)
+    turned, turn = phases * np.exp(angles * (lag - 1)), np.exp(angles / _STEPS)
+    heights = []
+    for _ in range(2 * _STEPS + 1):
+        heights.append(float(turned.real.mean()))
+        turned *= turn
+    best = int(np.argmax(heights))
+    return lag - 1 + best / _STEPS, heights[best]
+
+
+def _overlap(reference: FloatArray, processed: FloatArray, lag: int) -> tuple[FloatArray, FloatArray]:
+    """Return what two sounds have in common when the second comes `lag` samples later."""
+    frames = reference.shape[1] - abs(lag)
+    return reference[:, max(0, -lag) :][:, :frames], processed[:, max(0, lag) :][:, :frames]
+
+
+def _products(reference: FloatArray, processed: FloatArray, samples: float) -> Curve:
+    """Return the energies of two sounds and their inner product, the second brought forward by `samples`."""
+    whole = round(samples)
+    ours, theirs = (sound.astype(np.float64) for sound in _overlap(reference, processed, whole))
+    if rest := samples - whole:
+        bins = fft.rfft(theirs)
+        theirs = fft.irfft(bins * np.exp(2j * np.pi * fft.rfftfreq(theirs.shape[1]) * rest), theirs.shape[1])
+    return np.array([np.vdot(ours, ours), np.vdot(theirs, theirs), np.vdot(ours, theirs)])
