@@ -3,13 +3,15 @@
 import math
 
 import numpy as np
+import pytest
 from cases import RATE, quick_profile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import signal
 
 from hearsim.aid.hearing_aid import hearing_aid
-from hearsim.aid.limiter import ceiling_pa
+from hearsim.aid.limiter import MpoLimiter, ceiling_pa
 from hearsim.core.audio import Format
 from hearsim.core.composites import Chain
 from hearsim.core.invalid_samples import LOUDEST_PA
@@ -66,3 +68,28 @@ def test_no_sample_leaves_the_aid_above_the_limit(
             assert pressure[ear].max() <= peak_pa(limit_db)
             heights.append(pressure[ear].max() / peak_pa(limit_db))
     assert max(heights) > 0.999  # the limit was reached
+
+
+@pytest.mark.parametrize(("part", "over_db"), [(8, 0.69), (6, 1.25), (4, 3.01)])
+def test_the_limit_holds_samples_and_the_sound_between_them_is_higher(part: int, over_db: float) -> None:
+    """Tones at a part of the rate whose samples lie beside the peak by half a sample: 1 / cos(pi / part) over them."""
+    stage = MpoLimiter((98.0, 98.0))
+    stage.prepare(Format(RATE, 2, RATE, unit="pa"))
+    tone = peak_pa(110.0) * np.cos(2 * np.pi / part * (np.arange(RATE) + 0.5))
+    out = stage.process(np.stack([tone, tone]).astype(np.float32))[0, RATE // 2 :].astype(np.float64)
+    assert np.abs(out).max() <= peak_pa(98.0)
+    rms_db_spl = 20 * math.log10(math.sqrt(np.mean(out**2)) / 20e-6)
+    assert (
+        rms_db_spl - 98.0
+        == pytest.approx(over_db, abs=0.02)
+        == pytest.approx(-20 * math.log10(math.cos(math.pi / part)), abs=0.02)
+    )
+
+
+def test_the_sound_between_samples_of_noise_is_3_to_5_db_higher() -> None:
+    stage = MpoLimiter((98.0, 98.0))
+    stage.prepare(Format(RATE, 2, 4 * RATE, unit="pa"))
+    noise = spl_to_pascal(104.0) * np.random.default_rng(0).standard_normal((2, 4 * RATE))
+    out = stage.process(noise.astype(np.float32)).astype(np.float64)
+    over_db = 20 * np.log10(np.abs(signal.resample_poly(out, 8, 1, axis=1)).max(axis=1) / peak_pa(98.0))
+    assert (over_db > 3.0).all() and (over_db < 5.0).all()
