@@ -47,6 +47,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; the names and modules o
     from hearsim.profile.schema import Mix as Mix
     from hearsim.profile.schema import Profile as Profile
     from hearsim.profile.schema import Rig as Rig
+    from hearsim.separation.stems import Stems as Stems
+    from hearsim.separation.stems import separate as separate
     from hearsim.simulation.listening import Result as Result
     from hearsim.simulation.listening import listen as listen
 
@@ -73,6 +75,7 @@ _HOMES = {  # public name -> its module; None: a module itself
     "Reblock": "hearsim.core.composites",
     "Result": "hearsim.simulation.listening",
     "Rig": "hearsim.profile.schema",
+    "Stems": "hearsim.separation.stems",
     "budget": "hearsim.core.latency",
     "demo_song": "hearsim.music.demo_song",
     "describe": "hearsim.core.processor",
@@ -85,6 +88,7 @@ _HOMES = {  # public name -> its module; None: a module itself
     "profile_names": "hearsim.profile.load",
     "read": "hearsim.core.audio_files",
     "render": "hearsim.core.processor",
+    "separate": "hearsim.separation.stems",
     "testing": None,
     "write": "hearsim.core.audio_files",
 }

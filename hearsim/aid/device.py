@@ -5,13 +5,22 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hearsim.core.audio import Audio, Format, check_array
+from hearsim.core.audio import Audio, Format, check_array, check_kind
 from hearsim.core.audio_files import AID_RATE_HZ
 from hearsim.core.composites import Chain
+from hearsim.core.plugins import load_plugin
 from hearsim.core.processor import Processor, render
 from hearsim.profile.schema import Profile
 
 Float = TypeVar("Float", np.float32, np.float64)
+
+
+def plugin_stage(name: str, profile: Profile) -> Processor:
+    """Return the stage that a plug-in under hearsim.stages makes for a profile; raises `HearsimError` for others."""
+    stage: object = load_plugin("hearsim.stages", name)(profile)
+    check_kind(f"the plug-in {name!r} must return a stage", stage, Processor, "derive it from hearsim.Processor")
+    assert isinstance(stage, Processor)
+    return stage
 
 
 class HearingAid(Chain):

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from hearsim.aid.compensation import Compensation, WdrcSettings
-from hearsim.aid.device import HearingAid
+from hearsim.aid.device import HearingAid, plugin_stage
 from hearsim.aid.fitting.fitting import insertion_gain_db
 from hearsim.aid.limiter import MpoLimiter
 from hearsim.aid.remix import Remix
@@ -66,6 +66,7 @@ def hearing_aid(profile: Profile, bypass: Collection[Part] = (), separation: Pro
         chosen["separation"],
         ToPascal(profile.rig.microphone),
         chosen["compensation"],
+        *(plugin_stage(name, profile) for name in profile.aid.stages),
         chosen["limit"],
         ToFullScale(profile.rig.headphones),
     )

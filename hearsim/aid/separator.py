@@ -11,7 +11,7 @@ from hearsim.core.errors import FormatError
 from hearsim.core.invalid_samples import LOUDEST_FS, only_sound
 from hearsim.core.processor import Part, Processor
 from hearsim.core.units import FloatArray
-from hearsim.separation.models import ModelInfo, load_model
+from hearsim.separation.models import ModelInfo, load_network
 
 if TYPE_CHECKING:
     from hearsim.separation.net import SeparatorNet
@@ -66,11 +66,8 @@ class Separator(Processor):
     def _load(self) -> None:
         if hasattr(self, "_net"):
             return
-        if isinstance(self._model, str | Path):
-            self._net: SeparatorNet
-            self._net, self.info = load_model(self._model)
-        else:
-            self._net = self._model
+        self._net: SeparatorNet
+        self._net, self.info = load_network(self._model)
 
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
         from hearsim.separation.backends.torch_cpu import TorchStep

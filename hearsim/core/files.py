@@ -80,8 +80,12 @@ def find_model(name: str | Path, base: Path | None = None, asker: str = "") -> P
 
 def model_hop(model: object) -> int:
     """Return the hop in samples of a network, or of a model as its model.toml says; raises `HearsimError`."""
-    if not isinstance(model, str | Path):
-        return int(getattr(model, "hop"))  # noqa: B009 (whatever network a Python user gives)
+    from hearsim.core.plugins import plugin_network
+
+    network: Any = plugin_network(model) if isinstance(model, str | Path) else model
+    if network is not None:
+        return int(network.hop)
+    assert isinstance(model, str | Path)
     path = find_model(model) / "model.toml"
     network = read_toml(path).get("network")
     hop = network.get("hop") if isinstance(network, dict) else None

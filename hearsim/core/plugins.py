@@ -14,6 +14,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Collection
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from hearsim.core.errors import HearsimError
@@ -57,6 +58,22 @@ def _own(group: Group) -> dict[str, Any]:
     for module in pkgutil.iter_modules(folder.__path__):
         importlib.import_module(f"{folder.__name__}.{module.name}")
     return _OWN[group]
+
+
+@functools.cache
+def plugin_network(name: str | Path) -> Any:
+    """Return the network that a plug-in under hearsim.separators makes, called without arguments; None for no plug-in.
+
+    Raises `HearsimError` where the plug-in fails.
+    """
+    if name not in plugin_names("hearsim.separators"):
+        return None
+    make = load_plugin("hearsim.separators", str(name))
+    try:
+        return make()
+    except Exception as error:  # whatever the code of others raises
+        cause = f"{type(error).__name__}: {error}"
+        raise HearsimError(f"the plug-in {name!r} (hearsim.separators) fails ({cause}): repair or update it") from error
 
 
 def plugin_names(group: Group, own: Collection[str] = ()) -> list[str]:

@@ -7,7 +7,8 @@ refused when the profile is loaded (`hearsim.profile.load`), not in the middle o
 import math
 import reprlib
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -16,9 +17,9 @@ from pydantic_core import PydanticCustomError
 from hearsim.core.calibration import Calibration
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import model_hop
-from hearsim.core.plugins import known_names
+from hearsim.core.plugins import known_names, plugin_names
 from hearsim.core.units import Curve, db_to_gain
-from hearsim.core.validation import Settings, plain_init
+from hearsim.core.validation import Settings, nearest, plain_init
 
 CLOSED_RULES = ("nal-nl", "dsl", "nl1", "nl2")
 PEAK_OVER_RMS_DB = 3.0103  # of a sine: 20 lg sqrt 2
@@ -202,6 +203,15 @@ class Compression(Settings):
     release_ms: Number = Field(ge=5, le=5000)
 
 
+def _known_stage(name: str) -> str:
+    """Return the name of a plug-in stage; raises for one that no installed package offers."""
+    names = plugin_names("hearsim.stages")
+    if name in names:
+        return name
+    cure = nearest(name, names) or f"install the package that offers it ({', '.join(names) or 'none is installed'})"
+    raise PydanticCustomError("unknown_stage", "is no stage of an installed package: {cure}", {"cure": cure})
+
+
 class Vent(Settings):
     """An opening: direct sound comes in below the cutoff, aided sound leaks out there."""
 
@@ -211,7 +221,8 @@ class Vent(Settings):
 class Aid(Settings):
     """The device: its block, fitting rule, compression, maximum power output (MPO) and vent.
 
-    Without `block_samples` the block is the hop of the model (`Profile.block_samples`).
+    Without `block_samples` the block is the hop of the model (`Profile.block_samples`). `stages` names stages of other
+    packages (entry points under hearsim.stages); they run between compensation and limiter, in pascals.
     """
 
     name: str
@@ -221,6 +232,7 @@ class Aid(Settings):
     mpo_db_spl: Number = Field(ge=60, le=140)
     compression: Compression | None = None
     vent: Vent | None = None
+    stages: tuple[Annotated[str, AfterValidator(_known_stage)], ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -259,6 +271,18 @@ class Rig(Settings):
         return Calibration(self.headphones_full_scale_db_spl)
 
 
+def _known_model(model: object) -> object:
+    """Return a model's name, its folder as text, or a network; raises for anything else."""
+    if isinstance(model, str | Path):
+        return str(model)
+    if not isinstance(model, type) and all(hasattr(model, name) for name in ("hop", "stems", "step", "initial_state")):
+        return model
+    raise ValueError("give a model's name, its folder, or a SeparatorNet")
+
+
+Model = Annotated[Any, BeforeValidator(_known_model)]
+
+
 class Profile(Settings):
     """A listener, a mix, an aid and a rig; and the model that separates.
 
@@ -271,8 +295,8 @@ class Profile(Settings):
     aid, rig : Aid, Rig or str
         The device and its calibration: objects, names or files. Defaults: those of the default profile,
         "closed" and "aid".
-    model : str
-        The network that separates: a name of the shipped ones, or a folder.
+    model : str, Path or SeparatorNet
+        The network that separates: the name of a shipped one or of a plug-in, a model's folder, or a network.
     name : str
         The profile's name in reports. Default: that of the listener.
 
@@ -295,7 +319,7 @@ class Profile(Settings):
     mix: Mix
     aid: Aid
     rig: Rig
-    model: str = "hs-tasnet-lite"
+    model: Model = "hs-tasnet-lite"
 
     @plain_init
     def __init__(
@@ -304,7 +328,7 @@ class Profile(Settings):
         mix: Mix | Mapping[str, float | str] | str = "flat",
         aid: Aid | str = "closed",
         rig: Rig | str = "aid",
-        model: str = "hs-tasnet-lite",
+        model: str | Path | object = "hs-tasnet-lite",
         name: str | None = None,
     ) -> None:
         from hearsim.profile import load  # which imports this file
@@ -319,6 +343,24 @@ class Profile(Settings):
         }
         label = name if name is not None else getattr(parts["listener"], "name", "profile")
         super().__init__(name=label, model=model, **parts)
+
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        """Return the profile as a table; for JSON raises `HearsimError` where the model is a network."""
+        if options.get("mode") == "json":
+            self._check_named_model()
+        return super().model_dump(**options)
+
+    def model_dump_json(self, **options: Any) -> str:
+        """Return the profile as JSON; raises `HearsimError` where the model is a network."""
+        self._check_named_model()
+        return super().model_dump_json(**options)
+
+    def _check_named_model(self) -> None:
+        if not isinstance(self.model, str):
+            raise HearsimError(
+                f"the model of this profile is a network ({type(self.model).__name__}), which a file can't name: save "
+                "it with hearsim.separation.models.save_model, and give its folder"
+            )
 
     @property
     def block_samples(self) -> int:

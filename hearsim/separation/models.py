@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from hearsim.core.audio import check_kind
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import find_model
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hearsim.separation.net import NetConfig, SeparatorNet
+from hearsim.core.plugins import plugin_network
 from hearsim.core.validation import complaint
 from hearsim.separation.registry import Architecture
 
@@ -96,6 +98,24 @@ def load_model(name: str | Path) -> tuple["SeparatorNet", ModelInfo]:
     except (SafetensorError, RuntimeError) as error:
         raise HearsimError(f"{weights} does not fit the network of {path}: {error}") from error
     return net.eval(), info
+
+
+def load_network(model: "str | Path | SeparatorNet") -> tuple["SeparatorNet", ModelInfo | None]:
+    """Return a network, and its info where it is a model's: of a name, a plug-in's name, a folder, or itself.
+
+    Raises `HearsimError` as `load_model` does, and for what is no `SeparatorNet`.
+    """
+    from hearsim.separation.net import SeparatorNet
+
+    net: object = model
+    expected = "a model must be a name, a folder or"
+    if isinstance(model, str | Path):
+        if (net := plugin_network(model)) is None:
+            return load_model(model)
+        expected = f"the plug-in {str(model)!r} must return"
+    check_kind(f"{expected} a SeparatorNet", net, SeparatorNet, "derive it from hearsim.separation.net.SeparatorNet")
+    assert isinstance(net, SeparatorNet)
+    return net.eval(), None
 
 
 AVERAGED = "averaged.safetensors"

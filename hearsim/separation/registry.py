@@ -38,8 +38,15 @@ SYSTEMS: dict[str, NetConfig] = {
 
 
 def architecture_of(config: NetConfig) -> Architecture:
-    """Return the name of the architecture that a configuration is for."""
-    return next(name for name, (kind, _) in ARCHITECTURES.items() if kind is type(config))
+    """Return the name of the architecture that a configuration is for; raises `HearsimError` for others."""
+    for name, (kind, _) in ARCHITECTURES.items():
+        if kind is type(config):
+            return name
+    raise HearsimError(
+        f"{type(config).__name__} is the configuration of none of {', '.join(ARCHITECTURES)}, and a model's files "
+        "hold no others: give the network itself as a profile's model, or offer it under the entry point "
+        "hearsim.separators"
+    )
 
 
 def build(config: NetConfig) -> SeparatorNet:

@@ -1,0 +1,98 @@
+"""The stems of a song, by name: `hearsim.separate`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hearsim.core.audio import Audio, check_kind, player
+from hearsim.core.audio_files import read
+from hearsim.core.errors import HearsimError
+from hearsim.separation.models import load_network
+
+if TYPE_CHECKING:
+    from hearsim.separation.net import SeparatorNet
+
+
+class Stems(dict[str, Audio]):
+    """The stems of a song by name, in the network's order: `Audio` (channels, frames), aligned with the song.
+
+    In a notebook they show as a player each.
+
+    Examples
+    --------
+    >>> stems = Stems(vocals=Audio(np.ones((2, 9), np.float32), 44100), other=Audio(np.ones((2, 9), np.float32), 44100))
+    >>> stems
+    <Stems: vocals, other>
+    >>> float(stems.sum().samples.max())
+    2.0
+    """
+
+    def sum(self) -> Audio:
+        """Return the sum of the stems."""
+        rate = next(iter(self.values())).rate
+        return Audio(np.sum([stem.samples for stem in self.values()], axis=0, dtype=np.float32), rate)
+
+    def __repr__(self) -> str:
+        return f"<Stems: {', '.join(self)}>"
+
+    def _repr_html_(self) -> str:
+        return players(self)
+
+
+def players(sounds: Mapping[str, Audio]) -> str:
+    """Return a table of HTML players, a row a sound."""
+    rows = "".join(f"<tr><td>{name}</td><td>{player(sound)}</td></tr>" for name, sound in sounds.items())
+    return f"<table>{rows}</table>"
+
+
+def separate(song: Audio | str | Path, model: "str | Path | SeparatorNet" = "hs-tasnet-lite") -> Stems:
+    """Return the stems of a song, estimated by a network as the aid's separator runs it, from a silent start.
+
+    Parameters
+    ----------
+    song : Audio or path
+        A mixture of one or two channels; a file is resampled to 44.1 kHz.
+    model : str, Path or SeparatorNet
+        The network: a shipped one's name or that of a plug-in, a model's folder, or the network itself.
+
+    Returns
+    -------
+    Stems
+        Audio of the song's length and channels by name: vocals, drums, bass and other for the shipped models.
+
+    Raises
+    ------
+    HearsimError
+        For a song that can't be read, audio at another rate than the network's, stems in place of a mixture, and a
+        model that does not exist.
+
+    Examples
+    --------
+    >>> import hearsim
+    >>> song = Audio(hearsim.demo_song(3.0).samples.sum(axis=0), 44100)
+    >>> stems = separate(song)
+    >>> list(stems), stems["vocals"].samples.shape == song.samples.shape
+    (['vocals', 'drums', 'bass', 'other'], True)
+    """
+    from hearsim.separation import offline
+
+    cure = "make an Audio with Audio.from_array(array, rate)"
+    check_kind("separate takes an Audio or a path", song, (Audio, str, Path), cure)
+    sound = song if isinstance(song, Audio) else read(song)
+    net, _ = load_network(model)
+    if sound.rate != net.rate:
+        raise HearsimError(f"separate needs {net.rate} Hz, got {sound.rate} Hz: resample the song")
+    if sound.samples.ndim != 2 or sound.channels not in (1, 2):
+        raise HearsimError(f"the song has the shape {sound.samples.shape}: give a mixture (1 or 2 channels, frames)")
+    mixture = sound.samples
+    if sound.channels != net.channels:
+        mixture = mixture.mean(0, keepdims=True) if net.channels == 1 else np.repeat(mixture, net.channels, axis=0)
+    pieces = list(offline.separate(net, lambda start, stop: mixture[:, start:stop], sound.frames))
+    stems = np.concatenate(pieces, axis=-1) if pieces else np.zeros((len(net.stems), *mixture.shape), np.float32)
+    if sound.channels != net.channels:
+        stems = np.repeat(stems.mean(1, keepdims=True), sound.channels, axis=1)
+    return Stems(
+        {name: Audio(np.ascontiguousarray(stem), sound.rate) for name, stem in zip(net.stems, stems, strict=True)}
+    )
