@@ -124,7 +124,7 @@ class TrackSong(Settings):
     @property
     def length_s(self) -> float:
         """The length of the excerpt in seconds."""
-        whole = _tracks(Path(self.root))[self.track].frames / AID_RATE_HZ
+        whole = _tracks(Path(self.root), self.ignore)[self.track].frames / AID_RATE_HZ
         return whole if self.seconds is None else min(whole, self.seconds)
 
     def excerpt(self, seconds: float) -> "TrackSong":
