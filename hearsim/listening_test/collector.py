@@ -1,4 +1,4 @@
-"""A small collector for webMUSHRA, of nothing but the standard library, on 127.0.0.1.
+"""A small collector for webMUSHRA on 127.0.0.1; it refuses requests of other hosts and origins than its own.
 
 It serves an export over a webMUSHRA checkout, as if the one had been copied into the other, and takes the results in
 the place of `service/write.php`. A session is on the disk (fsync) before the page is told so; what was told to be saved
@@ -6,18 +6,22 @@ survives a kill at any time. The table of ratings is written anew from all sessi
 """
 
 from collections.abc import Callable
-from functools import partial
 from http import HTTPStatus
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Lock
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from threading import Event, Lock
+from typing import Self
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import writes
 from hearsim.listening_test.names import CALIBRATION, RESULTS, SERVICE, config_name
 from hearsim.listening_test.sessions import UNREADABLE, keep, parse, read_manifest, rows, write_table
+from hearsim.pages.server import NO_STORE, LocalServer, open_port
 
 LARGEST = 64 << 20
 Log = Callable[[str], None]
@@ -72,61 +76,73 @@ class Collector:
             self._log(str(error))
 
 
-class _Handler(SimpleHTTPRequestHandler):
-    """Files of the export first, then of the checkout; a POST goes to the collector."""
+def application(collector: Collector, checkout: Path) -> Starlette:
+    """Return the web application: files of the export first, then of the checkout; a POST goes to the collector."""
 
-    def __init__(self, collector: Collector, checkout: Path, *args: Any) -> None:
-        self.collector, self.checkout = collector, checkout
-        super().__init__(*args)
+    async def send_file(request: Request) -> Response:
+        file = _file(request.url.path, collector.pages, checkout)
+        if file is None:
+            return PlainTextResponse("there is no such file", HTTPStatus.NOT_FOUND)
+        return FileResponse(file)
 
-    def translate_path(self, path: str) -> str:
-        """Return the file of an address: of the export where it has it, else of the checkout; never one outside."""
-        wanted = [step for step in unquote(urlsplit(path).path).split("/") if step not in ("", ".")]
-        if ".." in wanted or any("\\" in step or "\0" in step for step in wanted):
-            return str(self.collector.pages / "no such file")
-        file = self.collector.pages.joinpath(*wanted)
-        return str(file if file.is_file() else self.checkout.joinpath(*wanted))
-
-    def end_headers(self) -> None:
-        """Keep browsers from showing an earlier export."""
-        self.send_header("Cache-Control", "no-store")
-        super().end_headers()
-
-    def do_POST(self) -> None:
+    async def keep_session(request: Request) -> Response:
         """Keep a session; success is status 200 and an empty body, which webMUSHRA insists on."""
-        length = self.headers.get("Content-Length", "")
-        if not urlsplit(self.path).path.endswith(SERVICE):
-            self._answer(HTTPStatus.NOT_FOUND, f"results go to {SERVICE}")
-        elif not length.isdecimal() or int(length) > LARGEST:
-            self._answer(HTTPStatus.BAD_REQUEST, f"a session has a length, of {LARGEST} bytes at most")
-        else:
-            body = self.rfile.read(int(length))
-            if len(body) == int(length):  # else the browser has gone: nobody is there to be answered
-                wrong = self.collector.take(body)
-                self._answer(HTTPStatus.CONFLICT if wrong else HTTPStatus.OK, wrong)
+        length = request.headers.get("content-length", "")
+        if not request.url.path.endswith(SERVICE):
+            return PlainTextResponse(f"results go to {SERVICE}", HTTPStatus.NOT_FOUND)
+        if not length.isdecimal() or int(length) > LARGEST:
+            text = f"a session has a length, of {LARGEST} bytes at most"
+            return PlainTextResponse(text, HTTPStatus.BAD_REQUEST)
+        try:
+            wrong = await run_in_threadpool(collector.take, await request.body())
+        except ClientDisconnect:  # nobody is there to be answered
+            return Response(status_code=HTTPStatus.BAD_REQUEST)
+        return PlainTextResponse(wrong, HTTPStatus.CONFLICT if wrong else HTTPStatus.OK)
 
-    def _answer(self, status: HTTPStatus, text: str) -> None:
-        data = text.encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def list_directory(self, path: Any) -> None:
-        """Refuse: a list of files is nothing for participants."""
-        self.send_error(HTTPStatus.NOT_FOUND)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing of files that are served."""
+    return Starlette(
+        routes=[
+            Route("/{path:path}", keep_session, methods=["POST"]),
+            Route("/{path:path}", send_file, methods=["GET"]),  # and HEAD
+        ]
+    )
 
 
-class Server(ThreadingHTTPServer):
-    """A server on 127.0.0.1 of one export over one checkout."""
+def _file(path: str, export: Path, checkout: Path) -> Path | None:
+    """Return the file of an address: of the export where it has it, else of the checkout; never one outside."""
+    steps = [step for step in path.split("/") if step not in ("", ".")] or ["index.html"]
+    if ".." in steps or any("\\" in step or "\0" in step for step in steps):
+        return None
+    return next((file for place in (export, checkout) if (file := place.joinpath(*steps)).is_file()), None)
+
+
+class Server:
+    """The collector of one export on 127.0.0.1, over one checkout; a context manager that ends it."""
 
     def __init__(self, collector: Collector, checkout: Path, port: int) -> None:
-        """Raise `OSError` or `OverflowError` where the port can't be opened."""
+        """Raise `HearsimError` where the port can't be opened."""
         self.collector = collector
-        super().__init__(("127.0.0.1", port), partial(_Handler, collector, checkout))
+        self._app, self._listening, self._ended = application(collector, checkout), open_port(port), Event()
+        self.server_address: tuple[str, int] = self._listening.getsockname()
+        self.server_port = self.server_address[1]
+
+    def serve_forever(self) -> None:
+        """Serve until `shutdown`, or until an exception (Ctrl-C) ends the thread that calls this."""
+        with LocalServer(self._app, self._listening, headers=NO_STORE) as server:
+            while server.is_running and not self._ended.wait(1.0):
+                pass
+
+    def shutdown(self) -> None:
+        """End `serve_forever`; any thread."""
+        self._ended.set()
+
+    def __enter__(self) -> Self:
+        """Return the server; it serves when `serve_forever` is called."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the server."""
+        self.shutdown()
+        self._listening.close()
 
     def addresses(self) -> dict[str, str]:
         """Return the address of the calibration page, and of each participant's test."""
@@ -143,7 +159,4 @@ def serve(export: Path, checkout: Path, port: int, log: Log) -> Server:
     if not (checkout / "lib" / "webmushra").is_dir():
         raise HearsimError(f"{checkout} is no webMUSHRA: give a checkout of github.com/audiolabs/webMUSHRA")
     collector = Collector(export, log)
-    try:
-        return Server(collector, checkout, port)
-    except (OSError, OverflowError) as error:
-        raise HearsimError(f"port {port} can't be opened ({error}): choose another --port") from None
+    return Server(collector, checkout, port)

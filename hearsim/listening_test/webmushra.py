@@ -6,7 +6,8 @@ Its defects and what is done about them:
 2. its own anchors come 95 samples early, and 3. never load at rates that it has no filter for: ours are rendered and
    its own are off;
 4. a & in a comment cuts its POST in two under PHP: see `hearsim.listening_test.collector`;
-5. it is silent when nothing was saved, unless the finish page has showErrors;
+5. it is silent when nothing was saved, unless the finish page has showErrors; and then can't send again: the finish
+   page brings a script that can;
 6. with randomize false the hidden reference is always last: it is true, and the order of the pages is ours;
 7. mono files play on the left only: ours are stereo.
 """
@@ -21,6 +22,16 @@ from hearsim.listening_test.spec import INSTRUCTIONS, Participant, Plan
 from hearsim.listening_test.trials import Trial, code, trials
 
 Page = dict[str, Any]
+
+# The popup that says so closes for nothing, and the page holds the only copy of the ratings until they are sent.
+_SEND_AGAIN = """<script>$(document).off('click.again').on('click.again', '#send_results, #send_again', function () {
+var page = pageManager.getCurrentPage(), again = this.id === 'send_again';
+if (again) { page.errorDiv.empty(); page.sendResults(); }
+if (page.errorDiv.text()) { page.errorDiv
+.append('<p>Your ratings are not lost: leave this page open, tell the experimenter, and send them again.</p>')
+.append('<button id=send_again>Send again</button>'); }
+else if (again) { page.errorDiv.css('color', 'inherit').text('Your results are saved.'); }
+});</script>""".replace("\n", " ")
 
 
 def audio_folder(plan: Plan) -> str:
@@ -68,7 +79,7 @@ def _pages(plan: Plan, who: Participant) -> list[Page]:
     finish = {
         "type": "finish",
         "name": "Thank you",
-        "content": "<p>Please send your results.</p>",
+        "content": f"<p>Please send your results.</p>{_SEND_AGAIN}",
         "popupContent": "<p>You may close this page, unless there is a message in red above.</p>",
         "showResults": False,
         "writeResults": True,

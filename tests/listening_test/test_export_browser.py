@@ -149,6 +149,33 @@ def test_a_failure_to_save_is_shown(page: "playwright.Page", server: Server, mon
 
 
 @pytest.mark.parametrize("exported", ["mushra"], indirect=True)
+def test_results_can_be_sent_again_when_the_collector_is_back(page: "playwright.Page", exported: Path) -> None:
+    """It dies before the results are sent; they are sent twice in vain, and a third time with success."""
+    with serve(exported, CHECKOUT, 0, lambda line: None) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        consent(page, running)
+        while page.locator("#send_results").count() == 0:
+            page.locator("#__button_next").click()
+        running.shutdown()
+        thread.join()
+    before = set((exported / "results/sessions").iterdir())
+    assert "Your ratings are not lost" in send(page)
+    page.locator("#send_again").click()
+    assert "Your ratings are not lost" in page.inner_text("#popupDialog")
+    with serve(exported, CHECKOUT, running.server_port, lambda line: None) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        page.locator("#send_again").click()
+        page.wait_for_function("document.querySelector('#popupDialog').innerText.includes('results are saved')")
+        assert "An error" not in page.inner_text("#popupDialog") and page.locator("#send_again").count() == 0
+        running.shutdown()
+        thread.join()
+    (saved,) = set((exported / "results/sessions").iterdir()) - before
+    assert COMMENT in saved.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("exported", ["mushra"], indirect=True)
 def test_the_calibration_page_plays_its_tones(page: "playwright.Page", server: Server) -> None:
     page.goto(server.addresses()["calibration"])
     page.wait_for_function(

@@ -77,18 +77,20 @@ def session(who: str = "P1", uuid: str = "u1", comment: str = "", score: str = "
     return b"sessionJSON=" + json.dumps(table | changes, ensure_ascii=False).encode()
 
 
-def post(port: int, body: bytes, path: str = "/service/write.php") -> tuple[int, str]:
+def post(
+    port: int, body: bytes, path: str = "/service/write.php", headers: dict[str, str] | None = None
+) -> tuple[int, str]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request("POST", path, body, {"Content-type": "application/x-www-form-urlencoded"})
+    connection.request("POST", path, body, {"Content-type": "application/x-www-form-urlencoded", **(headers or {})})
     answer = connection.getresponse()
     text = answer.read().decode()
     connection.close()
     return answer.status, text
 
 
-def get(port: int, path: str) -> tuple[int, bytes]:
+def get(port: int, path: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request("GET", path)
+    connection.request("GET", path, headers=headers or {})
     answer = connection.getresponse()
     data = answer.read()
     connection.close()
@@ -230,6 +232,17 @@ def test_the_export_lies_over_the_checkout_and_nothing_else_is_served(server: Se
     assert server.addresses()["P1"] == f"http://127.0.0.1:{port}/?config=pop-P1.yaml"
 
 
+def test_requests_of_foreign_pages_and_names_are_refused(server: Server, export: Path) -> None:
+    """A page elsewhere may post to 127.0.0.1 from the browser, and a foreign name may point to it."""
+    port = server.server_port
+    for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Host": f"evil.example:{port}"}):
+        assert post(port, session(), headers=headers)[0] == 403
+        assert get(port, "/", headers)[0] == 403
+    assert list((export / "results/sessions").iterdir()) == []
+    for name in ("127.0.0.1", "localhost"):
+        assert post(port, session(), headers={"Host": f"{name}:{port}", "Origin": f"http://{name}:{port}"}) == (200, "")
+
+
 def test_killed_between_any_two_requests_nothing_saved_is_lost(export: Path, checkout: Path) -> None:
     """Seven lives, each ended by SIGKILL after its answer; a half-written file of an eighth does no harm."""
     code = (
@@ -254,7 +267,7 @@ def test_killed_between_any_two_requests_nothing_saved_is_lost(export: Path, che
     assert len(list((export / "results/sessions").glob("*.session"))) == saved
 
 
-def test_only_the_standard_library() -> None:
+def test_no_heavy_package() -> None:
     code = (
         "import sys, hearsim.listening_test.collector; "
         "print(sorted({'numpy', 'pydantic', 'torch', 'scipy', 'soundfile'} & set(sys.modules)))"
