@@ -119,6 +119,7 @@ def page(report: Table, sounds: Excerpts) -> str:
         mix=_mix(report["mix"]),
         files=_files(report),
         rig=report["rig"],
+        made=report["made"],
         **_latency(report["latency"]),
         **_metrics(report["metrics"]),
     )

@@ -12,6 +12,7 @@ from hearsim.core.audio_files import sha256_of
 from hearsim.core.errors import HearsimError
 from hearsim.core.latency import load_of, measure, measured_budget, verdicts
 from hearsim.core.processor import walk
+from hearsim.core.provenance import provenance
 from hearsim.core.units import Curve, samples_to_ms
 from hearsim.dsp.bands import AUDIOMETRIC_HZ, NOMINAL_THIRD_OCTAVES_HZ
 from hearsim.metrics.levels import spectrum_levels_db
@@ -36,6 +37,7 @@ def collect(result: Result, folder: Path, outputs: list[Path]) -> Table:
     metrics = _metrics(result, lost)
     return {
         "schema": "hearsim.report/1",
+        "made": provenance(),
         "profile": profile.name,
         "input": {
             "path": str(source.path),

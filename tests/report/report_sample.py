@@ -40,6 +40,8 @@ def sample() -> dict[str, Any]:
     return {
         "schema": "hearsim.report/1",
         "profile": "asymmetric-karaoke",
+        "made": {"hearsim": "0.9.1", "command": "hearsim render 'my song.flac'", "cpu": "Example CPU 3000", "cores": 6,
+                 "date": "2026-01-02T03:04:05+00:00"},
         "input": {"path": "/music/song.flac", "sha256": "1a" * 32, "rate_hz": 44100, "channels": 2,
                   "frames": 882441, "seconds": 20.01, "lufs": -14.94},
         "listener": {"name": "two ears", "left": ear([10.0, 15.0, 20.0, 35.0, 55.0, 70.0]),

@@ -59,6 +59,8 @@ def test_faults_are_told(report: dict[str, Any], whole: str) -> None:
     assert "differs from the declared one by −2 samples: a fault" in text
     assert "to the sample" not in text
     assert "too slow at p99" in text
+    where = "Timed during the render on Example CPU 3000, 6 cores, 2026-01-02T03:04:05+00:00, by hearsim\n0.9.1: "
+    assert f"{where}hearsim render 'my song.flac'" in text
 
 
 def test_metrics_with_units(whole: str) -> None:
