@@ -12,7 +12,7 @@ changes by less than the norm's 4 dB, and there is nothing to time.
 A peak detector reads speech 2 to 6 dB over a tone of the same band level. Prescriptions are for speech, so the curves
 count levels as those of speech (`hearsim.aid.speech_level`), and a tone reaches the knee that much later.
 Stationary noise with the spectrum of speech at 65 dB SPL so gets its prescribed gain within 0.7 dB with all shipped
-profiles (tests/reference/test_speech_gain.py).
+profiles (tests/aid/test_speech_gain.py).
 """
 
 import math
