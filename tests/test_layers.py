@@ -24,7 +24,7 @@ HEAVY = {
     "matplotlib": {"experiment", "listening_test", "pages", "report", "training"},
     "numba": {"dsp"},
     "sounddevice": {"live"},
-    "starlette": {"live", "pages"},
+    "starlette": {"listening_test", "live", "pages"},
     "uvicorn": {"live", "pages"},
 }
 
