@@ -53,6 +53,11 @@ class HearingAid(Chain):
         """The format that the aid is described for before it is prepared: stereo, its own rate and block."""
         return Format(AID_RATE_HZ, 2, self.profile.block_samples)
 
+    def prepare(self, fmt: Format) -> Format:  # noqa: D102
+        if fmt.channels != 2:
+            raise self.refuse(fmt, "it has two ears: repeat a mono song for both, or give its array to the aid, aid(x)")
+        return super().prepare(fmt)
+
     def __call__(self, x: NDArray[Float], rate: int = AID_RATE_HZ) -> NDArray[Float]:
         """Return the aid's output for an array; the aid is prepared for it.
 

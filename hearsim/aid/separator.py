@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -23,10 +23,11 @@ Tap = Callable[[FloatArray, FloatArray], None]
 class Separator(Processor):
     """Takes a mixture apart: (channels, hop) in, (stems, channels, hop) out, window - hop samples late.
 
-    Works on blocks of the network's hop only (wrap it in `Reblock`). Mono goes to both of a stereo network's
-    channels. The network hears silence in the place of samples that are no sound, and does not lose its memory for
-    them. A hop whose output is not finite becomes silence, is counted in `non_finite_blocks`, and the network
-    starts anew: with a residual remix the listener then hears the mixture as it was.
+    Works on blocks of the network's hop only (wrap it in `Reblock`). Mono goes to both of a stereo network's channels.
+    Where both channels have been equal since the beginning, so are those of each stem: their mean. The first hop in
+    which the channels differ fades from that mean to the network's output. Invalid samples are silence to the network,
+    which so keeps its memory. A hop whose output is not finite becomes silence, is counted in `non_finite_blocks`, and
+    the network starts anew: with a residual remix the listener then hears the mixture as it was.
 
     `tap`, where there is one, gets each hop of the mixture and the stems that the aid goes on with. The first hop
     begins with the first sample after `prepare` or `reset`; the stems are `latency` samples later than the mixture.
@@ -91,6 +92,7 @@ class Separator(Processor):
         output = Format(fmt.rate, fmt.channels, fmt.block, net.stems)
         self._input = np.zeros((net.channels, net.hop), np.float32)
         self._out = np.zeros(output.shape, np.float32)
+        self._fade = np.linspace(0, 1, net.hop, dtype=np.float32)
         self.reset()
         return output
 
@@ -98,7 +100,7 @@ class Separator(Processor):
         self._input[...] = only_sound(block, LOUDEST_FS)
         stems = self._step(self._input)
         if np.isfinite(stems).all():
-            self._out[...] = stems.mean(1, keepdims=True) if self._mono else stems
+            self._out[...] = stems.mean(1, keepdims=True) if self._mono else self._as_wide_as_the_input(stems)
         else:
             self.non_finite_blocks += 1
             self._out.fill(0.0)
@@ -106,6 +108,20 @@ class Separator(Processor):
         if self.tap is not None:
             self.tap(self._input, self._out)
         return self._out
+
+    def _as_wide_as_the_input(self, stems: FloatArray) -> FloatArray:
+        """Return stems (stems, channels, hop) whose channels are equal as long as those of the mixture have been."""
+        if self._width == "stereo" or len(self._input) == 1:
+            return stems
+        before = self._width
+        if not np.array_equal(self._input[:1].repeat(len(self._input), axis=0), self._input):
+            self._width = "stereo"
+        elif self._input.any():
+            self._width = "mono"
+        if "mono" not in (before, self._width):
+            return stems
+        mean: FloatArray = stems.mean(1, keepdims=True).repeat(stems.shape[1], axis=1)
+        return mean if self._width == "mono" else mean + self._fade * (stems - mean)
 
     def probe(self, on: bool) -> None:
         """Open the network's masks while the latency is measured, so that the stems add up to the mixture; or back."""
@@ -116,3 +132,4 @@ class Separator(Processor):
     def reset(self) -> None:  # noqa: D102
         self._step.reset()
         self.non_finite_blocks = 0
+        self._width: Literal["silent", "mono", "stereo"] = "silent"

@@ -91,7 +91,7 @@ def separate(song: Audio | str | Path, model: "str | Path | SeparatorNet" = "hs-
         mixture = mixture.mean(0, keepdims=True) if net.channels == 1 else np.repeat(mixture, net.channels, axis=0)
     pieces = list(offline.separate(net, lambda start, stop: mixture[:, start:stop], sound.frames))
     stems = np.concatenate(pieces, axis=-1) if pieces else np.zeros((len(net.stems), *mixture.shape), np.float32)
-    if sound.channels != net.channels:
+    if sound.channels != net.channels or (mixture == mixture[:1]).all():
         stems = np.repeat(stems.mean(1, keepdims=True), sound.channels, axis=1)
     return Stems(
         {name: Audio(np.ascontiguousarray(stem), sound.rate) for name, stem in zip(net.stems, stems, strict=True)}

@@ -133,7 +133,7 @@ REFUSES: dict[str | type[Processor], dict[str, str]] = {
     HearingLoss: dict.fromkeys(("unit", *_ONE_EAR_OR_STEMS), "HearingLoss"),
     Separator: dict.fromkeys(("unit", "stems", "three channels", "low rate", "high rate"), _SEPARATOR),
     LivePath: _AID,
-    "aid": _AID,
+    "aid": {**_AID, **dict.fromkeys(("one channel", "three channels"), "aid 'asymmetric-instrumental'")},
 }
 
 # Stages that pass every sample on by itself: what is no sound passes too, and harms no other sample.
