@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from hearsim.core.audio import Format
 from hearsim.core.audio_files import AID_RATE_HZ
 from hearsim.core.composites import Delay
 from hearsim.core.errors import HearsimError
-from hearsim.core.latency import load_of
+from hearsim.core.latency import Load, load_of
 from hearsim.core.processor import Processor
 from hearsim.profile.load import load_profile
 
@@ -19,8 +20,21 @@ ROUNDS = 5
 SHORTEST_S, LONGEST_S = 1, 3600
 
 
-def bench(profile: str, seconds: float) -> Iterator[str]:
-    """Yield a line per system: p50, p99 and max per block, and the real-time factor; rounds interleaved.
+class BlockBench(NamedTuple):
+    """The speed of a system: time per block, mean speed re real time, and the median block as a share of real time."""
+
+    name: str
+    load: Load
+    times_real_time: float
+    share_of_real_time: float
+
+    def __str__(self) -> str:
+        speed = f"{self.times_real_time:.1f} x real time ({100 * self.share_of_real_time:.2f} % of real time, median)"
+        return f"{self.name}: {self.load}; {speed}"
+
+
+def bench(profile: str, seconds: float) -> Iterator[BlockBench]:
+    """Yield the speed of separator, aid and whole chain, measured in interleaved rounds.
 
     Raises `HearsimError` for less than 1 s, too few blocks for a p99, and for more than an hour.
     """
@@ -48,10 +62,9 @@ def bench(profile: str, seconds: float) -> Iterator[str]:
         for name, (stage, fmt) in systems.items():
             times[name] += time_blocks(stage, fmt, int(seconds / ROUNDS * fmt.rate / fmt.block))
     for name, (_, fmt) in systems.items():
-        load = load_of(times[name], fmt)
         share = float(np.median(times[name])) * fmt.rate / fmt.block
         mean = float(np.mean(times[name])) * fmt.rate / fmt.block
-        yield f"{name}: {load}; {1 / mean:.1f} x real time ({100 * share:.2f} % of real time, median)"
+        yield BlockBench(name, load_of(times[name], fmt), 1 / mean, share)
 
 
 def time_blocks(stage: Processor, fmt: Format, blocks: int) -> list[float]:

@@ -1,4 +1,4 @@
-"""`hearsim bench --systems`: what each separation network costs, counted and timed, on one thread and on two.
+"""`hearsim bench networks`: what each separation network costs, counted and timed, on one thread and on two.
 
 The networks have random weights, which cost what trained ones cost, and run in the separator stage. Systems and
 thread counts take turns, so that a slow moment of the machine meets all of them.
@@ -98,6 +98,27 @@ def lines(benches: list[SystemBench]) -> Iterator[str]:
 def write_table(path: Path, benches: list[SystemBench]) -> None:
     """Write the benches to a CSV, a row for each system and number of threads."""
     write_csv(path, COLUMNS, _rows(benches))
+
+
+def records(benches: list[SystemBench]) -> list[dict[str, float | str]]:
+    """Return the rows of the CSV as numbers by column."""
+    return [
+        {
+            "system": one.name,
+            "parameters": one.parameters,
+            "live_ms": one.config.live_ms,
+            "multiply_adds_per_hop": one.cost.multiply_adds,
+            "multiply_adds_per_second": one.multiply_adds_per_second,
+            "weight_bytes_per_hop": one.cost.weight_bytes,
+            "deadline_ms": load.deadline_ms,
+            "threads": threads,
+            "p50_ms": load.p50_ms,
+            "p99_ms": load.p99_ms,
+            "max_ms": load.max_ms,
+        }
+        for one in benches
+        for threads, load in one.loads.items()
+    ]
 
 
 def _rows(benches: list[SystemBench]) -> Iterator[tuple[object, ...]]:

@@ -1,10 +1,10 @@
-"""How fast training is: seconds of audio trained per second, `hearsim bench --training`.
+"""How fast training is: seconds of audio trained per second, `hearsim bench training`.
 
 Whole steps (forward, loss, backward, clipping, optimizer, averaging) on noise, one thread a process, rounds of all
 systems interleaved. Drawing examples is not in it (a thread of its own does that, at about 200 times real time).
 
 Alone, the time is the thread's own, so that what else runs on the machine counts little. As
-`torchrun --nproc-per-node 2 -m hearsim bench --training` the processes share each batch, as in training, and the time
+`torchrun --nproc-per-node 2 -m hearsim bench training` the processes share each batch, as in training, and the time
 is the wall's: waiting for each other and exchanging gradients count.
 
 What limits two processes is what doesn't shrink with a process's examples, about half of hs-tasnet-lite's step of
@@ -14,6 +14,7 @@ recurrent layers, which step through time as slowly with two examples as with fo
 
 import time
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,6 +34,24 @@ RUNS = (  # system, examples, seconds of each, precision
     ("hs-tasnet-lite-6ms", 16, 1.0, torch.bfloat16),
 )
 ROUNDS = 5
+
+
+class Throughput(NamedTuple):
+    """The speed of training a system: seconds of audio per second, median and best of the rounds."""
+
+    system: str
+    examples: int
+    seconds: float
+    precision: str
+    times_real_time: float
+    best_times_real_time: float
+    clock: str
+
+    def __str__(self) -> str:
+        return (
+            f"training {self.system}, {self.examples} x {self.seconds:g} s, {self.precision}: "
+            f"{self.times_real_time:.1f} x real time (best {self.best_times_real_time:.1f}) in {self.clock}"
+        )
 
 
 def _step_of(
@@ -60,8 +79,8 @@ def _step_of(
     return step, batch * frames / net.rate
 
 
-def throughput() -> Iterator[str]:
-    """Yield a line a system: seconds of audio trained per second, median and best. Of many processes, one yields."""
+def throughput() -> Iterator[Throughput]:
+    """Yield the speed of training each system. Of many processes, one yields."""
     group = Group("cpu")
     try:
         yield from _throughput(group)
@@ -69,7 +88,7 @@ def throughput() -> Iterator[str]:
         group.close()
 
 
-def _throughput(group: Group) -> Iterator[str]:
+def _throughput(group: Group) -> Iterator[Throughput]:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     torch.manual_seed(0)
@@ -88,7 +107,4 @@ def _throughput(group: Group) -> Iterator[str]:
     where = "one core's time" if group.size == 1 else f"wall time, {group.size} processes"
     for (name, batch, seconds, precision), found in zip(RUNS, speeds, strict=True):
         kind = str(precision).removeprefix("torch.")
-        yield (
-            f"training {name}, {batch} x {seconds:g} s, {kind}: "
-            f"{np.median(found):.1f} x real time (best {max(found):.1f}) in {where}"
-        )
+        yield Throughput(name, batch, seconds, kind, float(np.median(found)), max(found), where)

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from hearsim.cli.old_forms import OldForms, is_option
-from hearsim.cli.options import DEFAULT_PROFILE, ProfileOption
+from hearsim.cli.options import DEFAULT_PROFILE, Json, ProfileOption
+from hearsim.cli.output import print_json
 
 
 class _Bench(OldForms):
@@ -24,32 +25,45 @@ Seconds = Annotated[float, typer.Option(help="Seconds of sound to time with.")]
 
 
 @bench.command()
-def blocks(profile: ProfileOption = DEFAULT_PROFILE, seconds: Seconds = 10.0) -> None:
+def blocks(profile: ProfileOption = DEFAULT_PROFILE, seconds: Seconds = 10.0, as_json: Json = False) -> None:
     """Time the separator, the aid and the whole chain per block, on one thread."""
     from hearsim.bench.blocks import bench as run_bench
+    from hearsim.cli.show import load_json
 
-    for line in run_bench(profile, seconds):
-        typer.echo(line)
+    found = run_bench(profile, seconds)
+    if as_json:
+        print_json([{**one._asdict(), "load": load_json(one.load)} for one in found])
+        return
+    for one in found:
+        typer.echo(one)
 
 
 @bench.command()
 def networks(
     seconds: Seconds = 10.0,
     table: Annotated[Path | None, typer.Option(help="Also write the table to this CSV file.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Compare all separation networks: multiply-adds, bytes and time per hop, on one thread and on two."""
-    from hearsim.bench.networks import bench_systems, lines, write_table
+    from hearsim.bench.networks import bench_systems, lines, records, write_table
 
     found = bench_systems(seconds, say=lambda line: typer.echo(line, err=True))
-    typer.echo("\n".join(lines(found)))
+    if as_json:
+        print_json(records(found))
+    else:
+        typer.echo("\n".join(lines(found)))
     if table is not None:
         write_table(table, found)
 
 
 @bench.command()
-def training() -> None:
+def training(as_json: Json = False) -> None:
     """Time the training of the small networks: seconds of audio trained on per second."""
     from hearsim.bench.training import throughput
 
-    for line in throughput():
-        typer.echo(line)
+    if as_json:
+        if found := [one._asdict() for one in throughput()]:  # of several processes, one prints
+            print_json(found)
+        return
+    for one in throughput():
+        typer.echo(one)

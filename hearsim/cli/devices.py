@@ -1,11 +1,14 @@
 """`hearsim devices`: the sound devices of this machine."""
 
+from dataclasses import asdict
+
 import typer
 
-from hearsim.cli.output import print_tables
+from hearsim.cli.options import Json
+from hearsim.cli.output import print_json, print_tables
 
 
-def devices() -> None:
+def devices(as_json: Json = False) -> None:
     """List the sound devices, and which one `hearsim live play` would choose, and why."""
     from rich.table import Table
 
@@ -17,15 +20,22 @@ def devices() -> None:
         table.add_column(column, overflow="fold")
     for column in ("in", "out", "rate Hz", f"{AID_RATE_HZ} Hz", "in ms", "out ms"):
         table.add_column(column, justify="right")
+    rows = []
     for found in listed():
         latencies = (f"{found.input_ms:.1f}", f"{found.output_ms:.1f}")
-        opens = "no output" if not found.outputs else "no" if Choice(found, None, "").refusal(AID_RATE_HZ) else "yes"
-        counts = (str(found.inputs), str(found.outputs), f"{found.rate_hz:g}", opens)
+        opens = None if not found.outputs else not Choice(found, None, "").refusal(AID_RATE_HZ)
+        word = {None: "no output", False: "no", True: "yes"}[opens]
+        counts = (str(found.inputs), str(found.outputs), f"{found.rate_hz:g}", word)
         table.add_row(str(found.index), found.name, found.api, *counts, *latencies)
-    print_tables(table)
-    typer.echo(
-        f"latencies as the drivers report them; `hearsim live loopback` measures. A device that does not open at "
-        f"{AID_RATE_HZ} Hz is opened at its own rate, and the sound resampled"
-    )
+        rows.append({**asdict(found), f"opens_at_{AID_RATE_HZ}_hz": opens})
+    if not as_json:
+        print_tables(table)
+        typer.echo(
+            "latencies as the drivers report them; `hearsim live loopback` measures. A device that does not open at "
+            f"{AID_RATE_HZ} Hz is opened at its own rate, and the sound resampled"
+        )
     choice = choose(None, wants_input=False, rate=AID_RATE_HZ)
-    typer.echo(f"chosen: {choice.output.index} {choice.label}, since {choice.why}")
+    if as_json:
+        print_json({"devices": rows, "chosen": choice.output.index, "why": choice.why})
+    else:
+        typer.echo(f"chosen: {choice.output.index} {choice.label}, since {choice.why}")

@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hearsim.cli.exits import ExitCode
+from hearsim.cli.options import Json
+from hearsim.cli.output import csv_records, print_json
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -15,11 +19,14 @@ if TYPE_CHECKING:
 
 
 experiment = typer.Typer(
-    help="Run an experiment, every combination of its factors; or report it.", no_args_is_help=True
+    help="Run all combinations of listeners, songs, mixes, aids and models, and report the results.",
+    no_args_is_help=True,
 )
-Spec = Annotated[Path, typer.Argument(help="The experiment (TOML): its factors and metrics.")]
-Out = Annotated[Path | None, typer.Option(help="Folder of the run; out/experiment-NAME without it.")]
-Songs = Annotated[Path | None, typer.Option(help="A folder of tracks with stems, in the place of the spec's songs.")]
+Spec = Annotated[Path, typer.Argument(help="Experiment (TOML): factors and metrics.")]
+Out = Annotated[Path | None, typer.Option(help="Folder of the run.", show_default="out/experiment-NAME")]
+Songs = Annotated[
+    Path | None, typer.Option(help="Folder of tracks with stems that replaces the songs of SPEC.", show_default=False)
+]
 
 
 @experiment.command()
@@ -28,15 +35,17 @@ def run(
     out: Out = None,
     songs: Songs = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; as many as there are cores without it.")
+        int | None, typer.Option(min=1, help="Number of processes.", show_default="the number of cores")
     ] = None,
-    cluster: Annotated[str, typer.Option(help="A Dask scheduler, tcp://HOST:PORT, to compute the cells.")] = "",
-    shard: Annotated[str, typer.Option(help="Only part K of N, as K/N, for job arrays.")] = "1/1",
-    retry_failed: Annotated[bool, typer.Option(help="Compute cells that failed once more.")] = False,
-    dry_run: Annotated[bool, typer.Option(help="Print the plan and an estimate, and run nothing.")] = False,
-    yes: Annotated[bool, typer.Option(help="Run however many cells there are.")] = False,
+    cluster: Annotated[str, typer.Option(help="Compute the cells on the Dask scheduler tcp://HOST:PORT.")] = "",
+    shard: Annotated[str, typer.Option(help="Compute part K of N only, as K/N, in a job array.")] = "1/1",
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute failed cells again.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and a forecast of the time, and end.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Accept any number of cells.")] = False,
 ) -> None:
-    """Compute every cell of an experiment that its folder doesn't hold yet, and write results.csv."""
+    """Compute every missing cell of an experiment and write results.csv; an interrupted run continues."""
     from hearsim.core.errors import HearsimError
     from hearsim.experiment.plan import MANY_CELLS, cells_of, count, parse_shard, shard_of, spec_folder
     from hearsim.experiment.run import Where, estimate
@@ -70,19 +79,24 @@ def run(
     else:
         typer.echo(f"results: {folder / 'results.csv'}")
     if done.failed:
-        typer.echo("the failed ones stand in results.csv with their errors; --retry-failed computes them once more")
-        raise typer.Exit(1)
+        typer.echo("failed cells are in results.csv with their errors; --retry-failed computes them again")
+        raise typer.Exit(ExitCode.FAILED)
 
 
 @experiment.command()
-def report(spec: Spec, out: Out = None) -> None:
-    """Make tables, pictures and one page of an experiment's results."""
-    from hearsim.experiment.page import write_report
+def report(spec: Spec, out: Out = None, as_json: Json = False) -> None:
+    """Write tables, pictures and one page from the results of an experiment."""
+    from hearsim.experiment.page import DIFFERENCES, SUMMARY, write_report
     from hearsim.experiment.plan import spec_folder
     from hearsim.experiment.spec import read_study
 
     study = read_study(spec)
-    typer.echo(f"report: {write_report(study, out or spec_folder(study))}")
+    page = write_report(study, out or spec_folder(study))
+    if as_json:
+        tables = {"summary": page.with_name(SUMMARY), "differences": page.with_name(DIFFERENCES)}
+        print_json({"page": str(page), **{name: csv_records(path) for name, path in tables.items() if path.is_file()}})
+        return
+    typer.echo(f"report: {page}")
 
 
 def _with_bar(work: "Callable[[Progress], Outcome]") -> "Outcome":

@@ -7,14 +7,15 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from hearsim.cli.output import print_tables
+from hearsim.cli.options import Json
+from hearsim.cli.output import csv_records, print_json, print_tables
 
 
 class _SpecOrCommand(TyperGroup):
     """A group whose first word may be a spec: then the command is `write`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put `write` before anything that is neither a command nor a plea for help."""
+        """Insert `write` before an argument that is no command and not --help."""
         if args and args[0] not in self.commands and args[0] != "--help":
             args = ["write", *args]
         return super().parse_args(ctx, args)
@@ -23,16 +24,16 @@ class _SpecOrCommand(TyperGroup):
 export = typer.Typer(
     cls=_SpecOrCommand,
     no_args_is_help=True,
-    help="Write a listening test: `hearsim export SPEC`, as `write` below; then collect its ratings and analyse them.",
+    help="Write a listening test (`hearsim export SPEC` is `hearsim export write SPEC`), collect and analyse its ratings.",
 )
 
 
 @export.command()
 def write(
-    spec: Annotated[Path, typer.Argument(help="A listening test's spec (TOML).")],
-    out: Annotated[Path | None, typer.Option(help="Folder of the test, out/export-NAME without it.")] = None,
-    force: Annotated[bool, typer.Option(help="Replace an earlier export that holds no results.")] = False,
-    yes: Annotated[bool, typer.Option(help="Agree to more than 1000 stimuli.")] = False,
+    spec: Annotated[Path, typer.Argument(help="Listening test (TOML).")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the test.", show_default="out/export-NAME")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier export that holds no results.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Accept more than 1000 stimuli.")] = False,
 ) -> None:
     """Render the stimuli and write a test that is ready to run."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -43,13 +44,13 @@ def write(
     with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as bar:
         task = bar.add_task("rendering", total=None)
         folder = build(spec, out, force, yes, lambda done, total: bar.update(task, completed=done, total=total))
-    typer.echo(f"{folder}: manifest.json says what every file is; keep it from the participants")
+    typer.echo(f"{folder}: manifest.json describes every file; do not show it to participants")
 
 
 @export.command()
 def collect(
-    folder: Annotated[Path, typer.Argument(help="The folder of an export.")],
-    webmushra: Annotated[Path, typer.Option(help="A checkout of github.com/audiolabs/webMUSHRA.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of the test.")],
+    webmushra: Annotated[Path, typer.Option(help="Checkout of github.com/audiolabs/webMUSHRA.")],
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8000,
 ) -> None:
     """Serve a webMUSHRA test on this machine and keep its results, until Ctrl-C."""
@@ -62,19 +63,31 @@ def collect(
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            typer.echo("ended; all that was told to be saved is saved")
+            typer.echo("ended; every submitted result is saved")
 
 
 @export.command()
 def analyse(
-    results: Annotated[Path, typer.Argument(help="A table of ratings, or the folder of it or of BeaqleJS's sessions.")],
-    manifest: Annotated[Path | None, typer.Option(help="The export's manifest.json, where it is elsewhere.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for tables and plot, `analysis` beside RESULTS.")] = None,
+    results: Annotated[
+        Path, typer.Argument(help="Table of ratings, its folder, or the folder of the sessions of BeaqleJS.")
+    ],
+    manifest: Annotated[
+        Path | None, typer.Option(help="Manifest of the test.", show_default="manifest.json beside RESULTS")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for tables and plot.", show_default="analysis beside RESULTS")
+    ] = None,
+    as_json: Json = False,
 ) -> None:
-    """Post-screen the listeners (BS.1534-3), average the others' ratings, set them beside the objective metrics."""
+    """Post-screen the listeners (BS.1534-3), average the ratings, and correlate them with the objective metrics."""
     from hearsim.cli.tables import listening_test
     from hearsim.listening_test.analyse import analyse as run_analysis
 
     found = run_analysis(results, manifest, out)
+    if as_json:
+        tables = ("screening", "summary", "metrics")
+        paths = {name: found.out / f"{name}.csv" for name in tables}
+        print_json({name: csv_records(path) for name, path in paths.items() if path.is_file()})
+        return
     print_tables(*listening_test(found))
     typer.echo(f"in {found.out}: screening.csv, summary.csv, joined.csv, metrics.csv, ratings.svg")

@@ -1,6 +1,8 @@
 """What commands print: tables for people, JSON for programs. User text is never read as markup."""
 
+import csv
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -9,11 +11,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def console() -> "Console":
-    """Return a console on stdout that prints names as they are: `[bt]` is no markup, `:mouse:` no emoji."""
+def console(stderr: bool = False) -> "Console":
+    """Return a console on stdout, or on stderr, that prints names as they are: `[bt]` is no markup, `:mouse:` no emoji."""
     from rich.console import Console
 
-    return Console(markup=False, emoji=False, highlight=False)
+    return Console(markup=False, emoji=False, highlight=False, stderr=stderr)
 
 
 def print_tables(*tables: Any) -> None:
@@ -21,6 +23,23 @@ def print_tables(*tables: Any) -> None:
     screen = console()
     for table in tables:
         screen.print(table)
+
+
+def csv_records(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a CSV file by column: numbers as numbers, None for an empty cell."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [{key: _value(cell) for key, cell in row.items()} for row in csv.DictReader(file)]
+
+
+def _value(cell: str) -> float | int | str | None:
+    if not cell:
+        return None
+    for kind in (int, float):
+        try:
+            return kind(cell)
+        except ValueError:
+            pass
+    return cell
 
 
 def print_json(value: Any) -> None:

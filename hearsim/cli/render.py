@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from hearsim.cli.old_forms import note_new_form
-from hearsim.cli.options import DEFAULT_PROFILE, ProfileOption
-from hearsim.cli.output import console, print_tables
+from hearsim.cli.options import DEFAULT_PROFILE, Json, ProfileOption
+from hearsim.cli.output import console, print_json, print_tables
 
 
 def render(
@@ -18,6 +18,7 @@ def render(
     stems: Annotated[Path | None, typer.Option(help="Folder with the true stems, for the metrics.")] = None,
     save_stems: Annotated[bool, typer.Option("--save-stems", help="Also write the separated stems.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier run in the output folder.")] = False,
+    as_json: Json = False,
     replay: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run a song through the aid: audio files, metrics, latency ledger and a report."""
@@ -32,7 +33,10 @@ def render(
     from hearsim.report.run import render_song
 
     loaded = load_profile(profile)
-    with render_bar(console()) as show:
+    with render_bar(console(stderr=as_json)) as show:
         report = render_song(song, loaded, out, stems, save_stems, force, show)
+    if as_json:
+        print_json(report)
+        return
     print_tables(ledger(report["latency"]), metrics(report["metrics"]))
     typer.echo(f"report: {out / 'report.html'}")

@@ -1,6 +1,5 @@
 """`hearsim train` and `hearsim evaluate`: learn separators and score them."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +7,8 @@ import typer
 
 from hearsim.cli import completion
 from hearsim.cli.old_forms import OldForms
-from hearsim.cli.output import console, print_tables
+from hearsim.cli.options import Json
+from hearsim.cli.output import console, print_json, print_tables
 
 
 class _Train(OldForms):
@@ -49,16 +49,20 @@ def compare(
     spec: Annotated[Path, typer.Argument(help="Variants of a training spec (TOML).")],
     run: RunFolder = Path("runs/train"),
     table: Annotated[Path | None, typer.Option(help="Also write the table to this CSV file.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Train and score variants of a spec side by side; an interrupted comparison continues."""
-    from hearsim.training.comparison import Variants, lines, run_variants, write_table
+    from hearsim.training.comparison import Variants, lines, records, run_variants, write_table
 
     finished = []
     for found in run_variants(Variants(spec), run):
         finished.append(found)
         if table is not None:
             write_table(table, finished)
-    typer.echo("\n".join(lines(finished)))
+    if as_json:
+        print_json(records(finished))
+    else:
+        typer.echo("\n".join(lines(finished)))
 
 
 def evaluate(
@@ -77,6 +81,7 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Folder for scores and plot.", show_default="out/evaluate-MODEL")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Score a model on whole tracks, beside the mixture and the ideal ratio mask; an interrupted run continues."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -84,13 +89,15 @@ def evaluate(
     from hearsim.cli.tables import evaluation as tables_of
     from hearsim.core.files import cache_folder
     from hearsim.training.evaluate import evaluate as run_evaluation
-    from hearsim.training.evaluation_tables import Scores, describe_track, write_plot, write_scores, write_summary
+    from hearsim.training.evaluation_tables import Scores, describe_track, summarise, write_plot, write_scores
+    from hearsim.training.evaluation_tables import write_summary as write_table
 
     out = out or Path("out") / f"evaluate-{Path(model).name}"
     cache = cache_folder()
     found: Scores = {}
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, transient=True, console=console(), disable=not sys.stdout.isatty()) as bar:
+    screen = console(stderr=as_json)
+    with Progress(*columns, transient=True, console=screen, disable=not screen.is_terminal) as bar:
         task = bar.add_task("reading", total=1.0)
 
         def progress(name: str, share: float) -> None:
@@ -103,7 +110,20 @@ def evaluate(
                 found[name] = rows
                 write_scores(out / "scores.csv", found)
             bar.console.print(describe_track(name, rows), soft_wrap=True)
-    write_summary(out / "summary.csv", found)
+    write_table(out / "summary.csv", found)
     write_plot(out / "scores.svg", found)
+    if as_json:
+        summary = [
+            {
+                "definition": row.definition.field,
+                "over_tracks": row.definition.over_tracks,
+                "system": row.system,
+                **row.stems,
+                "overall": row.overall,
+            }
+            for row in summarise(found)
+        ]
+        print_json({"folder": str(out), "tracks": list(found), "summary": summary})
+        return
     print_tables(*tables_of(found))
     typer.echo(f"in {out}: scores.csv (every track), summary.csv (these tables, and ISR, SIR and SAR), scores.svg")

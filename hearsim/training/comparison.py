@@ -295,6 +295,19 @@ def _mean(values: list[float | None]) -> float | None:
     return statistics.fmean(known) if known else None
 
 
+def records(runs: list[Run]) -> list[dict[str, float | str | None]]:
+    """Return the rows of the CSV as numbers by column; None where there is no value."""
+    return [
+        {
+            "group": row.group,
+            **row.run.model_dump(exclude={"scores"}),
+            **{f"{stem}_db": value for stem, value in row.stems.items()},
+            "overall_db": row.overall_db,
+        }
+        for row in rows(runs)
+    ]
+
+
 def write_table(path: Path, runs: list[Run]) -> None:
     """Write a CSV, a row for each group and run."""
     write_csv(path, COLUMNS, _cells(runs))

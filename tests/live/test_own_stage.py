@@ -50,4 +50,4 @@ def test_bench_of_an_aid_with_more_stages(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(blocks, "hearing_aid", longer_aid)
     monkeypatch.setattr(blocks, "load_profile", lambda name: quick_profile("flat"))
     lines = list(blocks.bench("flat", 1.0))
-    assert len(lines) == 3 and all("x real time" in line for line in lines)
+    assert len(lines) == 3 and all("x real time" in str(line) for line in lines)
