@@ -24,7 +24,7 @@ class _SpecOrCommand(TyperGroup):
 export = typer.Typer(
     cls=_SpecOrCommand,
     no_args_is_help=True,
-    help="Write a listening test (`hearsim export SPEC` is `hearsim export write SPEC`), collect and analyse its ratings.",
+    help="Write a listening test (`hearsim export SPEC` is `export write SPEC`), collect its ratings, analyse them.",
 )
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def console(stderr: bool = False) -> "Console":
-    """Return a console on stdout, or on stderr, that prints names as they are: `[bt]` is no markup, `:mouse:` no emoji."""
+    """Return a console on stdout or stderr that prints names as they are: `[bt]` is no markup, `:mouse:` no emoji."""
     from rich.console import Console
 
     return Console(markup=False, emoji=False, highlight=False, stderr=stderr)

@@ -1,5 +1,6 @@
 """`hearsim experiment` as a user types it."""
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,10 @@ def test_a_run_and_its_report_on_a_folder_of_songs(typed: Run, tmp_path: Path) -
     assert (folder / "results.csv").read_text().count("N2,tune,0,") == 4
     code, out, _ = typed("report", "experiment.toml")
     assert code == 0 and "report.html" in out
+    code, out, _ = typed("report", "experiment.toml", "--json")
+    means = {(row["metric"], row["mix"]): row["mean"] for row in json.loads(out)["summary"] if row["listener"] == "N2"}
+    assert code == 0 and len(means) == 4 and all(isinstance(mean, int | float) for mean in means.values())
+    assert f"{means['lufs', 'flat']:.4f}" in (folder / "summary.csv").read_text()
     assert "tune" not in (folder / "summary.csv").read_text()  # takes are what means are over
     assert "vocals-up" in (folder / "summary.csv").read_text()
 

@@ -78,6 +78,19 @@ def out(place: Path) -> Path:
     return place / "out"
 
 
+def test_json_has_the_summary_and_nothing_else(place: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(place))
+    arguments = [str(place / "model1"), str(place / "data"), "--tracks", "a*", "--tracks", "b*", "--out", str(out)]
+    done = CliRunner().invoke(app, ["evaluate", *arguments, "--json"])
+    found = json.loads(done.stdout)
+    assert found["tracks"] == ["a one", "b two"]
+    with (out / "summary.csv").open() as file:
+        summary = list(csv.DictReader(file))
+    assert [row["overall"] and f"{row['overall']:.4f}" for row in found["summary"]] == [
+        row["overall"] or None for row in summary
+    ]
+
+
 def rows_of(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
