@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; the names and modules o
     from hearsim.core.processor import render as render
     from hearsim.ear.ear import Ear as Ear
     from hearsim.music.demo_song import demo_song as demo_song
+    from hearsim.music.demo_song import mixture as mixture
     from hearsim.profile.load import load_profile as load_profile
     from hearsim.profile.load import profile_names as profile_names
     from hearsim.profile.schema import Aid as Aid
@@ -85,6 +86,7 @@ _HOMES = {  # public name -> its module; None: a module itself
     "measure": "hearsim.core.latency",
     "metrics": None,
     "prescribe": "hearsim.aid.fitting.fitting",
+    "mixture": "hearsim.music.demo_song",
     "profile_names": "hearsim.profile.load",
     "read": "hearsim.core.audio_files",
     "render": "hearsim.core.processor",

@@ -36,6 +36,7 @@ class Separator(Processor):
 
     tap: Tap | None = None
     threads: int = 1
+    _width: Literal["silent", "mono", "stereo"] = "silent"  # of the mixture since the beginning
 
     def __init__(self, model: "str | Path | SeparatorNet") -> None:
         self._model = model
@@ -132,4 +133,4 @@ class Separator(Processor):
     def reset(self) -> None:  # noqa: D102
         self._step.reset()
         self.non_finite_blocks = 0
-        self._width: Literal["silent", "mono", "stereo"] = "silent"
+        self._width = "silent"

@@ -3,8 +3,9 @@
 import base64
 import io
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, Literal
 
 import numpy as np
@@ -164,6 +165,12 @@ def player(audio: Audio) -> str:
     soundfile.write(file, np.clip(audio.samples.T, -1.0, 1.0), audio.rate, "PCM_16", format="WAV")
     data = base64.b64encode(file.getvalue()).decode("ascii")
     return f'<audio controls preload="metadata" src="data:audio/wav;base64,{data}"></audio>'
+
+
+def players(sounds: Mapping[str, Audio]) -> str:
+    """Return a table of HTML players, a row a sound (1 or 2, frames)."""
+    rows = "".join(f"<tr><td>{escape(name)}</td><td>{player(sound)}</td></tr>" for name, sound in sounds.items())
+    return f"<table>{rows}</table>"
 
 
 def kind_of(value: object) -> str:

@@ -1,12 +1,11 @@
 """The stems of a song, by name: `hearsim.separate`."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hearsim.core.audio import Audio, check_kind, player
+from hearsim.core.audio import Audio, check_kind, players
 from hearsim.core.audio_files import read
 from hearsim.core.errors import HearsimError
 from hearsim.separation.models import load_network
@@ -39,12 +38,6 @@ class Stems(dict[str, Audio]):
 
     def _repr_html_(self) -> str:
         return players(self)
-
-
-def players(sounds: Mapping[str, Audio]) -> str:
-    """Return a table of HTML players, a row a sound."""
-    rows = "".join(f"<tr><td>{name}</td><td>{player(sound)}</td></tr>" for name, sound in sounds.items())
-    return f"<table>{rows}</table>"
 
 
 def separate(song: Audio | str | Path, model: "str | Path | SeparatorNet" = "hs-tasnet-lite") -> Stems:

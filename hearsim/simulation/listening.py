@@ -182,8 +182,13 @@ class ListeningCondition:
         return Rendered(kept[AIDED].samples, kept[HEARD].samples, sum(engine.mpo_events), engine.aid.latency)
 
 
+_SHORT_NAMES = {"stoi": "stoi_vocals", "estoi": "estoi_vocals"}
+
+
 class Result:
     """A song as a listener hears it with an aid and without; made by `listen`.
+
+    In a notebook it shows as a player for each sound, a table of measures and the latency ledger.
 
     Attributes
     ----------
@@ -200,6 +205,16 @@ class Result:
         The aid's latency, row by row.
     mpo_events
         How often the limiter stepped in, both ears together.
+
+    Examples
+    --------
+    >>> import hearsim
+    >>> stems = hearsim.demo_song(3.0)
+    >>> result = listen(hearsim.Profile("N3", mix={"vocals": 6}), hearsim.mixture(stems), stems)
+    >>> result.heard
+    <Audio: 2 channels, 3.000 s at 44100 Hz>
+    >>> 0 < result.score("stoi") < 1
+    True
     """
 
     def __init__(
@@ -217,13 +232,19 @@ class Result:
         self._condition = condition
 
     def score(self, name: str) -> float:
-        """Return a measure by name, those of `hearsim experiment`.
+        """Return a measure by name, those of `hearsim experiment`; "stoi" and "estoi" are those of the vocals.
 
         Raises `HearsimError` for a name that is not known, and where a measure needs true stems and there are none.
         """
         from hearsim.simulation.measures import metric
 
-        return metric(name).of(self._condition)
+        return metric(_SHORT_NAMES.get(name, name)).of(self._condition)
+
+    def _repr_html_(self) -> str:
+        """Return measures, players and ledger for a notebook."""
+        from hearsim.simulation.notebook import result_html
+
+        return result_html(self)
 
     def __repr__(self) -> str:
         """Return listener, mix, length and delay in one line."""

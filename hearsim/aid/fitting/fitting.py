@@ -21,6 +21,7 @@ from hearsim.core.errors import HearsimError
 from hearsim.core.plugins import find_plugin, register
 from hearsim.core.units import Curve
 from hearsim.dsp.bands import AUDIOMETRIC_HZ
+from hearsim.pages.html import number, table
 from hearsim.profile.load import load_listener
 from hearsim.profile.schema import Listener
 
@@ -65,11 +66,21 @@ class Prescription:
     frequencies_hz: tuple[float, ...] = AUDIOMETRIC_HZ
     levels_db_spl: tuple[float, ...] = LEVELS_DB_SPL
 
+    def _repr_html_(self) -> str:
+        """Return the gains as a table for a notebook: a row for each ear and level."""
+        head = ["speech, dB SPL", *(f"{hz:g} Hz" for hz in self.frequencies_hz)]
+        rows = [
+            [f"{ear}, {level:g}", *(number(gain, 1) for gain in gains)]
+            for ear, ear_gains in zip(("left", "right"), self.gain_db, strict=True)
+            for level, gains in zip(self.levels_db_spl, ear_gains.T, strict=True)
+        ]
+        return table(f"Insertion gain in dB, {self.rule} for {self.listener}", head, rows, len(self.frequencies_hz))
+
     def __str__(self) -> str:
         header = "".join(f"{hz:>7g}" for hz in self.frequencies_hz)
         lines = [f"{f'insertion gain in dB, {self.rule} for {self.listener}':<28}", f"{'Hz':<28}{header}"]
-        for ear, table in zip(("left", "right"), self.gain_db, strict=True):
-            for level, gains in zip(self.levels_db_spl, table.T, strict=True):
+        for ear, ear_gains in zip(("left", "right"), self.gain_db, strict=True):
+            for level, gains in zip(self.levels_db_spl, ear_gains.T, strict=True):
                 lines.append(f"{f'{ear}, speech at {level:g} dB SPL':<28}" + "".join(f"{gain:>7.1f}" for gain in gains))
         return "\n".join(line.rstrip() for line in lines)
 
