@@ -10,7 +10,7 @@ import numpy as np
 
 from hearsim.core.audio import Format
 from hearsim.core.processor import Processor
-from hearsim.core.units import FloatArray, gain_to_db
+from hearsim.core.units import Curve, FloatArray, gain_to_db
 from hearsim.dsp.dynamics import split
 
 
@@ -25,6 +25,12 @@ def vent_comb(delay_ms: float, aided_over_direct_db: float) -> dict[str, float]:
     tau, g = 1e-3 * delay_ms, 10 ** (aided_over_direct_db / 20)
     ripple = gain_to_db((1 + g) / max(abs(1 - g), 1e-3))
     return {"spacing_hz": 1 / tau, "first_notch_hz": 0.5 / tau, "ripple_db": ripple}
+
+
+def vent_powers(cutoff_hz: float, frequencies_hz: Curve, rate_hz: int) -> tuple[Curve, Curve]:
+    """Return the share of the direct sound's power that comes in, and of the aid's that stays, at each frequency."""
+    ratio = np.tan(np.pi * frequencies_hz / rate_hz) / math.tan(math.pi * cutoff_hz / rate_hz)
+    return 1 / (1 + ratio**2), ratio**2 / (1 + ratio**2)
 
 
 class DirectSound(Processor):

@@ -15,10 +15,9 @@ from hearsim.core.processor import walk
 from hearsim.core.provenance import provenance
 from hearsim.core.units import Curve, samples_to_ms
 from hearsim.dsp.bands import AUDIOMETRIC_HZ, NOMINAL_THIRD_OCTAVES_HZ
-from hearsim.metrics.levels import spectrum_levels_db
 from hearsim.metrics.loudness import LoudnessMeter
-from hearsim.metrics.sii import BANDS_HZ, NORMAL_SPEECH_DB, sii
 from hearsim.profile.schema import STEMS, Profile
+from hearsim.simulation.audibility import sii_in_music, sii_in_quiet
 from hearsim.simulation.streaming import Result
 
 EARS = ("left", "right")
@@ -165,32 +164,9 @@ def _metrics(result: Result, lost: Table) -> Table:
 
 
 def _sii(result: Result, lost: Table) -> Table:
-    """Return the SII per ear: normal speech in quiet, and the vocals in the music, unaided and aided.
-
-    The aided figure has the insertion gain for speech at 65 dB SPL.
-    """
-    gains = compensation(result.profile).insertion_gain_db(65.0)
-    speech: dict[str, tuple[Curve, Curve | None]] = {"quiet": (NORMAL_SPEECH_DB, None)}
-    if result.stem_levels:
-        bands = result.stem_levels["vocals"].bands_hz
-        voice, rest = (
-            spectrum_levels_db(bands, _power_mean(result.stem_levels[name].db_spl()), BANDS_HZ)
-            for name in ("vocals", "accompaniment")
-        )
-        speech["music"] = (voice, rest)
-    else:
+    """Return the SII per ear: normal speech in quiet, and the vocals in the music, unaided and aided."""
+    table: Table = sii_in_quiet(result.profile, result.fmt.rate)
+    if result.voice is None:
         lost["sii music"] = "there are no true vocals: give their folder with --stems"
-    table: Table = {}
-    for scene, (levels, noise) in speech.items():
-        for aided in (False, True):
-            row = {}
-            for index, ear in enumerate(EARS):
-                gain = np.interp(np.log(BANDS_HZ), np.log(AUDIOMETRIC_HZ), gains[index]) if aided else 0.0
-                row[ear] = sii(levels, result.profile.listener.ears[index].at(BANDS_HZ), noise, gain)
-            table[f"{scene}_{'aided' if aided else 'unaided'}"] = row
-    return table
-
-
-def _power_mean(levels_db: Curve) -> Curve:
-    """Return the mean over ears (ears, bands) of levels as powers: a voice on one side is 3 dB down, not gone."""
-    return np.asarray(10 * np.log10(np.mean(10 ** (0.1 * levels_db), axis=0)), np.float64)
+        return table
+    return table | sii_in_music(result.voice, result.levels["aided"], result.profile, result.fmt.rate)

@@ -20,6 +20,7 @@ from hearsim.metrics.levels import BandLevels
 from hearsim.metrics.loudness import LoudnessMeter
 from hearsim.metrics.separation import SdrMeter
 from hearsim.profile.schema import STEMS, Profile
+from hearsim.simulation.audibility import VoiceMeter
 from hearsim.simulation.clips import Clip
 from hearsim.simulation.engine import INPUT, VERSIONS, Cut, Engine, padded
 
@@ -38,7 +39,7 @@ class Result:
     loudness: dict[str, LoudnessMeter] = field(default_factory=dict)
     levels: dict[str, BandLevels] = field(default_factory=dict)
     speech: StoiMeter | None = None  # of all versions, where true vocals are given
-    stem_levels: dict[str, BandLevels] = field(default_factory=dict)
+    voice: VoiceMeter | None = None  # where true vocals are given
     stem_loudness: dict[str, LoudnessMeter] = field(default_factory=dict)  # of the saved estimates
     sdr: dict[str, tuple[SdrMeter, SdrMeter]] = field(default_factory=dict)  # of the estimate, of the mixture
     clips: dict[str, Clip] = field(default_factory=dict)  # the excerpts that the page plays
@@ -149,10 +150,9 @@ class _Stems:
         stack: ExitStack,
     ) -> None:
         self._result = result
-        self._pascal = np.float32(engine.profile.rig.microphone.pascal_per_unit)
+        self._weights = [np.float32(engine.profile.mix.gain(stem) - 1) for stem in STEMS]
         result.sdr = {name: (SdrMeter(song.rate), SdrMeter(song.rate)) for name in truth}
-        measured = ("vocals", "accompaniment") if "vocals" in truth else ()
-        result.stem_levels = {name: BandLevels(song.rate, 2) for name in measured}
+        result.voice = VoiceMeter(song.rate, engine.profile) if "vocals" in truth else None
         self._files: dict[str, WaveWriter] = {}
         if folder is not None:
             with writes(folder):
@@ -186,6 +186,7 @@ class _Stems:
             if name in true:
                 self._result.sdr[name][0].add(true[name], estimate)
                 self._result.sdr[name][1].add(true[name], mixture)
-        if self._result.stem_levels:
-            self._result.stem_levels["vocals"].add(true["vocals"] * self._pascal)
-            self._result.stem_levels["accompaniment"].add((mixture - true["vocals"]) * self._pascal)
+        if self._result.voice is not None:
+            estimates = zip(self._weights, piece[: len(STEMS)], strict=True)
+            remix = mixture + sum(weight * estimate for weight, estimate in estimates if weight)
+            self._result.voice.add(mixture, true["vocals"], remix)
