@@ -60,7 +60,7 @@ def _step_of(
     """Return a training step of a system, this process's share of it, and how many seconds of audio it trains on."""
     net = build(system(name)).train()
     frames = round(seconds * net.rate / net.hop) * net.hop
-    own = len(group.lanes(batch))
+    own = len(group.rows(batch))
     stems = 0.1 * torch.randn(own, len(net.stems), net.channels, net.window - net.hop + frames)
     recurrent_states = net.initial_recurrent_states(own)
     optimizers = make_optimizers(net, OptimizerSpec(method="muon", steps=1)).values()

@@ -38,7 +38,7 @@ def settings(spec: TrainSpec) -> dict[str, Any]:
 
 
 def save(path: Path, spec: TrainSpec, parts: dict[str, Any], state: State, recurrent_states: list[Tensor]) -> None:
-    """Write a checkpoint: `parts` have a `state_dict`; `memories` are those of all processes.
+    """Write a checkpoint: `parts` have a `state_dict`; `recurrent_states` are those of all processes.
 
     Raises `HearsimError` where there is no room.
     """
@@ -51,8 +51,8 @@ def save(path: Path, spec: TrainSpec, parts: dict[str, Any], state: State, recur
             raise HearsimError(f"{path} can't be written: make room, and go on with --resume") from error
 
 
-def load(path: Path, spec: TrainSpec, parts: dict[str, Any], lanes: range, device: torch.device) -> State:
-    """Put a checkpoint into `parts` and return the run's state, with the memories of `lanes`.
+def load(path: Path, spec: TrainSpec, parts: dict[str, Any], rows: range, device: torch.device) -> State:
+    """Put a checkpoint into `parts` and return the run's state, with the recurrent states of `rows`.
 
     A spec of more steps extends the run; its learning rate follows the longer schedule from here on. Raises
     `HearsimError` where the checkpoint can't be read, and where it is of another spec.
@@ -76,7 +76,7 @@ def load(path: Path, spec: TrainSpec, parts: dict[str, Any], lanes: range, devic
             )
     for name, part in parts.items():
         part.load_state_dict(data[name])
-    recurrent_states = tuple(memory[:, :, lanes.start : lanes.stop].clone() for memory in said["recurrent_states"])
+    recurrent_states = tuple(memory[:, :, rows.start : rows.stop].clone() for memory in said["recurrent_states"])
     return State(**{**said, "recurrent_states": recurrent_states, "progress": Progress(**said["progress"])})
 
 

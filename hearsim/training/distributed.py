@@ -36,8 +36,8 @@ class Group:
             importlib.import_module("torch.distributed.nn.functional")
             distributed.init_process_group("nccl" if kind == "cuda" else "gloo")
 
-    def lanes(self, batch: int) -> range:
-        """Return which examples of a batch are this process's."""
+    def rows(self, batch: int) -> range:
+        """Return the rows of a batch that this process makes."""
         if batch % self.size:
             raise HearsimError(f"optimizer.batch = {batch} can't be shared by {self.size} processes: give a multiple")
         share = batch // self.size
@@ -61,7 +61,7 @@ class Group:
         return float(shared) / self.size
 
     def gather(self, recurrent_states: tuple[Tensor, ...]) -> list[Tensor]:
-        """Return the states (layers, parts, batch, units) of all processes' examples, in the order of the lanes."""
+        """Return the states (layers, parts, batch, units) of all processes' examples, in the order of the rows."""
         if self.size == 1:
             return list(recurrent_states)
         found = []

@@ -59,8 +59,8 @@ OFF = Augmentation(
 """Songs as they are."""
 
 
-class Playing(NamedTuple):
-    """How a song, or a stem alone, is played."""
+class PitchTempo(NamedTuple):
+    """A change of speed (pitch and tempo together), and one of pitch and of tempo."""
 
     speed: float = 1.0
     semitones: float = 0.0
@@ -71,21 +71,21 @@ class Playing(NamedTuple):
         return int(np.ceil(frames * self.speed * self.tempo)) + 64
 
 
-def draw_playing(chosen: Augmentation, rng: np.random.Generator) -> Playing:
+def draw_pitch_tempo(chosen: Augmentation, rng: np.random.Generator) -> PitchTempo:
     """Draw a change of speed, and one of pitch and tempo."""
     faster, stretched = rng.random() < chosen.speed, rng.random() < chosen.stretch
     speed = float(rng.uniform(*chosen.speed_range))
     semitones = float(rng.uniform(-chosen.stretch_semitones, chosen.stretch_semitones))
     tempo = float(rng.uniform(*chosen.stretch_range))
-    return Playing(speed if faster else 1.0, *((semitones, tempo) if stretched else (0.0, 1.0)))
+    return PitchTempo(speed if faster else 1.0, *((semitones, tempo) if stretched else (0.0, 1.0)))
 
 
-def play(samples: FloatArray, rate: int, playing: Playing) -> FloatArray:
-    """Return samples played so, which changes how many there are."""
-    if playing.semitones != 0.0 or playing.tempo != 1.0:
-        samples = stretch(samples, rate, playing.semitones, playing.tempo)
-    if playing.speed != 1.0:
-        samples = soxr.resample(samples.T, playing.speed * rate, rate, quality="LQ").T
+def change_pitch_tempo(samples: FloatArray, rate: int, change: PitchTempo) -> FloatArray:
+    """Return samples (channels, frames) at another pitch and tempo; their number changes with the tempo."""
+    if change.semitones != 0.0 or change.tempo != 1.0:
+        samples = stretch(samples, rate, change.semitones, change.tempo)
+    if change.speed != 1.0:
+        samples = soxr.resample(samples.T, change.speed * rate, rate, quality="LQ").T
     return samples
 
 
@@ -104,8 +104,8 @@ def stretch(samples: FloatArray, rate: int, semitones: float, tempo: float) -> F
     return np.asarray(stretcher.process(np.ascontiguousarray(samples)), np.float32)
 
 
-class Colour(NamedTuple):
-    """What happens to the sound of a stem; None where nothing does."""
+class StemEffects(NamedTuple):
+    """The effects on a stem: gain, mute, equalizer and reverberation; None for one that is off."""
 
     gain: float
     muted: bool
@@ -113,8 +113,8 @@ class Colour(NamedTuple):
     room: tuple[float, float, int] | None  # seconds, level in dB, seed of the noise
 
 
-def draw_colour(chosen: Augmentation, rng: np.random.Generator) -> Colour:
-    """Draw gain and polarity, whether the stem is muted, a curve and a room."""
+def draw_effects(chosen: Augmentation, rng: np.random.Generator) -> StemEffects:
+    """Draw gain and polarity, mute, an equalizer curve and a room."""
     gain = float(db_to_gain(rng.uniform(*chosen.gain_db)))
     flipped, muted, curved, wet = (
         rng.random() < chance for chance in (chosen.polarity, chosen.mute, chosen.equalize, chosen.reverberate)
@@ -122,16 +122,18 @@ def draw_colour(chosen: Augmentation, rng: np.random.Generator) -> Colour:
     corners_hz = np.exp(rng.uniform(np.log([80, 400, 3000]), np.log([400, 3000, 10000]))).astype(np.float32)
     gains_db = rng.uniform(-chosen.equalize_db, chosen.equalize_db, 3).astype(np.float32)
     room = float(rng.uniform(0.1, 0.6)), float(rng.uniform(-20, -8)), int(rng.integers(2**31))
-    return Colour(-gain if flipped else gain, muted, (corners_hz, gains_db) if curved else None, room if wet else None)
+    return StemEffects(
+        -gain if flipped else gain, muted, (corners_hz, gains_db) if curved else None, room if wet else None
+    )
 
 
-def colour(samples: FloatArray, rate: int, chosen: Colour) -> FloatArray:
-    """Return a stem with gain, curve and room."""
-    samples = samples * np.float32(chosen.gain)
-    if chosen.curve is not None:
-        samples = equalize(samples, rate, *chosen.curve)
-    if chosen.room is not None:
-        samples = reverberate(samples, rate, *chosen.room)
+def apply_effects(samples: FloatArray, rate: int, effects: StemEffects) -> FloatArray:
+    """Return a stem (channels, frames) with gain, equalizer and reverberation."""
+    samples = samples * np.float32(effects.gain)
+    if effects.curve is not None:
+        samples = equalize(samples, rate, *effects.curve)
+    if effects.room is not None:
+        samples = reverberate(samples, rate, *effects.room)
     return samples
 
 
@@ -217,25 +219,26 @@ class Mixer:
         stems = np.zeros((len(STEMS), 2, self.frames), np.float32)
         song = self._source(self._songs, None, common) if whole else None
         for index, (stem, generator) in enumerate(zip(STEMS, own, strict=True)):
-            changes = draw_colour(chosen, generator)
+            effects = draw_effects(chosen, generator)
             source = song
             if source is None or (stem == "vocals" and generator.random() < chosen.other_voice):
                 source = self._source(self._pools[stem], stem, generator)
-            track, playing, start = source
-            if changes.muted or stem not in track.stems:
+            track, change, start = source
+            if effects.muted or stem not in track.stems:
                 continue
-            piece = play(track.read(stem, start, playing.frames(self.frames)), self.rate, playing)[:, : self.frames]
-            stems[index, :, : piece.shape[1]] = level * colour(piece, self.rate, changes)
+            samples = track.read(stem, start, change.frames(self.frames))
+            piece = change_pitch_tempo(samples, self.rate, change)[:, : self.frames]
+            stems[index, :, : piece.shape[1]] = level * apply_effects(piece, self.rate, effects)
         if swapped:
             stems = stems[:, ::-1]
         if cut:
             stems = low_pass(stems, self.rate, corner_hz)
         return np.ascontiguousarray(stems)
 
-    def _source(self, pool: Pool, stem: str | None, rng: np.random.Generator) -> tuple[Track, Playing, int]:
-        """Return a track, how it is played, and from which sample on."""
-        track, playing = self._draw(pool, rng), draw_playing(self.augmentation, rng)
-        return track, playing, self._start(track, stem, playing.frames(self.frames), rng)
+    def _source(self, pool: Pool, stem: str | None, rng: np.random.Generator) -> tuple[Track, PitchTempo, int]:
+        """Return a track, its change of pitch and tempo, and the first sample."""
+        track, change = self._draw(pool, rng), draw_pitch_tempo(self.augmentation, rng)
+        return track, change, self._start(track, stem, change.frames(self.frames), rng)
 
     @staticmethod
     def _draw(pool: Pool, rng: np.random.Generator) -> Track:
@@ -243,53 +246,69 @@ class Mixer:
         return tracks[int(rng.choice(len(tracks), p=chances))]
 
 
-class Stretches:
-    """Batches in which every lane plays a long example piece by piece, so that a network can carry its state.
+class StatefulBatches:
+    """Batches whose rows go through long examples piece by piece, so that the network's state is carried over steps.
 
-    `reset` is the chance that the network is to begin an example in silence; else its state is kept, as in an aid
-    from song to song, so that it learns what hours of streaming make of its cells. Lanes begin their examples at
-    different steps. Everything follows from the seed, the step and the lane, so several processes can share the
-    lanes of a batch.
+    Rows begin their examples at different steps. All is determined by seed, step and row, so that several processes
+    can share the rows of a batch.
+
+    Parameters
+    ----------
+    mixer : makes the examples.
+    rows : the rows of the batch that this process makes.
+    batch_size : rows of the whole batch.
+    pieces : steps that an example lasts.
+    context : samples before each piece, for the first window: window - hop.
+    seed : of the examples.
+    reset : chance that the state is zero as an example begins; else it is kept, as in an aid from song to song, so
+        that the network learns states that only hours of streaming reach.
     """
 
     def __init__(
-        self, mixer: Mixer, lanes: range, of: int, pieces: int, context: int, seed: int, reset: float = 1.0
+        self, mixer: Mixer, rows: range, batch_size: int, pieces: int, context: int, seed: int, reset: float = 1.0
     ) -> None:
         if mixer.frames % pieces:
             raise ValueError(f"{mixer.frames} samples are not {pieces} equal pieces")
-        self._mixer, self._lanes, self._of, self._pieces, self._context = mixer, lanes, of, pieces, context
+        self._mixer, self._rows, self._batch_size, self._pieces, self._context = (
+            mixer,
+            rows,
+            batch_size,
+            pieces,
+            context,
+        )
         self._seed, self._frames, self._reset = seed, mixer.frames // pieces, reset
-        self._playing: dict[int, tuple[int, FloatArray]] = {}  # lane: number of its example, the example
+        self._examples: dict[int, tuple[int, FloatArray]] = {}  # row: number of its example, the example
 
     def batch(self, step: int) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-        """Return (lanes, stems, channels, context + piece), and which lanes begin in silence here.
+        """Return stems (rows, stems, channels, context + piece), and which rows start from the zero state.
 
-        The first `context` samples are those before the piece; zeros at the beginning of an example.
+        The first `context` samples precede the piece; they are zeros at the beginning of an example.
         """
-        out = np.zeros((len(self._lanes), len(STEMS), 2, self._context + self._frames), np.float32)
-        fresh = np.zeros(len(self._lanes), np.bool_)
-        for row, lane in enumerate(self._lanes):
-            number, piece = divmod(step + lane * self._pieces // self._of, self._pieces)
-            if self._playing.get(lane, (-1, None))[0] != number:
-                rng = np.random.default_rng((self._seed, number, lane))
-                self._playing[lane] = number, self._mixer.example(rng)
-            fresh[row] = piece == 0 and np.random.default_rng((self._seed, number, lane, 1)).random() < self._reset
+        out = np.zeros((len(self._rows), len(STEMS), 2, self._context + self._frames), np.float32)
+        starts_silent = np.zeros(len(self._rows), np.bool_)
+        for index, row in enumerate(self._rows):
+            number, piece = divmod(step + row * self._pieces // self._batch_size, self._pieces)
+            if self._examples.get(row, (-1, None))[0] != number:
+                rng = np.random.default_rng((self._seed, number, row))
+                self._examples[row] = number, self._mixer.example(rng)
+            draw = np.random.default_rng((self._seed, number, row, 1)).random()
+            starts_silent[index] = piece == 0 and draw < self._reset
             begin = piece * self._frames - self._context
-            part = self._playing[lane][1][..., max(0, begin) : (piece + 1) * self._frames]
-            out[row, ..., -part.shape[-1] :] = part
-        return out, fresh
+            part = self._examples[row][1][..., max(0, begin) : (piece + 1) * self._frames]
+            out[index, ..., -part.shape[-1] :] = part
+        return out, starts_silent
 
 
 Batch = tuple[Tensor, Tensor]
-"""Stems (batch, stems, channels, context + frames), and 1 for each example that goes on, 0 for one that begins."""
+"""Stems (batch, stems, channels, context + frames); 1 for each row whose state continues, 0 for one reset to zero."""
 
 
-def batches(stretches: Stretches, first: int, last: int) -> Iterator[Batch]:
-    """Yield the batches of the steps first .. last - 1, each prepared while the one before is trained on."""
+def batches(stateful: StatefulBatches, first: int, last: int) -> Iterator[Batch]:
+    """Yield the batches of the steps first .. last - 1; a thread prepares the next one during each step."""
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(stretches.batch, first)
+        coming = pool.submit(stateful.batch, first)
         for step in range(first, last):
-            stems, fresh = coming.result()
+            stems, starts_silent = coming.result()
             if step + 1 < last:
-                coming = pool.submit(stretches.batch, step + 1)
-            yield torch.from_numpy(stems), torch.from_numpy(~fresh).float()
+                coming = pool.submit(stateful.batch, step + 1)
+            yield torch.from_numpy(stems), torch.from_numpy(~starts_silent).float()

@@ -1,4 +1,4 @@
-"""From masks to what a loss compares, for training: the same as the network's own way, with fewer operations.
+"""Synthesis for training: the network's own spectra and frames from masks, in fewer operations.
 
 In bfloat16 the inverse transform for a short synthesis window is a pair of matrix products. About its middle, cosines
 are even and sines odd: the real parts of a spectrum give the even half of the samples, the imaginary parts the odd
@@ -15,8 +15,8 @@ from torch import Tensor
 from hearsim.separation.net import MaskEstimate, SeparatorNet
 
 
-class Spread:
-    """Interpolates masks of bands (..., bands) over bins (..., K), leaving out what is a plain copy."""
+class BandInterpolation:
+    """Interpolation of masks from bands (..., bands) to bins (..., K); bands of a single bin are copied."""
 
     def __init__(self, matrix: Tensor | None, precision: torch.dtype) -> None:
         self.singles = 0  # leading bands that are single bins
@@ -49,11 +49,13 @@ class Spread:
         return narrow
 
 
-class Apply(torch.autograd.Function):
+class MaskProduct(torch.autograd.Function):
     """Masks (..., stems, channels or 1, bands or K) times the real and the imaginary parts (..., 1, channels, K)."""
 
     @staticmethod
-    def forward(ctx: Any, masks: Tensor, real: Tensor, imaginary: Tensor, spread: Spread) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, masks: Tensor, real: Tensor, imaginary: Tensor, spread: BandInterpolation
+    ) -> tuple[Tensor, Tensor]:
         """Return both products, (..., stems, channels, K); only the masks get a gradient."""
         ctx.spread, ctx.channels = spread, masks.shape[-2]
         ctx.save_for_backward(real, imaginary)
@@ -71,12 +73,12 @@ class Apply(torch.autograd.Function):
         return ctx.spread.transposed(grad), None, None, None
 
 
-class Synthesis:
-    """What a network's masks amount to: windowed spectra or windowed frames, one example at a time."""
+class FastSynthesis:
+    """Synthesis of a network's mask estimates, one example at a time: windowed spectra or windowed frames."""
 
     def __init__(self, net: SeparatorNet, precision: torch.dtype) -> None:
         self._net = net
-        self._spread = Spread(net.spread, precision)
+        self._spread = BandInterpolation(net.spread, precision)
         self._halves = precision != torch.float32 and net.synthesis_length < net.window
         if not self._halves:
             return
@@ -96,7 +98,7 @@ class Synthesis:
         if found.masks is None or found.bins is None or self._net.complex_masks:
             return self._net.spectra(found, filters)
         real, imaginary = found.bins.to(found.masks.dtype).unsqueeze(-3).chunk(2, -1)
-        spectral = torch.cat(Apply.apply(found.masks, real, imaginary, self._spread), -1)  # type: ignore[no-untyped-call]
+        spectral = torch.cat(MaskProduct.apply(found.masks, real, imaginary, self._spread), -1)  # type: ignore[no-untyped-call]
         return self._net.add_waves(spectral, found.weights, filters)
 
     def synthesis_frames(self, found: MaskEstimate, filters: Tensor | None) -> Tensor:
@@ -105,7 +107,7 @@ class Synthesis:
             return self._net.synthesis_frames(found, filters)
         turned = torch.complex(*found.bins.float().chunk(2, -1)) * self._turn
         parts = (part.to(found.masks.dtype).unsqueeze(-3) for part in (turned.real, turned.imag))
-        real, imaginary = Apply.apply(found.masks, *parts, self._spread)  # type: ignore[no-untyped-call]
+        real, imaginary = MaskProduct.apply(found.masks, *parts, self._spread)  # type: ignore[no-untyped-call]
         even, odd = real @ self._even, imaginary @ self._odd
         synthesis_frames = torch.cat(((even - odd).flip(-1), even + odd), -1) * self._net.synthesis.to(even.dtype)
         return self._net.add_waves(synthesis_frames, found.weights, filters)

@@ -25,7 +25,7 @@ from hearsim.separation.registry import build
 from hearsim.training import checkpoint
 from hearsim.training.checkpoint import State
 from hearsim.training.distributed import Group
-from hearsim.training.examples import Mixer, Stretches, batches
+from hearsim.training.examples import Mixer, StatefulBatches, batches
 from hearsim.training.log import RunLog
 from hearsim.training.losses import loss_of
 from hearsim.training.optimizers import learning_rate, make_optimizers
@@ -68,7 +68,7 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
     found: list[Track] | None,
     group: Group,
 ) -> Path:
-    optim, lanes = spec.optimizer, group.lanes(spec.optimizer.batch)
+    optim, rows = spec.optimizer, group.rows(spec.optimizer.batch)
     _make_folder(run, resume, group)
     torch.set_num_threads(optim.threads)
     torch.set_flush_denormal(True)
@@ -80,9 +80,9 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
     average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(optim.average)).eval()
     optimizers = make_optimizers(net, optim)
     parts: dict[str, Any] = {"net": net, "average": average, **optimizers}
-    state = State(net.initial_recurrent_states(len(lanes)))
+    state = State(net.initial_recurrent_states(len(rows)))
     if resume:
-        state = checkpoint.load(run / CHECKPOINT, spec, parts, lanes, group.device)
+        state = checkpoint.load(run / CHECKPOINT, spec, parts, rows, group.device)
 
     found = _found(spec, net.rate, group) if found is None else found
     tracks, validation = _tracks(spec, net.rate, found)
@@ -90,7 +90,7 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
         print(*(f"training on {line}" for line in summary(tracks)), sep="\n", flush=True)
     piece = max(1, round(optim.seconds * net.rate / net.hop)) * net.hop
     mixer = Mixer(tracks, piece * optim.pieces, spec.augmentation, spec.data.weights, net.rate)
-    stretches = Stretches(mixer, lanes, optim.batch, optim.pieces, net.window - net.hop, optim.seed, optim.reset)
+    stateful = StatefulBatches(mixer, rows, optim.batch, optim.pieces, net.window - net.hop, optim.seed, optim.reset)
     precision: torch.dtype = getattr(torch, optim.precision)
 
     def save() -> None:
@@ -104,13 +104,13 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
     first, before = state.step, state.hours
     started = saved_at = time.monotonic()
     with RunLog(run, first, optim.steps, tensorboard, writes=group.rank == 0) as log:
-        for stems, goes_on in batches(stretches, first, optim.steps):
+        for stems, continues in batches(stateful, first, optim.steps):
             if state.progress.is_over(spec.validation):
                 break
             rate = learning_rate(state.step, optim, spec.validation, state.progress)
             for settings in (part for each in optimizers.values() for part in each.param_groups):
                 settings["lr"] = rate
-            recurrent_states = tuple(m * goes_on.to(group.device)[:, None] for m in state.recurrent_states)
+            recurrent_states = tuple(m * continues.to(group.device)[:, None] for m in state.recurrent_states)
             loss, state.recurrent_states = loss_of(net, stems.to(group.device), recurrent_states, precision, optim.loss)
             net.zero_grad()
             loss.backward()

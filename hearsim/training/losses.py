@@ -1,10 +1,10 @@
-"""What training minimises, by name, taken example by example.
+"""The losses of training, by name.
 
-The masks are applied, the estimates made and compared, and their gradients found for one example at a time, so that
-the large arrays (frames x stems x channels x window) stay in the processor's cache: of a step with all examples at
-once, most was memory traffic. All losses are in units of the mixture's standard deviation.
+Estimates, losses and gradients are computed for one example at a time, so that the large arrays (frames x stems x
+channels x window) stay in the processor's cache: with all examples at once, most of a step was memory traffic. All
+losses are in units of the mixture's standard deviation.
 
-| name | what is compared |
+| name | signals compared |
 |---|---|
 | l1 | windowed spectra where the synthesis window is as long as the analysis window, else windowed frames |
 | l1_wave | waveforms |
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from hearsim.separation.framing import overlap_add, spectrum
 from hearsim.separation.net import MaskEstimate, SeparatorNet
-from hearsim.training.fast_synthesis import Synthesis
+from hearsim.training.fast_synthesis import FastSynthesis
 
 Criterion = Literal["l1", "l1_wave", "multi_resolution_stft", "si_sdr"]
 RESOLUTIONS = (512, 1024, 2048)
@@ -29,7 +29,7 @@ SILENT = 1e-3
 """Share of the mixture's energy under which a stem is as good as silent: -30 dB."""
 
 
-class ByExample(torch.autograd.Function):
+class PerExampleLoss(torch.autograd.Function):
     """The mean over examples of a loss that is computed, and differentiated, for one example after the other.
 
     `apply(loss, shared, *tensors)`: `loss(index, shared, *slices)` gets an example's slices of `tensors` (batch, ...).
@@ -145,9 +145,9 @@ def loss_of(
         found = net.estimate_masks(mix.unfold(-1, net.window, net.hop).transpose(1, 2), recurrent_states)
     spectral = criterion == "l1" and net.synthesis_length == net.window
     filters = net.spectrum_filters() if spectral else net.synthesis_filters()
-    synthesis, both = Synthesis(net, precision), net.analysis[-net.synthesis_length :] * net.synthesis
+    synthesis, both = FastSynthesis(net, precision), net.analysis[-net.synthesis_length :] * net.synthesis
 
-    def of_example(index: int, filters: Tensor | None, masks: Tensor | None, weights: Tensor | None) -> Tensor:
+    def example_loss(index: int, filters: Tensor | None, masks: Tensor | None, weights: Tensor | None) -> Tensor:
         part = MaskEstimate(masks, None if found.bins is None else found.bins[index].detach(), weights, ())
         cut = stems[index].unfold(-1, net.window, net.hop).permute(2, 0, 1, 3)  # (T, stems, channels, window)
         if spectral:
@@ -160,5 +160,5 @@ def loss_of(
         target = stems[index, ..., net.window - net.hop :][..., :whole]
         return WAVE_LOSSES[criterion](waves * scale[index], target * scale[index])
 
-    loss: Tensor = ByExample.apply(of_example, filters, found.masks, found.weights)  # type: ignore[no-untyped-call]
+    loss: Tensor = PerExampleLoss.apply(example_loss, filters, found.masks, found.weights)  # type: ignore[no-untyped-call]
     return loss, found.recurrent_states

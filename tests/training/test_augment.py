@@ -8,7 +8,17 @@ import pytest
 from trees import RATE, tone
 
 from hearsim.music.tracks import Track
-from hearsim.training.examples import OFF, Augmentation, Mixer, Playing, equalize, low_pass, play, reverberate, stretch
+from hearsim.training.examples import (
+    OFF,
+    Augmentation,
+    Mixer,
+    PitchTempo,
+    change_pitch_tempo,
+    equalize,
+    low_pass,
+    reverberate,
+    stretch,
+)
 
 FRAMES = RATE
 ALONE: dict[str, dict[str, Any]] = {
@@ -126,7 +136,7 @@ def test_changes_of_the_whole_mixture_keep_it_the_sum_of_its_stems(tracks: list[
 
 
 def test_speed_moves_pitch_and_length() -> None:
-    faster = play(tone(440, 2.0).T, RATE, Playing(speed=1.1))
+    faster = change_pitch_tempo(tone(440, 2.0).T, RATE, PitchTempo(speed=1.1))
     assert faster.shape[1] == pytest.approx(2 * RATE / 1.1, abs=2)
     assert peak_hz(faster) == pytest.approx(484, abs=2)
 

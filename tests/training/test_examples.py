@@ -8,12 +8,12 @@ from trees import RATE, write_song
 
 from hearsim.core.errors import HearsimError
 from hearsim.music.tracks import Track, read_tracks
-from hearsim.training.examples import OFF, Augmentation, Mixer, Stretches, batches
+from hearsim.training.examples import OFF, Augmentation, Mixer, StatefulBatches, batches
 
 
-def stretches(tracks: list[Track], lanes: range = range(3), seed: int = 7) -> Stretches:
+def stateful(tracks: list[Track], rows: range = range(3), seed: int = 7) -> StatefulBatches:
     mixer = Mixer(tracks, 4 * 500, Augmentation(low_pass=0), {}, RATE)
-    return Stretches(mixer, lanes, 3, 4, 100, seed)
+    return StatefulBatches(mixer, rows, 3, 4, 100, seed)
 
 
 def test_weights_decide_how_often_a_track_is_drawn(tracks: list[Track]) -> None:
@@ -25,30 +25,30 @@ def test_weights_decide_how_often_a_track_is_drawn(tracks: list[Track]) -> None:
 
 
 def test_pieces_follow_each_other_and_overlap_by_the_context(tracks: list[Track]) -> None:
-    made = stretches(tracks)
-    lanes = [[] for _ in range(3)]
+    made = stateful(tracks)
+    rows = [[] for _ in range(3)]
     for step in range(12):
-        batch, fresh = made.batch(step)
+        batch, starts_silent = made.batch(step)
         assert batch.shape == (3, 4, 2, 600)
-        for lane in range(3):
-            if fresh[lane]:
-                assert not batch[lane, ..., :100].any()
-                lanes[lane] = [batch[lane]]
-            elif lanes[lane]:
-                np.testing.assert_array_equal(batch[lane, ..., :100], lanes[lane][-1][..., -100:])
-                lanes[lane].append(batch[lane])
-    starts = [[bool(made.batch(step)[1][lane]) for step in range(12)] for lane in range(3)]
+        for row in range(3):
+            if starts_silent[row]:
+                assert not batch[row, ..., :100].any()
+                rows[row] = [batch[row]]
+            elif rows[row]:
+                np.testing.assert_array_equal(batch[row, ..., :100], rows[row][-1][..., -100:])
+                rows[row].append(batch[row])
+    starts = [[bool(made.batch(step)[1][row]) for step in range(12)] for row in range(3)]
     assert [sum(row) for row in starts] == [3, 3, 3] and len({tuple(row) for row in starts}) > 1
 
 
-def test_lanes_play_different_examples(tracks: list[Track]) -> None:
-    made = stretches(tracks)
-    begun: dict[int, list[np.ndarray]] = {lane: [] for lane in range(3)}
+def test_rows_have_different_examples(tracks: list[Track]) -> None:
+    made = stateful(tracks)
+    begun: dict[int, list[np.ndarray]] = {row: [] for row in range(3)}
     for step in range(12):
-        batch, fresh = made.batch(step)
-        for lane in range(3):
-            if fresh[lane]:
-                begun[lane].append(batch[lane])
+        batch, starts_silent = made.batch(step)
+        for row in range(3):
+            if starts_silent[row]:
+                begun[row].append(batch[row])
     played = [example for examples in begun.values() for example in examples]
     assert len(played) == 9
     for index, example in enumerate(played):
@@ -56,28 +56,28 @@ def test_lanes_play_different_examples(tracks: list[Track]) -> None:
 
 
 def test_a_batch_follows_from_its_step_alone(tracks: list[Track]) -> None:
-    made = stretches(tracks)
+    made = stateful(tracks)
     for step in range(6):
         made.batch(step)
-    later, again = made.batch(6), stretches(tracks).batch(6)
+    later, again = made.batch(6), stateful(tracks).batch(6)
     np.testing.assert_array_equal(later[0], again[0])
-    assert not np.array_equal(later[0], stretches(tracks, seed=8).batch(6)[0])
+    assert not np.array_equal(later[0], stateful(tracks, seed=8).batch(6)[0])
 
 
 def test_processes_share_a_batch(tracks: list[Track]) -> None:
-    whole, fresh = stretches(tracks).batch(5)
-    first, second = stretches(tracks, range(2)).batch(5), stretches(tracks, range(2, 3)).batch(5)
+    whole, starts_silent = stateful(tracks).batch(5)
+    first, second = stateful(tracks, range(2)).batch(5), stateful(tracks, range(2, 3)).batch(5)
     np.testing.assert_array_equal(np.concatenate((first[0], second[0])), whole)
-    np.testing.assert_array_equal(np.concatenate((first[1], second[1])), fresh)
+    np.testing.assert_array_equal(np.concatenate((first[1], second[1])), starts_silent)
 
 
 def test_batches_are_those_of_the_steps(tracks: list[Track]) -> None:
-    found = list(batches(stretches(tracks), 3, 6))
+    found = list(batches(stateful(tracks), 3, 6))
     assert len(found) == 3
-    for (stems, goes_on), step in zip(found, range(3, 6), strict=True):
-        expected, fresh = stretches(tracks).batch(step)
+    for (stems, continues), step in zip(found, range(3, 6), strict=True):
+        expected, starts_silent = stateful(tracks).batch(step)
         np.testing.assert_array_equal(stems.numpy(), expected)
-        np.testing.assert_array_equal(goes_on.numpy(), 1.0 - fresh)
+        np.testing.assert_array_equal(continues.numpy(), 1.0 - starts_silent)
 
 
 def test_tracks_that_lack_stems_are_a_sentence(tmp_path: Path) -> None:
@@ -99,9 +99,9 @@ def test_a_share_of_the_examples_begins_in_silence(tracks: list[Track]) -> None:
     mixer = Mixer(tracks, 4 * 5, OFF, {}, RATE)
     shares = {}
     for reset in (0.0, 0.3, 1.0):
-        made = Stretches(mixer, range(2), 2, 4, 0, 7, reset)
-        fresh = np.array([made.batch(step)[1] for step in range(800)])
-        shares[reset] = fresh.sum() / 400
-        later = Stretches(mixer, range(1, 2), 2, 4, 0, 7, reset)  # of another process, from a later step on
-        assert [bool(later.batch(step)[1][0]) for step in range(400, 500)] == fresh[400:500, 1].tolist()
+        made = StatefulBatches(mixer, range(2), 2, 4, 0, 7, reset)
+        starts_silent = np.array([made.batch(step)[1] for step in range(800)])
+        shares[reset] = starts_silent.sum() / 400
+        later = StatefulBatches(mixer, range(1, 2), 2, 4, 0, 7, reset)  # of another process, from a later step on
+        assert [bool(later.batch(step)[1][0]) for step in range(400, 500)] == starts_silent[400:500, 1].tolist()
     assert shares == {0.0: 0.0, 0.3: pytest.approx(0.3, abs=0.08), 1.0: pytest.approx(1.0, abs=0.01)}

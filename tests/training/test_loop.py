@@ -23,7 +23,7 @@ from hearsim.separation.models import read_weights
 from hearsim.separation.registry import build
 from hearsim.training import checkpoint, loop
 from hearsim.training.distributed import Group
-from hearsim.training.examples import Augmentation, Mixer, Stretches
+from hearsim.training.examples import Augmentation, Mixer, StatefulBatches
 from hearsim.training.loop import train
 from hearsim.training.losses import loss_of
 from hearsim.training.optimizers import Progress, learning_rate
@@ -264,12 +264,12 @@ def gradients(spec: TrainSpec) -> dict[str, object]:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     net = build(spec.model.config("")).train()
-    lanes = group.lanes(4)
+    rows = group.rows(4)
     tracks = read_tracks(spec.data.root, spec.data.cache, net.rate, say=print)
     mixer = Mixer(tracks, 30 * net.hop, Augmentation(), {}, net.rate)
-    stems, _ = Stretches(mixer, lanes, 4, 1, net.window - net.hop, 0).batch(0)
+    stems, _ = StatefulBatches(mixer, rows, 4, 1, net.window - net.hop, 0).batch(0)
     loss, recurrent_states = loss_of(
-        net, torch.from_numpy(stems), net.initial_recurrent_states(len(lanes)), torch.float32
+        net, torch.from_numpy(stems), net.initial_recurrent_states(len(rows)), torch.float32
     )
     loss.backward()
     grads = [parameter.grad for parameter in net.parameters()]
@@ -356,9 +356,9 @@ def test_a_run_can_be_resumed_from_its_first_step_on(
 def test_a_batch_that_can_not_be_shared_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
-    assert Group("cpu").lanes(4) == range(2)
+    assert Group("cpu").rows(4) == range(2)
     with pytest.raises(HearsimError, match=r"optimizer.batch = 3 can't be shared by 2 processes"):
-        Group("cpu").lanes(3)
+        Group("cpu").rows(3)
 
 
 def test_a_cosine_ends_at_a_hundredth_and_a_plateau_is_cut() -> None:

@@ -13,7 +13,7 @@ from hearsim.separation.net import MaskEstimate, NetConfig, SeparatorNet
 from hearsim.separation.registry import build
 from hearsim.separation.tasnet import TasNetConfig
 from hearsim.separation.x_umx import XUmxConfig
-from hearsim.training.fast_synthesis import Spread, Synthesis
+from hearsim.training.fast_synthesis import BandInterpolation, FastSynthesis
 from hearsim.training.losses import Criterion, loss_of, multi_resolution_stft, negative_si_sdr
 
 LITE = HSTasNetConfig(window=128, hop=64, units=16, layers=1, bases=12, fusion="shared", bands=24)
@@ -120,14 +120,14 @@ def test_synthesis_for_training_is_that_of_the_network(name: str) -> None:
         half = MaskEstimate(*(None if part is None else part.bfloat16() for part in one[:3]), ())
         for way, filters in (("synthesis_frames", net.synthesis_filters()), ("spectra", net.spectrum_filters())):
             exact = getattr(net, way)(one, filters)
-            torch.testing.assert_close(getattr(Synthesis(net, torch.float32), way)(one, filters), exact)
-            coarse = getattr(Synthesis(net, torch.bfloat16), way)(half, filters).float()
+            torch.testing.assert_close(getattr(FastSynthesis(net, torch.float32), way)(one, filters), exact)
+            coarse = getattr(FastSynthesis(net, torch.bfloat16), way)(half, filters).float()
             assert float((coarse - exact).norm() / exact.norm()) < 0.02
 
 
 def test_spreading_masks_over_bins_is_the_matrix() -> None:
     net = net_of(LITE)
-    spread, masks, grad = Spread(net.spread, torch.float32), torch.rand(5, 24), torch.rand(5, 65)
+    spread, masks, grad = BandInterpolation(net.spread, torch.float32), torch.rand(5, 24), torch.rand(5, 65)
     torch.testing.assert_close(spread(masks), masks @ net.spread)
     torch.testing.assert_close(spread.transposed(grad), grad @ net.spread.T)
 
