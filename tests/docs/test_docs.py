@@ -7,12 +7,14 @@ blocks of a page share a namespace; each line of a bash block is a
 can't run; NOT_RUN gives the reasons.
 """
 
+import importlib
 import re
 import shlex
 import shutil
 import sys
+import tomllib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -23,8 +25,9 @@ PACKAGE = Path(hearsim.__file__).parent
 ROOT = PACKAGE.parent
 PAGES = [ROOT / "README.md", *sorted((PACKAGE / "docs").glob("*.md"))]
 NAMES = [page.stem for page in PAGES]
-SLOW = {"experiments", "listening-tests"}  # they start processes that compute for a minute
+SLOW = {"cli", "experiments", "listening-tests", "profiles"}  # they compute for more than 20 s
 NOT_RUN = {  # the commands of `bash no-run` blocks, by their beginnings, and why a test can't run them
+    "pip ": "installs; the test takes the entry points from pyproject.toml itself",
     "make ": "installs the project, or is the test suite itself",
     ".venv/bin/pytest ": "is the test suite itself",
     "hearsim live play": "needs a sound device, and plays until it is stopped",
@@ -97,11 +100,27 @@ def test_snippets_and_commands_run(page: Path, here: Path, monkeypatch: pytest.M
         where = f"{page}:{one.line}"
         if one.file:
             (here / one.file).write_text(one.text, encoding="utf-8")
+        if one.file == "pyproject.toml":
+            install(here, tomllib.loads(one.text))
         if one.info == "python":
             exec(compile(one.text, where, "exec"), namespace)
         elif one.info == "bash":
             for command in filter(None, map(str.strip, one.text.splitlines())):
                 run(command, where, monkeypatch)
+
+
+def install(here: Path, project: dict[str, dict[str, Any]]) -> None:
+    """Make the entry points of a project in this folder known, as `pip install -e .` does."""
+    name, version = project["project"]["name"], project["project"]["version"]
+    folder = here / f"{name.replace('-', '_')}-{version}.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8")
+    groups = [
+        f"[{group}]\n" + "".join(f"{key} = {value}\n" for key, value in points.items())
+        for group, points in project["project"]["entry-points"].items()
+    ]
+    (folder / "entry_points.txt").write_text("".join(groups), encoding="utf-8")
+    importlib.invalidate_caches()
 
 
 def run(command: str, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
