@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import tomllib
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -176,9 +177,17 @@ def read_toml(path: Path) -> dict[str, Any]:
 def read_json(path: Path) -> dict[str, Any]:
     """Return the entries of a JSON file by name; raises `HearsimError` where it can't be read."""
     try:
-        rows = json.loads(read_text(path))
+        rows = json.loads(read_text(path), object_pairs_hook=lambda pairs: _unique(path, pairs))
     except (json.JSONDecodeError, RecursionError) as error:
         raise HearsimError(f"{path} is not JSON: {error}") from None
     if not isinstance(rows, dict):
         raise HearsimError(f"{path} holds a {type(rows).__name__}: it needs one object with an entry per name")
     return rows
+
+
+def _unique(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the entries of a JSON object; raises `HearsimError` where a name comes twice, of which JSON keeps one."""
+    names = Counter(name for name, _ in pairs)
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise HearsimError(f"{path} has the entry {twice[0]!r} {names[twice[0]]} times: keep one, or rename the others")
+    return dict(pairs)

@@ -1,6 +1,7 @@
 """Checking of settings read from TOML and JSON: each fault becomes one sentence with its file, key and cure."""
 
 import difflib
+import re
 import reprlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -61,8 +62,16 @@ CURES = {  # pydantic's name of a complaint -> what is wrong and what to do; the
 
 
 def nearest(name: str, names: list[str]) -> str:
-    """Return a question after the names most like this one, "" where none is."""
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    """Return a question after the names most like this one, "" where none is.
+
+    A name with another number is another thing, not a misspelt one.
+
+    >>> nearest("L0301", ["L0001", "L0002"]), nearest("L301", ["L0001", "L0301"])
+    ('', 'did you mean L0301?')
+    """
+    numbers = _numbers(name)
+    alike = [one for one in names if not numbers or _numbers(one) == numbers]
+    near = difflib.get_close_matches(name, alike, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 
@@ -83,6 +92,10 @@ def check_names(parameter: str, given: object, known: list[str]) -> set[str]:
                 f"{parameter}: there is no {name!r}: {(nearest(str(name), known) + ' ').lstrip()}({choice})"
             )
     return set(names)
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(digits) for digits in re.findall("[0-9]+", name)]
 
 
 def check(
@@ -140,8 +153,26 @@ def _keys_beside(kind: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]
     return list(level.model_fields)
 
 
+NOT_SIMULATED = {  # what people look for, and what there is in its place
+    "ucl_db_hl": "give ucl_db_spl, in dB SPL",
+    "left_bone": "bone conduction is not simulated: remove it",
+    "right_bone": "bone conduction is not simulated: remove it",
+    "dead_regions": "dead regions are not simulated: remove it",
+    "conductive": "a conductive part is not simulated: remove it",
+    "expansion": "expansion is not simulated: remove it",
+    "frequency_lowering": "frequency lowering is not simulated: remove it",
+    "volume": "there is no volume control: change the rig's headphones_full_scale_db_spl",
+    "volume_db": "there is no volume control: change the rig's headphones_full_scale_db_spl",
+    "channels": "the aid has nine bands: remove it",
+    "bands_hz": "the aid has nine bands: remove it",
+    "insertion_gain_db": "gains come from a rule: write one (`hearsim docs fitting`), and name it",
+}
+
+
 def unknown_key(shown: str, key: str, known: list[str]) -> str:
     """Return the sentence for a key that is not known, with the nearest known ones."""
+    if key in NOT_SIMULATED:
+        return f"the key {shown} is not known: {NOT_SIMULATED[key]}"
     return f"the key {shown} is not known: {nearest(key, known) or 'known are ' + ', '.join(known)}"
 
 

@@ -54,7 +54,7 @@ def test_the_lower_of_mpo_and_ucl_counts() -> None:
     ("keys", "words"),
     [
         ({"mixx": "flat"}, ("mine.toml", "mixx", "did you mean mix?")),
-        ({"listener": "N33"}, ("mine.toml: listener:", "'N33'", "did you mean N3")),
+        ({"listener": "N33"}, ("mine.toml: listener:", "'N33'", "there are N1, N2")),
         ({"aid": "power"}, ("MPO of 115", "rig aid", "lower mpo_db_spl")),
         ({"listener": "loud.toml"}, ("loud.toml: left.thresholds_db_hl[0] = 200 is too high: give 130 or less",)),
         ({"listener": "typo.toml"}, ("typo.toml", "frequency_hz", "frequencies_hz")),
@@ -135,6 +135,13 @@ WDRC = "[compression]\nratio = 2\nknee_db_spl = 45\nattack_ms = 5\nrelease_ms = 
         (load_aid, AID.replace("nal-r", "none") + WDRC, 'with rule = "none" there is no gain to compress'),
         (load_aid, AID.replace("closed", "open"), 'scenario = "open dome" has no effect without a vent: add [vent]'),
         (load_aid, AID.replace("closed dome", "streamed music") + "[vent]\ncutoff_hz = 500\n", "has no direct sound"),
+        (load_aid, AID + "expansion = 2\n", "the key expansion is not known: expansion is not simulated: remove it"),
+        (load_aid, AID + "frequency_lowering = true\n", "frequency lowering is not simulated"),
+        (
+            load_listener,
+            f"[left]\n{EAR}[right]\n{EAR}[ucl_db_hl]\nleft = 99\n",
+            "ucl_db_hl is not known: give ucl_db_spl",
+        ),
         (load_rig, "headphone_full_scale_db_spl = 100\n", "did you mean headphones_full_scale_db_spl"),
         (load_profile, 'mix = "flat"\n', "the key listener is missing: name one of N1, N2"),
         (load_profile, "listener = 3\n", "listener = 3 names nothing: name one of N1, N2"),
@@ -276,3 +283,28 @@ def test_a_finished_write_takes_its_name(tmp_path: Path) -> None:
         part.write_text("new")
         assert part.parent == path.parent  # a rename within one file system is atomic
     assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {"aided.wav": "new"}
+
+
+def test_an_entry_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    row = '{"audiogram_cfs": [250, 500], "audiogram_levels_l": [10, %d], "audiogram_levels_r": [10, 20]}'
+    path = tmp_path / "listeners.json"
+    path.write_text(f'{{"L0001": {row % 20}, "L0002": {row % 20}, "L0001": {row % 60}}}')
+    for load in (lambda: load_listeners(path), lambda: load_listener(f"{path}#L0002")):
+        with pytest.raises(HearsimError, match=r"listeners\.json has the entry 'L0001' 2 times: keep one"):
+            load()
+    path = tmp_path / "gains.json"
+    path.write_text('{"up": {"vocals": 3, "drums": 0, "vocals": 6}}')
+    with pytest.raises(HearsimError, match="the entry 'vocals' 2 times"):
+        load_mix(f"{path}#up")
+
+
+def test_a_listener_of_another_number_is_no_guess(tmp_path: Path) -> None:
+    path = tmp_path / "listeners.json"
+    row = {"audiogram_cfs": [250, 500], "audiogram_levels_l": [10, 20], "audiogram_levels_r": [10, 20]}
+    path.write_text(json.dumps({"L0001": row, "L0031": row}))
+    with pytest.raises(HearsimError) as caught:
+        load_listener(f"{path}#L0301")
+    assert "has no entry 'L0301'" in str(caught.value) and "did you mean" not in str(caught.value)
+    assert "it holds L0001, L0031" in str(caught.value)
+    with pytest.raises(HearsimError, match=r"did you mean L0031\?"):
+        load_listener(f"{path}#L031")
