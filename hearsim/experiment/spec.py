@@ -1,7 +1,7 @@
 """What an experiment is: one TOML, checked, unknown keys refused, its factors resolved into named levels.
 
 ```toml
-metrics = ["estoi_vocals", "quality"]
+metrics = ["estoi_vocals", "cepstral_correlation_unprocessed"]
 pairs = [{ listener = "N2", song = "rock" }]   # these alone; or "pairs.csv"; without the key, all: see `pairs`
 
 [factors]

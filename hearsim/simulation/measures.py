@@ -60,12 +60,12 @@ METRICS: dict[str, Metric] = {
         "0–1",
         lambda condition: condition.speech.value("audible", "estoi"),
     ),
-    "quality": Metric(
+    "cepstral_correlation_unprocessed": Metric(
         "cepstral correlation of what is heard with the song as normal ears hear it: 0 to 1, higher is more alike",
         "0–1",
         lambda condition: cepstral_correlation(condition.song_pa(), condition.heard_pa(), condition.song.rate),
     ),
-    "fidelity": Metric(
+    "cepstral_correlation_target": Metric(
         "cepstral correlation of what is heard with what would be heard if the stems were the true ones: 0 to 1",
         "0–1",
         lambda condition: cepstral_correlation(condition.target_pa(), condition.heard_pa(), condition.song.rate),

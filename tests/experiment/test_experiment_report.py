@@ -13,9 +13,10 @@ from hearsim.experiment.plan import cells_of
 from hearsim.experiment.spec import FACTORS, Study, read_study
 from hearsim.experiment.statistics import bootstrap, differences, read_results, summarise
 
+CEPSTRAL = "cepstral_correlation_unprocessed"
 SPEC = """
 name = "sample"
-metrics = ["estoi_vocals", "quality"]
+metrics = ["estoi_vocals", "cepstral_correlation_unprocessed"]
 [factors]
 listeners = ["N2", "N4"]
 songs = [{ style = "pop", seconds = 3 }, { style = "rock", seconds = 3 }]
@@ -39,7 +40,7 @@ def made_up(names: tuple[str, ...]) -> float:
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    """A study whose results.csv is made up, with one cell failed and one without quality."""
+    """A study whose results.csv is made up, with one cell failed and one without a cepstral correlation."""
     path = tmp_path / "experiment.toml"
     path.write_text(SPEC.replace("[factors]", 'rig = "power"\n[factors]'))
     found = read_study(path)
@@ -51,13 +52,13 @@ def study(tmp_path: Path) -> Study:
                 table.writerow([*cell.names, "k", "", "", "OSError: <gone>"])
                 continue
             table.writerow([*cell.names, "k", "estoi_vocals", made_up(cell.names), ""])
-            table.writerow([*cell.names, "k", "quality", *(("", "silent") if index == 3 else (0.5, ""))])
+            table.writerow([*cell.names, "k", CEPSTRAL, *(("", "silent") if index == 3 else (0.5, ""))])
     return found
 
 
 def test_means_are_those_of_the_takes(study: Study, tmp_path: Path) -> None:
     results = read_results(study, tmp_path / "results.csv")
-    assert results.cells == 48 and len(results.failed) == 1 and results.without == {"quality": {"silent": 1}}
+    assert results.cells == 48 and len(results.failed) == 1 and results.without == {CEPSTRAL: {"silent": 1}}
     means = {(s.metric, *s.condition, s.listener): s.estimate for s in summarise(results)}
     one = means["estoi_vocals", "vocals-up", "closed", "oracle", "N2"]
     assert one.mean == pytest.approx(0.605) and one.takes == 6
@@ -93,7 +94,7 @@ def test_the_page_holds_everything_and_needs_nothing(study: Study, tmp_path: Pat
     links = read.attributes("src", "href", "xlink:href")
     assert all(link.startswith(("data:", "#")) for link in links)
     assert sum(link.startswith("data:text/csv;base64,") for link in links) == 8  # two metrics, two aids, line and map
-    assert "OSError: <gone>" in read.text and "quality: no figure in 1 cell: silent" in read.text
+    assert "OSError: <gone>" in read.text and f"{CEPSTRAL}: no figure in 1 cell: silent" in read.text
     assert "0.605" in read.text and "+0.100 [+0.100, +0.100]" in read.text
     names = {path.stem for path in (tmp_path / "figures").glob("*.svg")}
     assert names == {path.stem for path in (tmp_path / "figures").glob("*.csv")} and len(names) == 8
