@@ -62,14 +62,15 @@ class Wanted(Block):
         self.level_db, self.silent = SAFE_LEVEL_DB, 1
         self.set_profile(profile, 0)
 
-    def set_profile(self, profile: Profile, number: int) -> None:
-        """Want a profile, which is the session's `number`th, and its mix. Control process only.
+    def set_profile(self, profile: Profile, number: int, take_mix: bool = True) -> None:
+        """Want a profile, which is the session's `number`th, and its mix if `take_mix`. Control process only.
 
         Raises `HearsimError` for one that is too large to hand over.
         """
         self.row["profiles"][number % 2] = packed(profile)
         self.profile_number = number
-        self.take_mix(profile.mix)
+        if take_mix:
+            self.take_mix(profile.mix)
 
     def profile(self) -> tuple[int, Profile]:
         """Return the number of the profile that is wanted, and the profile. Any process."""

@@ -31,6 +31,7 @@ from hearsim.profile.schema import Profile
 LOADING_S, OPENING_S, CLOSING_S = 180.0, 20.0, 5.0
 REOPEN_EVERY_S = 1.0
 MOST_DEATHS, YOUNG_S = 3, 10.0  # so many workers in a row dead so young: something is broken for good
+CABLES = "; JACK has lost the cables made by hand (with QjackCtl, say): connect the player again"
 STUCK_S = 5.0  # a worker that has done nothing for so long, with a stream running, is taken for stuck
 
 
@@ -213,17 +214,18 @@ class Session:
             if now - self._audio_since > REOPEN_EVERY_S:
                 self._audio = self._start_audio()
         elif self._lost_at and playing.callbacks > self._lost_calls:  # it is open, and plays
-            self._say(f"the device is back after {now - self._lost_at:.1f} s")
+            cables = CABLES if "JACK" in playing.device.decode() else ""
+            self._say(f"the device is back after {now - self._lost_at:.1f} s{cables}")
             self._lost_at, self._lost_why = 0.0, ""
 
-    def switch(self, profile: Profile) -> None:
-        """Go over to another profile and its mix: fade out, change the path, fade in at the level that is set.
+    def switch(self, profile: Profile, take_mix: bool = True) -> None:
+        """Change to another profile, and its mix if `take_mix`: fade out, change the path, fade in at the level set.
 
         Raises `HearsimError` for a profile that is too large.
         """
         packed(profile)
         self._papers.note(profile_line(profile))  # before the event that begins with it
-        self.control.wanted.set_profile(profile, self.control.wanted.profile_number + 1)
+        self.control.wanted.set_profile(profile, self.control.wanted.profile_number + 1, take_mix)
         self.profile = profile
 
     def _say(self, message: str) -> None:

@@ -31,6 +31,11 @@ def profile_names() -> list[str]:
     return _names(data_folder("profiles"))
 
 
+def listener_names() -> list[str]:
+    """Return the names of the shipped listeners."""
+    return _shipped(Listener)
+
+
 def mix_names() -> list[str]:
     """Return the names of the shipped mixes."""
     return _shipped(Mix)

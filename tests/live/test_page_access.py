@@ -117,7 +117,7 @@ def test_it_listens_on_the_loopback_only(stage: Stage) -> None:
 
 
 def test_nothing_comes_from_outside() -> None:
-    for name in ("mixer.html", "mixer.css", "mixer.js", "strips.js", "figures.js", "ledger.js"):
+    for name in ("mixer.html", "mixer.css", "mixer.js", "strips.js", "figures.js", "ledger.js", "undo.js"):
         text = files("hearsim.live.page").joinpath(name).read_text()
         assert set(re.findall(r"https?://[^\s\"'`]+", text)) <= {"http://www.w3.org/2000/svg"}, name
         assert "@import" not in text and "url(" not in text
@@ -141,8 +141,10 @@ def test_nothing_comes_from_outside() -> None:
         ({"do": "gain", "stem": "flute", "db": 0}, "no stem 'flute'"),
         ({"do": "level", "db": 1}, "give -80 to 0"),
         ({"do": "step", "step": "louder"}, "no step 'louder'"),
-        ({"do": "profile", "name": "/etc/passwd"}, "no profile is called"),
-        ({"do": "profile", "name": "../profiles/flat"}, "no profile is called"),
+        ({"do": "profile", "name": "flat"}, "is no order"),
+        ({"do": "listener", "name": "../listeners/N2"}, "no listener is called"),
+        ({"do": "profile", "name": "/etc/passwd", "mix": False}, "no profile is called"),
+        ({"do": "profile", "name": "../profiles/flat", "mix": True}, "no profile is called"),
         ({"do": "preset", "name": "../rigs/aid"}, "no preset is called"),
         ({"do": "save", "name": "../x", "replace": True}, "can't be called"),
         ({"do": "save", "name": "/tmp/x", "replace": True}, "can't be called"),

@@ -11,7 +11,8 @@ import pytest
 from browser import chromium, needs_browser, opened
 from stage import Stage, until
 
-from hearsim.profile.load import load_mix, load_profile
+from hearsim.live.control import OPENING, RUNNING
+from hearsim.profile.load import load_listener, load_mix, load_profile
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, WebSocketRoute
@@ -33,6 +34,29 @@ OVERLAPPING = """() => {
         return !nested(one, other) && Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
             && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2;
     }).map(other => [one.outerHTML.slice(0, 60), other.outerHTML.slice(0, 60)]));
+}"""
+FAINT = """() => {
+    const parts = color => color.match(/[\\d.]+/g).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map(one => one / 255)
+        .map(one => one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, one, k) => sum + one * [0.2126, 0.7152, 0.0722][k], 0);
+    const back = one => {
+        for (; one; one = one.parentElement) {
+            const color = parts(getComputedStyle(one).backgroundColor);
+            if (color.length < 4 || color[3] > 0) return color;
+        }
+    };
+    const faded = one => one ? getComputedStyle(one).opacity * faded(one.parentElement) : 1;
+    return [...document.querySelectorAll("h1, h2, h3, p, span, kbd, button, dt, dd, label, legend, figcaption")]
+        .filter(one => one.offsetParent && !one.closest(":disabled")
+            && [...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim()))
+        .map(one => {
+            const under = back(one), opacity = faded(one);
+            const color = parts(getComputedStyle(one).color);
+            const ink = color.map((value, k) => value * opacity + under[k] * (1 - opacity));
+            const [low, high] = [light(ink), light(under)].sort((a, b) => a - b);
+            return [one.outerHTML.slice(0, 60), (high + 0.05) / (low + 0.05)];
+        }).filter(([, contrast]) => contrast < 4.5);
 }"""
 SMALL = """() => [...document.querySelectorAll("button, select, input")].filter(one => one.offsetParent).map(one => {
     const box = (one.closest("label") || one).getBoundingClientRect();
@@ -101,6 +125,10 @@ def test_everything_can_be_moved_with_the_keyboard(stage: Stage, page: "Page") -
     until(lambda: wanted.panic == 1)
     page.get_by_role("button", name="Fade in").press("Enter")
     until(lambda: wanted.panic == 0)
+    page.get_by_role("button", name="Panic").press("Escape")
+    until(lambda: wanted.panic == 1)
+    page.get_by_role("button", name="Fade in").press("Escape")  # as its button says
+    until(lambda: wanted.panic == 0)
 
 
 def test_and_by_touch_and_mouse(stage: Stage, page: "Page") -> None:
@@ -166,15 +194,99 @@ def test_presets_are_saved_refused_replaced_and_loaded(stage: Stage, page: "Page
     until(lambda: wanted.desk().gains["vocals"] == pytest.approx(1e-3))
 
 
-def test_another_profile_brings_its_mix_its_limit_and_its_figures(stage: Stage, page: "Page") -> None:
-    other = load_profile("severe-vocals-up")
-    page.get_by_label("Profile").select_option("severe-vocals-up")
+def test_another_profile_brings_its_limit_and_its_figures_and_its_mix_if_asked(stage: Stage, page: "Page") -> None:
+    other, wanted = load_profile("severe-vocals-up"), stage.control.wanted
+    wanted.set_gain("vocals", -7.0)
+    page.locator("#profile").select_option("severe-vocals-up")
     page.get_by_text("listener N5").wait_for()
     assert f"of {other.mpo_db_spl[0]:g}" in page.locator(".ears").inner_text()
     assert "1000 Hz" in str(page.locator("#audiogram svg").get_attribute("aria-label"))
-    number, wanted = stage.control.wanted.profile()
-    assert (wanted, number) == (other, stage.control.wanted.profile_number) and number > 0
+    number, profile = wanted.profile()
+    assert (profile, number) == (other, wanted.profile_number) and number > 0
     until(lambda: page.get_by_role("status").inner_text() == "silent: the profile is changing")
+    assert wanted.gain_db("vocals") == -7.0
+    page.get_by_label("a profile brings its mix").check()
+    page.locator("#profile").select_option("moderate-vocals-up")
+    until(lambda: wanted.gain_db("vocals") == pytest.approx(6.0))
+
+
+def test_a_listener_alone_keeps_aid_and_mix(stage: Stage, page: "Page") -> None:
+    wanted, before = stage.control.wanted, stage.session.profile
+    wanted.set_gain("bass", -9.0)
+    page.locator("#person").select_option("N4")
+    page.get_by_text("listener N4").wait_for()
+    _, profile = wanted.profile()
+    assert profile.listener == load_listener("N4") and profile.aid == before.aid and profile.rig == before.rig
+    assert wanted.gain_db("bass") == -9.0
+
+
+def test_moves_are_taken_back(stage: Stage, page: "Page") -> None:
+    wanted = stage.control.wanted
+    page.locator("#preset").select_option("instrumental")
+    page.get_by_role("button", name="Load").click()
+    until(lambda: bool(wanted.array("muted")[0]))
+    for _ in range(3):
+        page.get_by_role("slider", name="bass fader").press("ArrowDown")
+    until(lambda: wanted.gain_db("bass") == -1.5)
+    page.get_by_role("button", name="Undo").click()
+    until(lambda: wanted.gain_db("bass") == 0.0)  # one fader's moves together
+    page.keyboard.press("Control+z")
+    until(lambda: not wanted.array("muted")[0] and wanted.gain_db("vocals") == pytest.approx(6.0))
+    until(lambda: page.get_by_role("button", name="Undo").is_disabled())
+
+
+def test_the_wheel_moves_a_fader_by_a_decibel(stage: Stage, page: "Page") -> None:
+    wanted = stage.control.wanted
+    page.get_by_role("slider", name="bass fader").hover()
+    page.mouse.wheel(0, 120)
+    until(lambda: wanted.gain_db("bass") == -1.0)
+    page.mouse.wheel(0, -120)
+    until(lambda: wanted.gain_db("bass") == 0.0)
+
+
+def test_a_scale_stands_where_the_fader_does(page: "Page") -> None:
+    """The label of 0 dB is as high as the knob of a fader at 0 dB: both at 60 of 72 dB."""
+    strip = page.get_by_role("group", name="bass")
+    fader, label = strip.get_by_role("slider").bounding_box(), strip.get_by_text("0", exact=True).bounding_box()
+    meter = strip.get_by_role("meter").bounding_box()
+    assert fader and label and meter
+    assert label["y"] + label["height"] / 2 == pytest.approx(fader["y"] + 8 + (fader["height"] - 16) * 12 / 72, abs=2)
+    assert label["y"] + label["height"] / 2 == pytest.approx(meter["y"] + meter["height"] * 12 / 72, abs=2)
+    shown = [
+        text.replace("−", "-")
+        for text in page.get_by_role("group", name="output").locator(".spl span").all_inner_texts()
+    ]
+    assert shown[:3] == ["40", "60", "80"]
+
+
+def test_without_a_device_the_meters_rest(stage: Stage, page: "Page") -> None:
+    left = page.get_by_role("meter", name="left ear, MPO")
+    until(lambda: left.get_attribute("aria-valuenow") != "0")
+    stage.control.playing.state = OPENING
+    until(lambda: left.get_attribute("aria-valuenow") == "0")
+    until(lambda: page.get_by_role("meter", name="vocals level").get_attribute("aria-valuenow") == "0")
+    stage.control.playing.state = RUNNING
+
+
+def test_the_legend_of_the_bypass_is_true(stage: Stage, page: "Page") -> None:
+    stage.control.wanted.set_loss(False)
+    page.get_by_text("Bypass, equally late and equally loud").wait_for()
+    stage.control.wanted.set_loss(True)
+    page.get_by_text("Bypass, equally late; levels as they are, for the hearing loss is on").wait_for()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_stand_out(browser: "Browser", stage: Stage, scheme: str) -> None:
+    """WCAG 1.4.3: a contrast of 4.5, of muted strips and of the panic button in both its states too."""
+    wanted = stage.control.wanted
+    wanted.set_muted("drums", True)
+    with opened(browser, stage.page.link, 1000, scheme) as page:
+        for panic in (0, 1):
+            wanted.panic = panic
+            page.wait_for_selector(f"#panic[aria-pressed={'true' if panic else 'false'}]")
+            assert page.evaluate(FAINT) == []
+    wanted.panic = 0
+    wanted.set_muted("drums", False)
 
 
 def test_it_comes_back_after_its_server_was_killed(stage: Stage, page: "Page") -> None:

@@ -118,7 +118,7 @@ def test_what_is_clicked_is_heard_and_without_the_page_the_sound_goes_on(tmp_pat
         assert np.abs(heard()).max(axis=1).min() > 0.001
         assert (playing.state, playing.fallbacks) == (RUNNING, fallbacks)
         page.get_by_role("alert").wait_for(state="hidden")
-        page.get_by_label("Profile").select_option("severe-vocals-up")
+        page.locator("#profile").select_option("severe-vocals-up")
         until(lambda: working.profile_number == 1 and not playing.silent, "the profile does not change")
         page.get_by_role("button", name="Stop recording").click()
         until(lambda: not session.recording, "the recording does not end")

@@ -137,12 +137,13 @@ def test_a_measurement_ends_where_the_stream_does(song: Path) -> None:
             list(measure(session, 5.0))
 
 
-def test_a_device_is_back_when_it_plays_and_not_before() -> None:
+@pytest.mark.parametrize(("device", "cables"), [(b"USB (ALSA)", False), (b"system (JACK Audio Connection Kit)", True)])
+def test_a_device_is_back_when_it_plays_and_not_before(device: bytes, cables: bool) -> None:
     session = Session(PROFILE, None, "null")
     session.control, session._audio_since = Control.create(), time.monotonic()
     session._lost_at, session._lost_why, session._lost_calls = 0.0, "", 0
     playing = session.control.playing
-    playing.callbacks = 100
+    playing.callbacks, playing.device = 100, device
     session._audio = SimpleNamespace(exitcode=1)  # type: ignore[assignment]
     playing.message = b"USB (ALSA) has gone: is it plugged in?"
     session._watch_audio()
@@ -153,6 +154,7 @@ def test_a_device_is_back_when_it_plays_and_not_before() -> None:
     playing.callbacks += 1
     session._watch_audio()
     assert session.messages[1].startswith("the device is back after")
+    assert session.messages[1].endswith("connect the player again") == cables
     session.control.close()
 
 

@@ -3,14 +3,27 @@
 import {audiogram, gains} from "./figures.js";
 import {showHealth, showLatency, showMeasured} from "./ledger.js";
 import {put, strips} from "./strips.js";
+import {inverse, remember, takeBack, undoes} from "./undo.js";
 
 const KEPT_MESSAGES = 50, FIRST_WAIT_MS = 250, LONGEST_WAIT_MS = 2000;
 const at = id => document.getElementById(id);
 const pressed = button => button.getAttribute("aria-pressed") === "true";
 let socket, showStrips, scene, latest, drawn, shown = "", ended = false, wait = FIRST_WAIT_MS;
 
-function order(what) {
+function send(what) {
   if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(what));
+}
+
+function order(what) {
+  const back = inverse(what, latest, scene);
+  if (back) remember(what, back);
+  at("undo").disabled = !undoes();
+  send(what);
+}
+
+function undo() {
+  takeBack().forEach(send);
+  at("undo").disabled = !undoes();
 }
 
 function connect() {
@@ -51,7 +64,7 @@ function show(told) {
 }
 
 function say(text, kind) {
-  const line = document.createElement("li");
+  const line = document.createElement("p");
   line.className = kind;
   line.textContent = text;
   at("said").prepend(line);
@@ -66,6 +79,7 @@ function showScene(scene) {
   const {profile} = scene;
   if (JSON.stringify(profile) !== shown) showProfile(scene);
   choices(at("profile"), scene.profiles, profile.name);
+  choices(at("person"), scene.listeners, profile.listener);
   choices(at("preset"), scene.presets, at("preset").value);
   at("loss").disabled = !scene.can_lose;
   at("loss-why").textContent = scene.can_lose ? "" : "The hearing loss is not part of this session: start it with -\u2060-\u2060loss.";
@@ -86,6 +100,8 @@ function showNow(now) {
   showStrips(now);
   document.querySelector(`input[name=step][value=${now.step}]`).checked = true;
   at("loss").checked = now.loss;
+  put(at("bypass-legend"), now.loss ? "Bypass, equally late; levels as they are, for the hearing loss is on"
+    : "Bypass, equally late and equally loud");
   at("panic").setAttribute("aria-pressed", String(now.panic));
   put(at("panic-word"), now.panic ? "Fade in" : "Panic");
   put(at("sound"), now.sound);
@@ -97,8 +113,14 @@ for (const step of document.querySelectorAll("input[name=step]"))
   step.addEventListener("change", () => order({do: "step", step: step.value}));
 at("loss").addEventListener("change", () => order({do: "loss", on: at("loss").checked}));
 at("panic").addEventListener("click", () => order({do: "panic", on: !pressed(at("panic"))}));
-addEventListener("keydown", event => { if (event.key === "Escape") order({do: "panic", on: true}); });
-at("profile").addEventListener("change", () => order({do: "profile", name: at("profile").value}));
+addEventListener("keydown", event => {
+  if (event.key === "Escape" && !event.repeat) order({do: "panic", on: !pressed(at("panic"))});  // as the button says
+  if (event.key === "z" && (event.ctrlKey || event.metaKey) && event.target !== at("name")) { event.preventDefault(); undo(); }
+});
+at("undo").addEventListener("click", undo);
+at("profile").addEventListener("change", () =>
+  order({do: "profile", name: at("profile").value, mix: at("with-mix").checked}));
+at("person").addEventListener("change", () => order({do: "listener", name: at("person").value}));
 at("choose").addEventListener("submit", event => {
   event.preventDefault();
   order({do: "preset", name: at("preset").value});

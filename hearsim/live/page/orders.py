@@ -46,7 +46,8 @@ def move(order: Order, wanted: Wanted) -> bool:
         case {"do": "panic", "on": bool(on)}:
             wanted.panic = int(on)
         case (
-            {"do": "profile" | "preset", "name": str()}
+            {"do": "profile", "name": str(), "mix": bool()}
+            | {"do": "listener" | "preset", "name": str()}
             | {"do": "save", "name": str(), "replace": bool()}
             | {"do": "record", "on": bool()}
         ):

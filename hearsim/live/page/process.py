@@ -15,8 +15,8 @@ from hearsim.live.page.state import scene
 from hearsim.live.process import undisturbed
 from hearsim.live.session import Session, how
 from hearsim.pages.server import link, new_token, open_port
-from hearsim.profile.load import load_profile, profile_names
-from hearsim.profile.schema import Profile
+from hearsim.profile.load import listener_names, load_listener, load_profile, profile_names
+from hearsim.profile.schema import Listener, Profile
 
 AGAIN_S, CLOSING_S = 0.5, 3.0
 MOST_DEATHS, YOUNG_S = 3, 10.0  # more in a row that die so young: something is broken for good
@@ -104,9 +104,13 @@ class Page:
     def _do(self, order: Order) -> str:
         session = self._session
         match order:
-            case {"do": "profile", "name": name}:
-                session.switch(self._profile(name))
-                return f"profile {name}"
+            case {"do": "profile", "name": name, "mix": mix}:
+                session.switch(self._profile(name), take_mix=mix)
+                return f"profile {name}{' and its mix' if mix else ''}"
+            case {"do": "listener", "name": name}:
+                changed = Profile(**{**dict(session.profile), "listener": self._listener(name)})
+                session.switch(changed, take_mix=False)
+                return f"listener {name}"
             case {"do": "preset", "name": name}:
                 session.control.wanted.take_mix(self._presets.load(name))
                 return f"preset {name}"
@@ -121,6 +125,13 @@ class Page:
                 return "recording ended"
         raise HearsimError(f"{order} is no order")
 
+    def _listener(self, name: str) -> Listener:
+        if name == self._given.listener.name:
+            return self._given.listener
+        if name not in listener_names():
+            raise HearsimError(f"no listener is called {name!r}: there are {', '.join(listener_names())}")
+        return load_listener(name)
+
     def _profile(self, name: str) -> Profile:
         if name == self._given.name:
             return self._given
@@ -131,7 +142,8 @@ class Page:
     def _show(self) -> None:
         session = self._session
         own = [] if self._given.name in profile_names() else [self._given.name]
-        shown = scene(session.profile, own, self._presets.names, session.loss, session.recording)
+        presets, listener = self._presets.names, self._given.listener.name
+        shown = scene(session.profile, own, listener, presets, session.loss, session.recording)
         self._send(None, {"scene": shown})
 
     def _send(self, number: int | None, told: dict[str, Any]) -> None:

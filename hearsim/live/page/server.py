@@ -26,7 +26,7 @@ from hearsim.live.page import state as view
 from hearsim.live.player import Rings
 from hearsim.pages.server import LocalServer
 
-SCRIPTS = ("mixer.js", "strips.js", "figures.js", "ledger.js")
+SCRIPTS = ("mixer.js", "strips.js", "figures.js", "ledger.js", "undo.js")
 FILES = {
     "": ("mixer.html", "text/html"),
     "mixer.css": ("mixer.css", "text/css"),

@@ -11,7 +11,7 @@ from hearsim.live.events import STEPS
 from hearsim.live.ledger import ledger, load, turn
 from hearsim.live.output_stage import FADE
 from hearsim.live.player import Rings
-from hearsim.profile.load import profile_names
+from hearsim.profile.load import listener_names, profile_names
 from hearsim.profile.schema import PEAK_OVER_RMS_DB, STEMS, Profile
 
 EARS = ("left", "right")
@@ -42,14 +42,20 @@ def profile_scene(profile: Profile) -> dict[str, Any]:
     }
 
 
-def scene(profile: Profile, chosen: list[str], presets: list[str], can_lose: bool, recording: bool) -> dict[str, Any]:
-    """Return everything that the page needs to know before it shows what moves; `chosen`: the user's own profiles."""
+def scene(
+    profile: Profile, chosen: list[str], own_listener: str, presets: list[str], can_lose: bool, recording: bool
+) -> dict[str, Any]:
+    """Return everything that the page needs to know before it shows what moves.
+
+    `chosen` are the user's own profiles, `own_listener` the one that the session was started with.
+    """
     return {
         "stems": list(STEMS),
         "fader_db": [LOWEST_DB, HIGHEST_DB],
         "quietest_db": QUIETEST_DB,
         "profiles": [*chosen, *(name for name in profile_names() if name not in chosen)],
         "presets": presets,
+        "listeners": list(dict.fromkeys((own_listener, *listener_names()))),
         "profile": profile_scene(profile),
         "can_lose": can_lose,
         "recording": recording,
@@ -64,6 +70,7 @@ LIKE = 0.25  # under which no delay is read off; noise reaches 0.14
 def now(control: Control) -> dict[str, Any]:
     """Return what moves: the desk, and the meters, many times a second. Levels in dB of full scale."""
     wanted, working, playing = control.wanted, control.working, control.playing
+    runs = playing.state == RUNNING  # without a device the meters are at rest
     return {
         "faders_db": dict(zip(STEMS, wanted.array("gains_db").tolist(), strict=True)),
         "muted": [stem for k, stem in enumerate(STEMS) if wanted.array("muted")[k]],
@@ -72,8 +79,8 @@ def now(control: Control) -> dict[str, Any]:
         "loss": bool(wanted.loss),
         "level_db": wanted.level_db,
         "panic": bool(wanted.panic),
-        "stems_db": [_db(float(power) ** 0.5) for power in working.array("stems")],
-        "ears_db": [_db(float(peak)) for peak in playing.array("peaks")],
+        "stems_db": [_db(float(power) ** 0.5 * runs) for power in working.array("stems")],
+        "ears_db": [_db(float(peak) * runs) for peak in playing.array("peaks")],
         "limited": working.array("limited").tolist(),
         "sound": _sound(control),
         "seconds": playing.position / AID_RATE_HZ,

@@ -1,6 +1,6 @@
 // The strips of the mixer: a fader, mute, solo and a meter per stem, and the output with both ears.
 
-const FLOOR_DB = -60, HELD_MS = 400, LIGHT_MS = 250, SPEAK_MS = 1000;
+const HELD_MS = 400, LIGHT_MS = 250, SPEAK_MS = 1000;
 const QUIETEST_SHOWN_SPL = 30;
 
 function make(parent, tag, attributes = {}, text) {
@@ -28,6 +28,11 @@ function fader(parent, label, [low, high], send) {
   const spoken = () => input.setAttribute("aria-valuetext", decibels(Number(input.value)));
   const move = () => { held = performance.now(); spoken(); send(Number(input.value)); };
   input.addEventListener("input", move);
+  input.addEventListener("wheel", event => {
+    event.preventDefault();
+    input.value = Number(input.value) - Math.sign(event.deltaY || event.deltaX);
+    move();
+  }, {passive: false});
   input.addEventListener("dblclick", () => { input.value = 0; move(); });
   input.addEventListener("pointermove", event => { if (event.buttons) held = performance.now(); });
   return db => {
@@ -35,6 +40,13 @@ function fader(parent, label, [low, high], send) {
     input.value = db;
     spoken();
   };
+}
+
+// Labels every `step` between two values, beside a fader or a meter.
+function scale(parent, [low, high], step, kind = "") {
+  const box = make(parent, "div", {class: `scale ${kind}`, "aria-hidden": "true"});
+  for (let value = step * Math.ceil(low / step); value <= high; value += step)
+    make(box, "span", {}, String(value).replace("-", "−")).style.bottom = `${100 * (value - low) / (high - low)}%`;
 }
 
 function meter(parent, label) {
@@ -63,7 +75,7 @@ function stemStrip(parent, stem, range, order) {
   make(strip, "h3", {}, stem);
   const travel = make(strip, "div", {class: "travel"});
   const set = fader(travel, `${stem} fader`, range, db => order({do: "gain", stem, db}));
-  make(travel, "b", {class: "unity", "aria-hidden": "true"});
+  scale(travel, range, 12);  // of the fader, and of the meter in dB of full scale
   const level = meter(travel, `${stem} level`);
   const value = make(strip, "p", {class: "value"});
   const keys = make(strip, "div", {class: "keys"});
@@ -74,7 +86,7 @@ function stemStrip(parent, stem, range, order) {
     const quiet = muted || (now.solo.length > 0 && !alone);
     set(now.faders_db[stem]);
     put(value, decibels(now.faders_db[stem]));
-    level.show(1 - now.stems_db[k] / FLOOR_DB, decibels(now.stems_db[k], "dB of full scale"));
+    level.show((now.stems_db[k] - range[0]) / (range[1] - range[0]), decibels(now.stems_db[k], "dB of full scale"));
     mute(muted);
     solo(alone);
     strip.classList.toggle("quiet", quiet);
@@ -86,6 +98,7 @@ function outputStrip(parent, scene, order) {
   make(strip, "h3", {}, "output");
   const travel = make(strip, "div", {class: "travel"});
   const set = fader(travel, "level of everything", [scene.quietest_db, 0], db => order({do: "level", db}));
+  scale(travel, [scene.quietest_db, 0], 20);
   const {mpo_db_spl: mpo, full_scale_db_spl: full} = scene.profile;
   const top = Math.max(...mpo) + 4, share = spl => (spl - QUIETEST_SHOWN_SPL) / (top - QUIETEST_SHOWN_SPL);
   const ears = ["left", "right"].map((ear, k) => {
@@ -93,6 +106,7 @@ function outputStrip(parent, scene, order) {
     make(shown.box, "b").style.bottom = `${100 * share(mpo[k])}%`;
     return shown;
   });
+  scale(travel, [QUIETEST_SHOWN_SPL, top], 20, "spl");
   const value = make(strip, "p", {class: "value", title: "0 dB is the calibrated level"});
   const lights = make(strip, "div", {class: "ears"});
   const rows = ["left", "right"].map((ear, k) => {
