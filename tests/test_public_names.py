@@ -96,3 +96,11 @@ def test_a_users_script_has_types(tmp_path: Path) -> None:
     assert re.findall(r'Revealed type is "(.*)"', types) == REVEALED, done.stdout
     errors = [line for line in done.stdout.splitlines() if " error: " in line and line.startswith("script.py")]
     assert len(errors) == 1 and 'Module has no attribute "no_such_name"' in errors[0], done.stdout
+
+
+@pytest.mark.parametrize("name", [name for name in hearsim.__all__ if name not in {"__version__", *MODULES}])
+def test_public_names_are_documented_with_an_example(name: str) -> None:
+    """And the names of their parameters: doctests run the example, this test looks for both."""
+    named = getattr(hearsim, name)
+    assert named.__doc__ is not None and ">>> " in named.__doc__, f"{name} has no example"
+    assert re.search(r"^ *Examples\n *--------$", named.__doc__, re.MULTILINE), f"{name}: its example has no heading"

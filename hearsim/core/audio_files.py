@@ -148,9 +148,31 @@ def sha256_of(path: Path) -> str:
 
 
 def read(path: str | Path, rate: int | None = AID_RATE_HZ) -> Audio:
-    """Read a music file as stereo float32 (2, frames), resampled to the aid's rate (`rate=None` keeps its own).
+    """Read a music file.
 
-    Raises `HearsimError` as `open_source` does.
+    Parameters
+    ----------
+    path : str or Path
+        WAV, FLAC, AIFF, Ogg, MP3 and others that libsndfile reads, mono or stereo.
+    rate : int
+        The rate in Hz to resample to (soxr, very high quality). Default: the aid's; None keeps the file's own.
+
+    Returns
+    -------
+    Audio
+        Stereo samples (2, frames) in full scale; a mono file is in both channels.
+
+    Raises
+    ------
+    HearsimError
+        For a file that is missing, no audio, damaged, cut off, empty, of more than two channels, or that holds samples
+        that are no numbers or higher than 100 times full scale.
+
+    Examples
+    --------
+    >>> read("no-such-song.flac")
+    Traceback (most recent call last):
+    hearsim.core.errors.HearsimError: no-such-song.flac: there is no such file: check its name and folder
     """
     check_kind("read takes a path", path, (str, os.PathLike), "give the name of a music file")
     return open_source(path, rate).read()
@@ -215,9 +237,26 @@ WRITTEN = {  # suffix -> libsndfile's format and subtype
 def write(path: str | Path, audio: Audio) -> None:
     """Write audio (channels, frames) in the format of the path's suffix, whole or not at all.
 
-    .wav and .aiff hold float32, .flac 24 bits; .ogg (Vorbis) and .mp3 lose some sound. Raises `HearsimError` for any
-    other suffix, for samples over full scale where the format would clip them, for a rate that the format doesn't
-    know, and `WriteError` where the file can't be written.
+    Parameters
+    ----------
+    path : str or Path
+        The file. .wav and .aiff hold float32, .flac 24 bits; .ogg (Vorbis) and .mp3 lose some sound.
+    audio : Audio
+        Samples (channels, frames) in full scale.
+
+    Raises
+    ------
+    HearsimError
+        For any other suffix, for samples over full scale where the format would clip them, for a rate that the format
+        doesn't know, and (`WriteError`) where the file can't be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(f"{folder}/silence.flac", Audio(np.zeros((2, 44100), np.float32), 44100))
+    ...     read(f"{folder}/silence.flac")
+    <Audio: 2 channels, 1.000 s at 44100 Hz>
     """
     check_kind("write takes a path first", path, (str, os.PathLike), "give write(path, audio)")
     path = Path(path)

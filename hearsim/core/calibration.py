@@ -16,6 +16,11 @@ class Calibration:
 
     It belongs to the rig (microphone, headphones), never to a person. A sine of full scale has RMS 0.707 and
     lies 3.01 dB lower.
+
+    Examples
+    --------
+    >>> Calibration(full_scale_db_spl=100.0).pascal_per_unit
+    2.0
     """
 
     full_scale_db_spl: float

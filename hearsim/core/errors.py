@@ -6,15 +6,41 @@ from pathlib import Path
 
 
 class HearsimError(ValueError):
-    """Bad input of any kind. The command line prints its sentence and exits with code 2."""
+    """Bad input of any kind. The command line prints its sentence and exits with code 2.
+
+    Examples
+    --------
+    >>> import hearsim
+    >>> try:
+    ...     hearsim.load_profile("flatt")
+    ... except HearsimError as error:
+    ...     print(str(error).partition(": ")[2])
+    did you mean flat?
+    """
 
 
 class HearsimWarning(UserWarning):
-    """Input that is used, but not as it stands: one sentence. The command line prints it on stderr."""
+    """Input that is used, but not as it stands: one sentence. The command line prints it on stderr.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", HearsimWarning)  # take no such input
+    """
 
 
 class FormatError(HearsimError):
-    """A stage refuses the stream format it is offered; raised by `prepare` only."""
+    """A stage refuses the stream format it is offered; raised by `prepare` only.
+
+    Examples
+    --------
+    >>> import hearsim
+    >>> aid = hearsim.hearing_aid(hearsim.load_profile("flat"))
+    >>> aid.prepare(hearsim.Format(48000, 2, 512))
+    Traceback (most recent call last):
+    hearsim.core.errors.FormatError: Separator needs 44100 Hz, got 48000 Hz: resample the input
+    """
 
 
 _CURES = {

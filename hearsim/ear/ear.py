@@ -16,6 +16,15 @@ class Ear:
     Two inputs, the aid's output and the sound that the aid heard; so it is no Processor. Output in full scale of the
     headphones, for normal-hearing ears. Without a vent `latency` is to be added to the aid's; with one the direct
     sound is the clock, and the aid's sound arrives later by the live delay (its latency and one block).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ear = Ear(Profile("N3"))
+    >>> ear.prepare(Format(44100, 2, 512))
+    >>> silence = np.zeros((2, 512), np.float32)
+    >>> ear.process(silence, silence).shape
+    (2, 512)
     """
 
     def __init__(self, profile: Profile) -> None:

@@ -36,11 +36,35 @@ _BANDWIDTHS_HZ = (90.0, 110.0, 170.0)
 def demo_song(
     seconds: float = 20.0, rate: int = 44100, seed: int = 0, style: str = "pop", key: str | None = None
 ) -> Audio:
-    """Return the stems (vocals, drums, bass, other) of the song: Audio of shape (4, 2, frames).
+    """Return the stems of the built-in song, made by a generator; their sum, `mixture`, peaks at -1 dBFS.
 
-    `style` is one of `STYLES`, `key` one of `KEYS` (None: the seed draws one from F# to C). Their sum, `mixture`,
-    peaks at -1 dBFS. Raises `HearsimError` for unknown names, for less than 3 s (slow styles: 4 s), too short for a
-    phrase, and for more than half an hour.
+    Parameters
+    ----------
+    seconds : float
+        Length: from 3 s, 4 s in slow styles, to half an hour.
+    rate : int
+        Sample rate in Hz.
+    seed : int
+        Another seed makes another song.
+    style : str
+        One of `STYLES`.
+    key : str
+        One of `KEYS`. Default: the seed draws one from F# to C.
+
+    Returns
+    -------
+    Audio
+        Stems (4, 2, frames): vocals, drums, bass, other.
+
+    Raises
+    ------
+    HearsimError
+        For unknown names, and for other lengths.
+
+    Examples
+    --------
+    >>> demo_song(3.0)
+    <Audio: 4 stems, 2 channels, 3.000 s at 44100 Hz>
     """
     check_song(seconds, style, key)
     song = _Song(seconds, rate, seed, STYLES[style], key)
@@ -65,7 +89,13 @@ def check_song(seconds: float, style: str, key: str | None) -> None:
 
 
 def mixture(stems: Audio) -> Audio:
-    """Return the sum of stems (stems, channels, frames)."""
+    """Return the sum of stems (stems, channels, frames).
+
+    Examples
+    --------
+    >>> mixture(demo_song(3.0))
+    <Audio: 2 channels, 3.000 s at 44100 Hz>
+    """
     return Audio(stems.samples.sum(axis=0), stems.rate)
 
 

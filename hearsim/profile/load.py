@@ -27,7 +27,13 @@ FOLDERS: dict[type[Settings], str] = {
 
 
 def profile_names() -> list[str]:
-    """Return the names of the shipped profiles."""
+    """Return the names of the shipped profiles.
+
+    Examples
+    --------
+    >>> "moderate-vocals-up" in profile_names()
+    True
+    """
     return _names(data_folder("profiles"))
 
 
@@ -42,7 +48,24 @@ def mix_names() -> list[str]:
 
 
 def load_profile(name: str | Path) -> Profile:
-    """Load a profile by name or path; raises `HearsimError` with file, key and cure."""
+    """Load a profile by name or path.
+
+    Parameters
+    ----------
+    name : str or Path
+        The name of a shipped profile, or a TOML file. Files that it names lie relative to it.
+
+    Raises
+    ------
+    HearsimError
+        For a profile that does not exist, and for its faults: file, key, value and cure.
+
+    Examples
+    --------
+    >>> profile = load_profile("moderate-vocals-up")
+    >>> profile.listener.name, profile.mix.gains_db.vocals
+    ('N3', 6.0)
+    """
     check_kind("load_profile takes a name or a path", name, (str, Path), f"there are {', '.join(profile_names())}")
     path = _find(name, Profile, Path.cwd())
     table = read_toml(path)

@@ -49,7 +49,13 @@ GainDb = Annotated[float | Literal["mute"], BeforeValidator(_gain_db)]
 
 
 class Audiogram(Settings):
-    """Pure-tone thresholds of one ear: dB HL at ascending frequencies in Hz."""
+    """Pure-tone thresholds of one ear: dB HL at ascending frequencies in Hz.
+
+    Examples
+    --------
+    >>> Audiogram(frequencies_hz=(500, 1000, 4000), thresholds_db_hl=(10, 20, 60)).thresholds_db_hl
+    (10.0, 20.0, 60.0)
+    """
 
     frequencies_hz: tuple[FrequencyHz, ...] = Field(min_length=1)
     thresholds_db_hl: tuple[ThresholdDbHl, ...]
@@ -82,7 +88,14 @@ class Ears(Settings):
 
 
 class Listener(Settings):
-    """A person: an audiogram per ear and, where measured, the uncomfortable level (UCL) per ear."""
+    """A person: an audiogram per ear and, where measured, the uncomfortable level (UCL) per ear.
+
+    Examples
+    --------
+    >>> listener = Listener.from_thresholds({500: 30, 1000: 40, 2000: 55, 4000: 65})
+    >>> listener.left.at((1000.0, 4000.0)).tolist()
+    [40.0, 65.0]
+    """
 
     name: str
     left: Audiogram
@@ -175,7 +188,14 @@ STEMS = tuple(Gains.model_fields)
 
 
 class Mix(Settings):
-    """What a listener likes more or less of."""
+    """A gain in dB for each stem.
+
+    Examples
+    --------
+    >>> mix = Mix(name="louder vocals", gains_db=Gains(vocals=6, drums="mute"))
+    >>> round(mix.gain("vocals"), 3), mix.gain("drums")
+    (1.995, 0.0)
+    """
 
     name: str
     gains_db: Gains = Gains()
@@ -223,6 +243,12 @@ class Aid(Settings):
 
     Without `block_samples` the block is the hop of the model (`Profile.block_samples`). `stages` names stages of other
     packages (entry points under hearsim.stages); they run between compensation and limiter, in pascals.
+
+    Examples
+    --------
+    >>> aid = Aid(name="mine", scenario="closed dome", rule="nal-r", mpo_db_spl=105, block_samples=128)
+    >>> Profile("N3", aid=aid).block_samples
+    128
     """
 
     name: str
@@ -254,7 +280,14 @@ class Aid(Settings):
 
 
 class Rig(Settings):
-    """Microphone and headphones: the level in dB SPL of a digital RMS of 1.0 at either end."""
+    """Microphone and headphones: the level in dB SPL of a digital RMS of 1.0 at either end.
+
+    Examples
+    --------
+    >>> rig = Rig(name="loud", microphone_full_scale_db_spl=94, headphones_full_scale_db_spl=120)
+    >>> rig.headphones.full_scale_db_spl
+    120.0
+    """
 
     name: str
     microphone_full_scale_db_spl: Number = Field(ge=60, le=160)

@@ -58,6 +58,11 @@ class Prescription:
     rule, listener : str
         Names of rule and listener.
 
+    Examples
+    --------
+    >>> gains = prescribe("nal-r", "N3")
+    >>> print(gains)  # doctest: +ELLIPSIS
+    insertion gain in dB, nal-r for N3...
     """
 
     rule: str
