@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from hearsim.core.errors import HearsimError
+from hearsim.core.random_state import seeded
 from hearsim.core.validation import nearest
 
 Group = Literal["hearsim.fittings", "hearsim.metrics", "hearsim.separators", "hearsim.stages"]
@@ -64,13 +65,19 @@ def _own(group: Group) -> dict[str, Any]:
 def plugin_network(name: str | Path) -> Any:
     """Return the network that a plug-in under hearsim.separators makes, called without arguments; None for no plug-in.
 
-    Raises `HearsimError` where the plug-in fails.
+    `module:name` and `file.py:name` work too (`hearsim.core.networks`). Raises `HearsimError` where the plug-in
+    fails.
     """
+    from hearsim.core.networks import is_module_name, module_network  # which imports this file
+
+    if is_module_name(str(name)):
+        return module_network(str(name))
     if name not in plugin_names("hearsim.separators"):
         return None
     make = load_plugin("hearsim.separators", str(name))
     try:
-        return make()
+        with seeded(0):
+            return make()
     except Exception as error:  # whatever the code of others raises
         cause = f"{type(error).__name__}: {error}"
         raise HearsimError(f"the plug-in {name!r} (hearsim.separators) fails ({cause}): repair or update it") from error

@@ -154,4 +154,4 @@ def _separated(cell: Cell, truth: Audio, folder: Path) -> FloatArray | None:
     model = cell.model.model
     if model is None:
         return None
-    return shared(folder, cell.network_key, lambda: separate(model, mixture(truth)))
+    return shared(folder, cell.network_key, lambda: separate(model, mixture(truth), cell.model.sha256))

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from hearsim.core.errors import HearsimError
-from hearsim.core.files import find_model, model_names, read_toml
+from hearsim.core.files import read_toml
+from hearsim.core.networks import resolve_model
 from hearsim.core.validation import Settings, check
 from hearsim.listening_test.names import ANCHORS_HZ, CALIBRATION, HIDDEN, PRACTICE, REFERENCE
 from hearsim.profile.load import load_part
@@ -206,5 +207,5 @@ def read_plan(path: Path) -> Plan:
 
 
 def _model(name: str, base: Path, asker: str) -> str:
-    """Return a shipped model's name, the folder of another, or "oracle"."""
-    return name if name == ORACLE or name in model_names() else str(find_model(name, base, asker))
+    """Return a model's name that is valid everywhere, or "oracle"."""
+    return name if name == ORACLE else resolve_model(name, base, asker)

@@ -11,8 +11,8 @@ from typing import Any
 
 from hearsim.core.audio import check_kind
 from hearsim.core.errors import HearsimError
-from hearsim.core.files import data_folder, find_model, model_names, read_json, read_toml
-from hearsim.core.plugins import plugin_names
+from hearsim.core.files import data_folder, read_json, read_toml
+from hearsim.core.networks import resolve_model
 from hearsim.core.validation import Part, Settings, check, nearest, unknown_key
 from hearsim.profile.clarity import cadenza_mix, clarity_listener
 from hearsim.profile.schema import Aid, Listener, Mix, Profile, Rig
@@ -80,11 +80,8 @@ def load_profile(name: str | Path) -> Profile:
             wrong = f"{key} = {value!r} names nothing" if key in table else f"the key {key} is missing"
             raise HearsimError(f"{path}: {wrong}: name one of {', '.join(_shipped(kind))}, or a file, in quotes")
         parts[key] = load_part(value, kind, path.parent, f"{path}: {key}: ")
-    if isinstance(model := table.get("model"), str) and model not in (
-        *model_names(),
-        *plugin_names("hearsim.separators"),
-    ):
-        parts["model"] = str(find_model(model, path.parent, f"{path}: model: "))
+    if isinstance(model := table.get("model"), str):
+        parts["model"] = resolve_model(model, path.parent, f"{path}: model: ")
     return check(path, Profile, {"name": path.stem, **table, **parts})
 
 

@@ -329,7 +329,8 @@ class Profile(Settings):
         The device and its calibration: objects, names or files. Defaults: those of the default profile,
         "closed" and "aid".
     model : str, Path or SeparatorNet
-        The network that separates: the name of a shipped one or of a plug-in, a model's folder, or a network.
+        The network that separates: the name of a shipped one or of a plug-in, a model's folder, `module:name` or
+        `file.py:name` of one's own, or a network.
     name : str
         The profile's name in reports. Default: that of the listener.
 

@@ -5,6 +5,7 @@ both tells a damaged model from a whole one. `hearsim.separation.models` writes 
 """
 
 import hashlib
+import inspect
 import json
 import tomllib
 from pathlib import Path
@@ -116,6 +117,18 @@ def load_network(model: "str | Path | SeparatorNet") -> tuple["SeparatorNet", Mo
     check_kind(f"{expected} a SeparatorNet", net, SeparatorNet, "derive it from hearsim.separation.net.SeparatorNet")
     assert isinstance(net, SeparatorNet)
     return net.eval(), None
+
+
+def network_sha256(net: "SeparatorNet") -> str:
+    """Return the checksum of a network without a model.toml: of its code, sizes and weights."""
+    kind = type(net)
+    digest = hashlib.sha256(f"{kind.__qualname__} {net.config.model_dump_json()}".encode())
+    if not kind.__module__.startswith("hearsim.") and (source := inspect.getsourcefile(kind)):
+        digest.update(Path(source).read_bytes())
+    for key, tensor in net.state_dict().items():
+        digest.update(f" {key} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 AVERAGED = "averaged.safetensors"

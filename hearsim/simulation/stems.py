@@ -14,12 +14,14 @@ from pydantic import Field, model_validator
 
 from hearsim.aid.separator import Separator
 from hearsim.core.audio import Audio, Format
+from hearsim.core.audio_files import AID_RATE_HZ
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import find_model
+from hearsim.core.networks import is_own, resolve_model
 from hearsim.core.units import FloatArray, db_to_gain
 from hearsim.core.validation import Settings
-from hearsim.profile.schema import Number
-from hearsim.separation.models import read_info
+from hearsim.profile.schema import STEMS, Number
+from hearsim.separation.models import load_network, network_sha256, read_info
 
 HOP = 512
 """Of the true stems, where nothing else is said: their delay is that of a network of 23 ms."""
@@ -33,7 +35,7 @@ class Separation(Settings):
     """How the stems are come by, and how late they are: as a network of that hop is (0: not at all)."""
 
     name: str
-    model: str | None = None  # a model's name or folder; None: the true stems
+    model: str | None = None  # a model's name or folder, a network of one's own; None: the true stems
     errors: Number = Field(default=1.0, ge=0, le=4)  # of the model, scaled: 0 none, 1 its own
     leakage_db: Number | None = Field(default=None, ge=-100, le=0)  # of the true stems
     hop: int = Field(default=HOP, strict=True, ge=0, le=8192)
@@ -62,7 +64,10 @@ class Separation(Settings):
             return self
         from hearsim.separation.registry import read_config
 
-        folder = find_model(self.model, base, f"{where}: ")
+        model = resolve_model(self.model, base, f"{where}: ")
+        if is_own(model):
+            return self.model_copy(update={"model": model, **_own(model, where)})
+        folder = find_model(model)
         info = read_info(folder)
         config = read_config(info.architecture, info.network, f"{folder / 'model.toml'}: [network]")
         return self.model_copy(update={"model": str(folder), "sha256": info.sha256, "hop": config.hop})
@@ -88,19 +93,38 @@ class Separation(Settings):
         return _blend(true, np.broadcast_to(true.sum(axis=0), true.shape), db_to_gain(self.leakage_db))
 
 
+def _own(model: str, where: str) -> dict[str, Any]:
+    """Return checksum and hop of a network of one's own; raises `HearsimError` where no study can take it."""
+    try:
+        net, _ = load_network(model)
+    except HearsimError as error:
+        raise HearsimError(f"{where}: {error}") from None
+    for name, value, needed in (
+        ("rate", net.rate, AID_RATE_HZ),
+        ("channels", net.channels, 2),
+        ("stems", tuple(net.stems), STEMS),
+        ("latency", net.latency, net.hop),
+    ):
+        if value != needed:
+            raise HearsimError(f"{where}: {model} has {name} = {value}, and a study takes {needed} alone")
+    return {"sha256": network_sha256(net), "hop": net.hop}
+
+
 def _blend(truth: FloatArray, other: FloatArray, share: float) -> FloatArray:
     blend: FloatArray = truth + np.float32(share) * (other - truth)
     return blend
 
 
-def separate(model: str, song: Audio) -> FloatArray:
+def separate(model: str, song: Audio, sha256: str = "") -> FloatArray:
     """Return a model's stems (4, 2, hop + frames + `RING_OUT`) of a song (2, frames), hop by hop as in the aid.
 
     The model is loaded once a process. Raises `HearsimError` for a network whose output was not finite: an experiment
-    is no place to carry on in silence.
+    is no place to carry on in silence; and for one of one's own whose checksum is not `sha256`, where that is given.
     """
     separator = _separator(model)
     hop = separator.hop
+    if sha256 and is_own(model) and network_sha256(load_network(model)[0]) != sha256:
+        raise HearsimError(f"{model} has other weights each time it is made: seed them, or load them from a file")
     stems = separator.prepare(Format(song.rate, 2, hop)).stems
     frames = hop + song.frames + RING_OUT
     hops = math.ceil(frames / hop)
