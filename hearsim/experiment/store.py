@@ -22,6 +22,7 @@ from pydantic import ValidationError
 
 from hearsim.core.errors import HearsimError, WriteError
 from hearsim.core.files import write_atomically, write_csv, writes
+from hearsim.core.results import check_is_folder
 from hearsim.experiment.cell import Record
 from hearsim.experiment.plan import Cell, plan_file
 from hearsim.experiment.spec import FACTORS, Study
@@ -105,8 +106,7 @@ def open_store(study: Study, folder: Path, shard: tuple[int, int] = (1, 1)) -> I
     Raises `HearsimError` where another run is at work in it, or where it holds another experiment, or results of
     another version.
     """
-    if folder.exists() and not folder.is_dir():
-        raise HearsimError(f"{folder} is a file: choose another --out")
+    check_is_folder(folder)
     if folder.exists():
         check_plan(study, folder)
     with writes(folder):

@@ -7,17 +7,16 @@ out/beaqlejs/, plain/    the same for BeaqleJS, and for any other tool
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import hearsim
 from hearsim.core.audio_files import AID_RATE_HZ
-from hearsim.core.errors import HearsimError, WriteError
-from hearsim.core.files import part_of, temporary_folder, writes
+from hearsim.core.errors import HearsimError
+from hearsim.core.files import writes
+from hearsim.core.results import check_is_folder, output_folder
 from hearsim.listening_test import beaqlejs, webmushra
 from hearsim.listening_test.excerpts import Excerpt, read_excerpt
 from hearsim.listening_test.measures import EARS, measure
@@ -86,6 +85,7 @@ def _model(info: ModelInfo | None) -> Table:
     return {"sha256": info.sha256, "parameters": info.parameters} if info else {}
 
 
+OUTPUTS = ("manifest.json", "webmushra", "beaqlejs", "plain")
 MANY = 1000
 TONE_DB_SPL, TONE_HEADROOM_DB = 80.0, 10.0
 Progress = Callable[[int, int], None]  # stimuli done, stimuli in all
@@ -107,26 +107,17 @@ def build(
     out = out or Path("out") / f"export-{plan.spec.name}"
     _check_folder(out, force)
     _check_size(plan, out, yes)
-    place = out.resolve()  # "." has no name
-    part = part_of(place)
-    try:
-        with temporary_folder(part):
-            _write(plan, part, progress)
-            _check_folder(out, force)  # somebody else may have come first
-            with writes(out):
-                _move(part, place)
-    except WriteError as error:
-        raise HearsimError(f"{out} can't be written ({error.why}): {error.cure.replace('place', '--out')}") from error
+    with output_folder(out, OUTPUTS, force, check=lambda: _check_folder(out, force)) as part:
+        _write(plan, part, progress)
     return out
 
 
 def _check_folder(out: Path, force: bool) -> None:
+    check_is_folder(out)
+    if not out.exists():
+        return
     with writes(out):
-        if not out.exists():
-            return
-        if not out.is_dir():
-            raise HearsimError(f"{out} is a file: choose another --out")
-        held = sorted(one.name for one in out.iterdir())
+        held = sorted(one.name for one in out.iterdir() if one.suffix != ".part")
     if RESULTS in held:
         raise HearsimError(f"{out} holds {RESULTS}, which are never replaced: choose another --out")
     if held and "manifest.json" not in held:
@@ -154,20 +145,6 @@ def _check_size(plan: Plan, out: Path, yes: bool) -> None:
 def count(plan: Plan) -> int:
     """Return the number of stimuli."""
     return len(plan.fittings) * len(plan.spec.songs) * len(plan.versions)
-
-
-def _move(part: Path, out: Path) -> None:
-    """Put a finished export in its place; an earlier one is out of the way only when that has worked."""
-    old = part.with_suffix(".old")
-    if out.exists():
-        os.replace(out, old)
-    try:
-        os.replace(part, out)
-    except OSError:
-        with suppress(FileNotFoundError):
-            os.replace(old, out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _write(plan: Plan, part: Path, progress: Progress) -> None:

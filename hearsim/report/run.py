@@ -16,6 +16,7 @@ from hearsim.report.report_json import collect
 from hearsim.simulation.clips import Excerpts, excerpts
 from hearsim.simulation.streaming import Progress, Result, process
 
+OUTPUTS = ("report.json", "report.html", "aided.wav", "heard.wav", "unaided.wav", "stems", "demo")
 LONGEST_FRAMES = 3 * 3600 * 44100
 """Float32 stereo of three hours is 3.8 GB; a WAV file holds 4."""
 
@@ -38,7 +39,7 @@ def render_song(
         open_header(song)  # its faults are told before those of `out`
         if stems is not None:
             stem_files(stems, song)
-    with output_folder(out, force, [path for path in (song, stems) if path is not None]) as part:
+    with output_folder(out, OUTPUTS, force, [path for path in (song, stems) if path is not None]) as part:
         if song is None:
             song = write_demo(part / "demo")
             stems = part / "demo"

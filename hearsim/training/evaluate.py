@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from hearsim import __version__
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import write_atomically, writes
+from hearsim.core.results import check_is_folder
 from hearsim.core.units import FloatArray
 from hearsim.metrics.bsseval import Signals
 from hearsim.metrics.separation import ideal_ratio_mask_pieces
@@ -180,8 +181,7 @@ def _save(evaluation: Evaluation, out: Path) -> None:
 
 def _held(out: Path, info: ModelInfo) -> Evaluation:
     """Return what an earlier run has left in `out`, or an evaluation without tracks."""
-    if out.exists() and not out.is_dir():
-        raise HearsimError(f"{out} is a file: choose another --out")
+    check_is_folder(out)
     path = out / FILE
     if not path.exists():
         if (out / "scores.csv").exists():
