@@ -13,7 +13,7 @@ import soundfile
 import soxr
 
 from hearsim.core.audio import Audio, check_kind
-from hearsim.core.audio_formats import CHUNK, Decoder, open_decoder
+from hearsim.core.audio_formats import CHUNK, open_decoder
 from hearsim.core.errors import HearsimError, HearsimWarning, WriteError
 from hearsim.core.files import write_atomically, writes
 from hearsim.core.units import FloatArray
@@ -88,21 +88,14 @@ def _stereo(samples: FloatArray) -> FloatArray:
     return np.repeat(samples, 2, axis=1) if samples.shape[1] == 1 else np.ascontiguousarray(samples)
 
 
-def open_header(path: str | Path) -> Decoder:
-    """Return the decoder of an audio file; raises `HearsimError` as `open_source`, for what its header tells."""
-    path = Path(path)
+def check_is_file(path: Path) -> None:
+    """Raise `HearsimError` for a path that leads to no file, or to one whose format has no header."""
     if not os.path.exists(path):  # pathlib raises for some names that can't be
         raise HearsimError(f"{path}: there is no such file: check its name and folder")
     if not path.is_file():
         raise HearsimError(f"{path} is a {'folder' if path.is_dir() else 'device'}: give a music file")
     if path.suffix.lower() == ".raw":  # libsndfile goes by the name here
         raise HearsimError(f"{path} has no header to tell rate and channels: convert it to WAV or FLAC")
-    decoder = open_decoder(path)
-    if decoder.channels > 2:
-        raise HearsimError(f"{path} has {decoder.channels} channels: fold it down to stereo first")
-    if not 8000 <= decoder.rate <= 384000:
-        raise HearsimError(f"{path} is sampled at {decoder.rate} Hz: hearsim takes 8000 to 384000")
-    return decoder
 
 
 def open_source(path: str | Path, rate: int | None = AID_RATE_HZ) -> Source:
@@ -111,7 +104,13 @@ def open_source(path: str | Path, rate: int | None = AID_RATE_HZ) -> Source:
     Raises `HearsimError` for a file that is missing, not audio, damaged, cut off, empty, not mono or stereo, or that
     holds samples that are no numbers or higher than 100 times full scale.
     """
-    path, decoder = Path(path), open_header(path)
+    path = Path(path)
+    check_is_file(path)
+    decoder = open_decoder(path)
+    if decoder.channels > 2:
+        raise HearsimError(f"{path} has {decoder.channels} channels: fold it down to stereo first")
+    if not 8000 <= decoder.rate <= 384000:
+        raise HearsimError(f"{path} is sampled at {decoder.rate} Hz: hearsim takes 8000 to 384000")
     frames = 0
     for samples in decoder.chunks():
         _check(path, samples, frames, decoder.rate)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hearsim.core.audio_files import open_header, open_source
+from hearsim.core.audio_files import check_is_file, open_source
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import writes
 from hearsim.core.results import output_folder
@@ -36,7 +36,7 @@ def render_song(
     then nothing is left behind.
     """
     if song is not None:
-        open_header(song)  # its faults are told before those of `out`
+        check_is_file(song)  # its faults are told before those of `out`
         if stems is not None:
             stem_files(stems, song)
     with output_folder(out, OUTPUTS, force, [path for path in (song, stems) if path is not None]) as part:
