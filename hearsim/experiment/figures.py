@@ -1,4 +1,4 @@
-"""The pictures of an experiment: a metric along a factor, and a map of listeners by levels; each with its numbers."""
+"""The pictures of an experiment: a metric along a factor, over all listeners and by listener; each with its numbers."""
 
 import base64
 import csv
@@ -34,12 +34,15 @@ _COLOURS = (
     "#94b02c",
 )
 _MARKS = "osD^vPX<>*"
+_DODGE = 0.24  # between the first and the last line at a place; the step from place to place is 1
+_LEAST_SPAN = {"0–1": 0.2, "dB": 6.0, "LUFS": 6.0, "dB SPL": 6.0}  # of the axis, by unit
 
 
 class Picture(NamedTuple):
-    """A picture: its name, what it shows, the picture as an element of a page, and the rows behind it."""
+    """A picture: its name, its metric, what it shows, the picture as an element of a page, and the rows behind it."""
 
     name: str
+    metric: str
     caption: str
     inline: Markup
     header: tuple[str, ...]
@@ -59,11 +62,15 @@ class _Line(NamedTuple):
     points: dict[str, Summary]
 
 
+_PlotOf = tuple[str, list[_Line], list[str]]  # what is the same in it, its lines, the places along its axis
+
+
 def pictures(study: Study, results: Results, summaries: Sequence[Summary], folder: Path) -> list[Picture]:
     """Draw every picture into a folder, as SVG with its numbers as CSV beside it, and return them for the page.
 
-    Where the axis is a factor that can be chosen there is a line for each listener, and a picture for each
-    combination of the other factors; where it is the listener, there is a line for each condition.
+    Where the axis is a factor that can be chosen, a first picture has a line for each combination of the other factors
+    (models, say), pooled over listeners, and a picture for each combination a line for each listener; where the axis
+    is the listener, there is a line for each condition.
     """
     with writes(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,15 +79,16 @@ def pictures(study: Study, results: Results, summaries: Sequence[Summary], folde
     names: Counter[str] = Counter()
     for metric in results.values:
         of_metric = [one for one in summaries if one.metric == metric]
-        for rest, lines, places in _plots(axis, results, of_metric):
+        plots = _plots(axis, results, of_metric)
+        if len(plots) > 1:
+            plots.insert(0, _pooled(plots))
+        for rest, lines, places in plots:
             caption = f"{metric} along {axis}" + (f", {rest}" if rest else "")
             name = _file_name(f"{metric} {rest}")
             names[name] += 1
             if names[name] > 1:  # "6 dB" and "-6 dB", as file names
                 name = f"{name}-{names[name]}"
-            found.append(_save(folder, name, caption, _plot(metric, axis, lines, places), lines, places))
-            if len(lines) > 1 and len(places) > 1:
-                found.append(_save(folder, f"{name}-map", f"{caption}: means", _map(lines, places), lines, places))
+            found.append(_save(folder, name, metric, caption, _plot(metric, axis, lines, places), lines, places))
     return found
 
 
@@ -91,7 +99,7 @@ def _longest(results: Results) -> str:
     )
 
 
-def _plots(axis: str, results: Results, summaries: Sequence[Summary]) -> list[tuple[str, list[_Line], list[str]]]:
+def _plots(axis: str, results: Results, summaries: Sequence[Summary]) -> list[_PlotOf]:
     """Return for each picture what is the same in it, its lines, and the places along its axis."""
     listeners = [*results.levels["listener"], POOLED]
     if axis == "listener":
@@ -119,6 +127,13 @@ def _plots(axis: str, results: Results, summaries: Sequence[Summary]) -> list[tu
     return plots
 
 
+def _pooled(plots: Sequence[_PlotOf]) -> _PlotOf:
+    """Return one plot with the pooled line of each."""
+    lines = [line._replace(label=rest) for rest, lines, _ in plots for line in lines if line.label == POOLED]
+    places = list(dict.fromkeys(place for *_, places in plots for place in places))
+    return ("", lines or [line._replace(label=rest) for rest, lines, _ in plots for line in lines], places)
+
+
 def _file_name(text: str) -> str:
     return "-".join("".join(c if c.isalnum() or c in "+_" else " " for c in text).split())
 
@@ -130,7 +145,7 @@ def _plot(metric: str, axis: str, lines: Sequence[_Line], places: Sequence[str])
         for index, line in enumerate(lines):
             known = [place for place in places if place in line.points]
             estimates = [line.points[place].estimate for place in known]
-            x = np.array([places.index(place) for place in known]) + 0.4 * ((index + 0.5) / len(lines) - 0.5)
+            x = np.array([places.index(place) for place in known]) + _DODGE * ((index + 0.5) / len(lines) - 0.5)
             mean = np.array([one.mean for one in estimates])
             ends = np.array([(one.mean if one.low is None else one.low, one.mean if one.high is None else one.high)
                              for one in estimates]).T  # fmt: skip
@@ -141,7 +156,8 @@ def _plot(metric: str, axis: str, lines: Sequence[_Line], places: Sequence[str])
                           label=line.label, linestyle=style, linewidth=2.4 if bold else 1.2)  # fmt: skip
         wide = max(map(len, places)) * len(places) > 50
         axes.set_xticks(range(len(places)), places, rotation=30 if wide else 0, ha="right" if wide else "center")
-        axes.set(xlabel=axis, ylabel=f"{metric}, {METRICS[metric].unit}")
+        axes.set(xlabel=axis, ylabel=f"{metric}, {METRICS[metric].unit}", xlim=(-0.5, len(places) - 0.5))
+        axes.set_ylim(*_limits(axes.get_ylim(), METRICS[metric].unit))
         axes.grid(alpha=0.3)
         figure = axes.get_figure()
         assert figure is not None
@@ -150,35 +166,17 @@ def _plot(metric: str, axis: str, lines: Sequence[_Line], places: Sequence[str])
     return draw
 
 
-def _map(lines: Sequence[_Line], places: Sequence[str]) -> Callable[["Axes"], None]:
-    """Return what draws a map of means, a row for each line."""
-
-    def draw(axes: "Axes") -> None:
-        means = np.array(
-            [[line.points[p].estimate.mean if p in line.points else np.nan for p in places] for line in lines]
-        )
-        drawn = axes.pcolormesh(means, cmap="viridis", edgecolors="white", linewidth=0.5)
-        middle = (np.nanmin(means) + np.nanmax(means)) / 2
-        for (row, column), mean in np.ndenumerate(means):
-            if not np.isnan(mean):
-                axes.text(column + 0.5, row + 0.5, f"{mean:.3g}", ha="center", va="center", fontsize=8,
-                          color="white" if mean < middle else "black")  # fmt: skip
-        wide = max(map(len, places)) * len(places) > 50
-        axes.set_xticks(
-            np.arange(len(places)) + 0.5, places, rotation=30 if wide else 0, ha="right" if wide else "center"
-        )
-        axes.set_yticks(np.arange(len(lines)) + 0.5, [line.label for line in lines])
-        axes.invert_yaxis()
-        figure = axes.get_figure()
-        assert figure is not None
-        figure.colorbar(drawn)
-
-    return draw
+def _limits(drawn: tuple[float, float], unit: str) -> tuple[float, float]:
+    """Return limits at least as far apart as a difference of the unit that can be heard of, so that less looks flat."""
+    low, high = drawn
+    room = max(0.0, _LEAST_SPAN.get(unit, 0.0) - (high - low)) / 2
+    return low - room, high + room
 
 
 def _save(
     folder: Path,
     name: str,
+    metric: str,
     caption: str,
     draw: Callable[["Axes"], None],
     lines: Sequence[_Line],
@@ -193,7 +191,7 @@ def _save(
         [line.label, place, *cells(line.points[place])] for line in lines for place in places if place in line.points
     ]
     write_csv(folder / f"{name}.csv", header, rows)
-    return Picture(name, caption, inline, header, rows)
+    return Picture(name, metric, caption, inline, header, rows)
 
 
 def cells(summary: Summary) -> list[str]:

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 
 from hearsim.core.files import write_atomically, write_csv, writes
-from hearsim.experiment.figures import cells, pictures
+from hearsim.experiment.figures import Picture, cells, pictures
 from hearsim.experiment.spec import Study
 from hearsim.experiment.statistics import POOLED, RESAMPLES, Results, Summary, differences, read_results, summarise
 from hearsim.experiment.store import RESULTS, check_plan
-from hearsim.pages.html import Cell, fill, number, table
+from hearsim.pages.html import fill, number, table
 from hearsim.simulation.measures import METRICS
 
 PAGE, SUMMARY, DIFFERENCES = "report.html", "summary.csv", "differences.csv"
@@ -36,13 +37,10 @@ def write_report(study: Study, folder: Path) -> Path:
         "experiment/report.html.j2",
         title=study.report.title or f"Experiment {study.name}",
         summary=_summary(results),
-        pictures=drawn,
+        findings=_findings(results, means, against, baseline),
         note="Means over takes (a song and a seed); in brackets the 95 % interval of the percentile bootstrap over "
         f"takes, {RESAMPLES} times. Listeners are not drawn again: {POOLED!r} is the mean over these listeners.",
-        means=[_table(results, metric, means, METRICS[metric].sentence) for metric in results.values],
-        baseline=baseline,
-        differences=against
-        and [_table(results, metric, against, f"difference to {baseline}", "+") for metric in results.values],
+        sections=[_section(results, metric, drawn, means, against, baseline) for metric in results.values],
         missing=_missing(results),
     )
     with writes(page), write_atomically(page) as part:
@@ -64,24 +62,80 @@ def _summary(results: Results) -> str:
     return f"{results.cells} cells ({sizes}){failed}."
 
 
-def _table(results: Results, metric: str, rows: Sequence[Summary], what: str, sign: str = "-") -> Markup | str:
-    """Return a metric as a table: a row for each condition, a column for each listener and the pooled."""
-    of_metric = {(row.condition, row.listener): row.estimate for row in rows if row.metric == metric}
-    listeners = [name for name in (*results.levels["listener"], POOLED) if any(key[1] == name for key in of_metric)]
-    lines: list[list[Cell]] = []
-    for condition in results.conditions():
-        found = [of_metric.get((condition, listener)) for listener in listeners]
-        if not any(found):
-            continue
-        line: list[Cell] = [results.label(condition)]
-        for one in found:
-            if one is None or one.low is None:
-                line.append(number(one.mean if one else None, 3, sign))
-            else:
-                line.append(f"{number(one.mean, 3, sign)} [{number(one.low, 3, sign)}, {number(one.high, 3, sign)}]")
-        lines.append(line)
-    unit = METRICS[metric].unit
-    return table(f"{metric}, {unit}: {what}", ("condition", *listeners), lines, len(listeners)) if lines else ""
+def _findings(results: Results, means: list[Summary], against: list[Summary], baseline: str) -> list[str]:
+    """Return a sentence for each metric and condition: its difference to the baseline; the best where there is none."""
+    pooled = len(results.levels["listener"]) > 1
+    people = f"mean of {len(results.levels['listener'])} listeners" if pooled else results.levels["listener"][0]
+    shown = POOLED if pooled else results.levels["listener"][0]
+    found = []
+    for one in against:
+        if one.listener == shown:
+            found.append(f"{results.label(one.condition)}: {one.metric} {_change(one)} {baseline} ({people}).")
+    for metric in results.values if not against else ():
+        ranked = sorted((one.estimate.mean, one) for one in means if one.metric == metric and one.listener == shown)
+        if len(ranked) > 1:
+            (_, last), (_, first) = ranked[0], ranked[-1]
+            found.append(
+                f"{metric} is highest with {results.label(first.condition)}, {_interval(first)}, and lowest with "
+                f"{results.label(last.condition)}, {_interval(last)} ({people})."
+            )
+    return found
+
+
+def _change(one: Summary) -> str:
+    """Return a difference as words, the interval in brackets; one whose interval holds 0 is no difference shown."""
+    mean, low, high, _ = one.estimate
+    unit = "" if METRICS[one.metric].unit == "0–1" else f" {METRICS[one.metric].unit}"
+    if low is None or high is None:
+        return f"differs by {number(mean, 3, '+')}{unit} (a single take, so no interval) from"
+    interval = f"[{number(low, 3, '+')}, {number(high, 3, '+')}]"
+    if low <= 0 <= high:
+        return f"shows no difference, {number(mean, 3, '+')}{unit} {interval}, to"
+    return f"is {number(abs(mean), 3)}{unit} {'higher' if mean > 0 else 'lower'} {interval} than with"
+
+
+def _interval(one: Summary, sign: str = "-") -> str:
+    mean, low, high, _ = one.estimate
+    interval = "" if low is None else f" [{number(low, 3, sign)}, {number(high, 3, sign)}]"
+    return f"{number(mean, 3, sign)}{interval}"
+
+
+def _section(
+    results: Results,
+    metric: str,
+    drawn: Sequence[Picture],
+    means: list[Summary],
+    against: list[Summary],
+    baseline: str,
+) -> dict[str, Any]:
+    """Return a metric's pictures, the tables over all listeners, and those by listener."""
+    sentence, unit = METRICS[metric].sentence, METRICS[metric].unit
+    kinds = [(means, sentence, "-"), *([(against, f"difference to {baseline}, take by take", "+")] if against else [])]
+    captions = [(rows, f"{metric}, {unit}: {what}", sign) for rows, what, sign in kinds]
+    of_metric = [([one for one in rows if one.metric == metric], caption, sign) for rows, caption, sign in captions]
+    return {
+        "metric": metric,
+        "pictures": [picture for picture in drawn if picture.metric == metric],
+        "tables": [_table(results, rows, caption, sign) for rows, caption, sign in of_metric if rows],
+        "by_listener": [_by_listener(results, rows, caption, sign) for rows, caption, sign in of_metric if rows],
+    }
+
+
+def _table(results: Results, rows: Sequence[Summary], caption: str, sign: str) -> Markup:
+    """Return a table with a row for each condition, pooled over listeners where there are several."""
+    shown = POOLED if any(row.listener == POOLED for row in rows) else results.levels["listener"][0]
+    lines = [[results.label(row.condition), _interval(row, sign)] for row in rows if row.listener == shown]
+    return table(caption, ("condition", "mean [95 % interval]"), lines, 1)
+
+
+def _by_listener(results: Results, rows: Sequence[Summary], caption: str, sign: str) -> Markup:
+    """Return a table with a row for each condition and listener: as long as it must be, and never too wide."""
+    lines = [
+        [results.label(row.condition), row.listener, _interval(row, sign), str(row.estimate.takes)]
+        for row in rows
+        if row.listener != POOLED
+    ]
+    return table(f"{caption}, by listener", ("condition", "listener", "mean [95 % interval]", "takes"), lines, 2)
 
 
 def _missing(results: Results) -> list[str]:

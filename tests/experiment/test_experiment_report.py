@@ -8,6 +8,7 @@ import pytest
 from report_sample import Reader
 
 from hearsim.core.errors import HearsimError
+from hearsim.experiment.figures import _limits
 from hearsim.experiment.page import write_report
 from hearsim.experiment.plan import cells_of
 from hearsim.experiment.spec import FACTORS, Study, read_study
@@ -93,11 +94,13 @@ def test_the_page_holds_everything_and_needs_nothing(study: Study, tmp_path: Pat
     read = Reader(page.read_text())
     links = read.attributes("src", "href", "xlink:href")
     assert all(link.startswith(("data:", "#")) for link in links)
-    assert sum(link.startswith("data:text/csv;base64,") for link in links) == 8  # two metrics, two aids, line and map
+    assert (
+        sum(link.startswith("data:text/csv;base64,") for link in links) == 6
+    )  # two metrics: pooled, and each of two aids
     assert "OSError: <gone>" in read.text and f"{CEPSTRAL}: no figure in 1 cell: silent" in read.text
     assert "0.605" in read.text and "+0.100 [+0.100, +0.100]" in read.text
     names = {path.stem for path in (tmp_path / "figures").glob("*.svg")}
-    assert names == {path.stem for path in (tmp_path / "figures").glob("*.csv")} and len(names) == 8
+    assert names == {path.stem for path in (tmp_path / "figures").glob("*.csv")} and len(names) == 6
     rows = list(csv.DictReader((tmp_path / "figures" / "estoi_vocals-closed.csv").open()))
     assert [row["place"] for row in rows if row["line"] == "N4"] == ["flat", "vocals-up"]
     assert float(next(row["mean"] for row in rows if row["line"] == "all")) == pytest.approx(0.405)
@@ -132,7 +135,7 @@ def test_every_picture_has_a_file_of_its_own(study: Study, tmp_path: Path) -> No
     study.path.write_text(study.path.read_text() + '[report]\nx = "aid"\n')
     write_report(read_study(study.path), tmp_path)
     names = {path.stem for path in (tmp_path / "figures").glob("estoi_vocals*.csv")}
-    assert names == {"estoi_vocals-6-dB", "estoi_vocals-6-dB-2", "estoi_vocals-6-dB-map", "estoi_vocals-6-dB-2-map"}
+    assert names == {"estoi_vocals", "estoi_vocals-6-dB", "estoi_vocals-6-dB-2"}
 
 
 def test_a_report_without_results_or_of_others_is_refused(study: Study, tmp_path: Path) -> None:
@@ -154,3 +157,40 @@ def test_a_report_without_results_or_of_others_is_refused(study: Study, tmp_path
     (tmp_path / "results.csv").unlink()
     with pytest.raises(HearsimError, match=r"results\.csv can't be read .*: run `hearsim experiment run"):
         write_report(study, tmp_path)
+
+
+def test_findings_come_first_and_say_what_the_intervals_say(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text(_plan(study))
+    text = Reader(write_report(study, tmp_path).read_text()).text
+    higher = (
+        "vocals-up, closed: estoi_vocals is 0.100 higher [+0.100, +0.100] than with mix flat (mean of 2 listeners)."
+    )
+    none = (
+        "vocals-up, power: cepstral_correlation_unprocessed shows no difference, +0.000 [+0.000, +0.000], to mix flat"
+    )
+    assert higher in text and none in text
+    assert text.index(higher) < text.index("estoi_vocals along mix")
+    study.path.write_text(study.path.read_text().replace('baseline = { mix = "flat" }', ""))
+    text = Reader(write_report(read_study(study.path), tmp_path).read_text()).text
+    assert "estoi_vocals is highest with vocals-up, power, 0.5" in text and "lowest with flat, closed, 0.4" in text
+
+
+def test_several_models_or_aids_stand_in_one_picture(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text(_plan(study))
+    write_report(study, tmp_path)
+    rows = list(csv.DictReader((tmp_path / "figures" / "estoi_vocals.csv").open()))
+    assert {(row["line"], row["place"]) for row in rows} == {
+        (aid, mix) for aid in ("closed", "power") for mix in ("flat", "vocals-up")
+    }
+
+
+@pytest.mark.parametrize(("drawn", "shown"), [((0.500, 0.504), (0.402, 0.602)), ((0.1, 0.9), (0.1, 0.9))])
+def test_small_differences_look_small(drawn: tuple[float, float], shown: tuple[float, float]) -> None:
+    assert _limits(drawn, "0–1") == pytest.approx(shown)
+
+
+def test_no_table_is_wider_than_a_screen_with_many_listeners(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text(_plan(study))
+    read = Reader(write_report(study, tmp_path).read_text())
+    assert max(map(len, read.rows)) == 4  # listeners are rows
+    assert any(row[:2] == ["vocals-up, closed", "N2"] and row[2].startswith("0.605 [") for row in read.rows)
