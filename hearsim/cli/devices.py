@@ -28,7 +28,7 @@ def devices(as_json: Json = False) -> None:
         counts = (str(found.inputs), str(found.outputs), f"{found.rate_hz:g}", word)
         table.add_row(str(found.index), found.name, found.api, *counts, *latencies)
         rows.append({**asdict(found), f"opens_at_{AID_RATE_HZ}_hz": opens})
-    if not as_json:
+    if rows and not as_json:
         print_tables(table)
         typer.echo(
             "latencies as the drivers report them; `hearsim live loopback` measures. A device that does not open at "

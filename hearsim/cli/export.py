@@ -81,8 +81,11 @@ def analyse(
 ) -> None:
     """Post-screen the listeners (BS.1534-3), average the ratings, and correlate them with the objective metrics."""
     from hearsim.cli.tables import listening_test
+    from hearsim.core.errors import HearsimError
     from hearsim.listening_test.analyse import analyse as run_analysis
 
+    if not results.exists():
+        raise HearsimError(f"{results} does not exist: give a table of ratings, or its folder")
     found = run_analysis(results, manifest, out)
     if as_json:
         tables = ("screening", "summary", "metrics")

@@ -58,7 +58,9 @@ def play(
             show_default="loop for the built-in song with the mixer page",
         ),
     ] = None,
-    seconds: Annotated[float | None, typer.Option(help="End after this many seconds.", show_default="never")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="End after this many seconds.", show_default="never")
+    ] = None,
     cable: Annotated[
         int, typer.Option(help="Delay of the device in samples, as `hearsim live loopback` measured it.", min=0)
     ] = 0,
@@ -108,7 +110,7 @@ def loopback(
     loss: Annotated[
         bool, typer.Option("--loss/--no-loss", help="Include the hearing-loss simulation (adds 20 ms).")
     ] = False,
-    seconds: Annotated[float, typer.Option(help="Seconds to measure.")] = CABLE_S,
+    seconds: Annotated[float, typer.Option(min=0, help="Seconds to measure.")] = CABLE_S,
 ) -> None:
     """Measure the delay of device and aid through a cable from the output to the input."""
     from hearsim.cli.live_session import measure_loopback
@@ -159,7 +161,7 @@ def _song_of(source: dict[str, Any], folder: Path, log: Path) -> Path:
     if source.get("demo"):
         return _demo(folder)
     if "path" not in source:
-        raise HearsimError(f"{log} heard a device: give the recording of its input as SONG")
+        raise HearsimError(f"{log} is of a device's input: give its recording as SONG")
     return Path(source["path"])
 
 

@@ -1,5 +1,6 @@
 """`hearsim show`, `hearsim metrics` and `hearsim latency`: profiles, what ships, and how late an aid is."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,8 +31,12 @@ def show(
         title, rows = LISTS[name]
         print_list(title, rows(), as_json)
         return
-    from hearsim.profile.load import load_profile
+    from hearsim.core.errors import HearsimError
+    from hearsim.core.validation import nearest
+    from hearsim.profile.load import load_profile, profile_names
 
+    if name not in profile_names() and not Path(name).is_file() and (near := nearest(name, list(LISTS))):
+        raise HearsimError(f"no profile and no list is called {name!r}: {near}")
     loaded = load_profile(name)  # before the heavy imports: a misspelt name is refused at once
     from hearsim.aid.hearing_aid import hearing_aid
     from hearsim.cli.tables import fitting
@@ -85,7 +90,7 @@ def latency(profile: ProfileArgument = DEFAULT_PROFILE, as_json: Json = False) -
     typer.echo(f"measured with an impulse and a chirp: {measured} samples live (declared {total.total_samples})")
     typer.echo(f"compute per block: {load}; load (p99 / deadline) {100 * load.load_p99:.0f} %")
     for verdict in verdicts(total.total_ms):
-        typer.echo(f"{verdict.scenario}: {'suits' if verdict.ok else 'too late'}; {verdict.sentence}")
+        typer.echo(f"{verdict.scenario}: {'OK' if verdict.ok else 'too slow'}; {verdict.sentence}")
     if comb is not None:
         typer.echo(
             f"through the vent: notches every {comb['spacing_hz']:.0f} Hz, the first at {comb['first_notch_hz']:.0f}; "

@@ -60,7 +60,7 @@ def ledger(latency: dict[str, Any]) -> Table:
     times = f"{compute['p50']:.2f} / {compute['p99']:.2f} / {compute['max']:.2f}"
     table.add_row("compute per block, p50 / p99 / max", f"of {latency['deadline_ms']:.2f} ms", "", times)
     for verdict in latency["verdicts"]:
-        table.add_row(f"for {verdict['scenario']}", "suits" if verdict["ok"] else "too late", "", "")
+        table.add_row(f"for {verdict['scenario']}", "OK" if verdict["ok"] else "too slow", "", "")
     return table
 
 

@@ -73,7 +73,7 @@ def read_log(path: Path) -> SessionLog:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise HearsimError(f"{path} can't be read ({error}): give the log of a live session") from None
+        raise HearsimError(f"{path} can't be read ({error.strerror}): give the log of a live session") from None
     tables = [_table(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
     if not tables or tables[0].get("hearsim") != SCHEMA:
         raise HearsimError(f"{path} is no session log: it does not begin with {SCHEMA!r}")

@@ -1,4 +1,4 @@
-"""One process or many: `torchrun --nproc-per-node 2 -m hearsim train SPEC` shares the examples of a batch.
+"""One process or many: `torchrun --nproc-per-node 2 -m hearsim train run SPEC` shares the examples of a batch.
 
 Gradients are averaged by hand, in one piece: `DistributedDataParallel` wraps `forward`, and training does not call
 that. Every process makes the same step from the same gradients, so their weights stay equal; batch norms share their

@@ -1,8 +1,8 @@
-"""The training loop, top to bottom: `hearsim train SPEC`.
+"""The training loop, top to bottom: `hearsim train run SPEC`.
 
 The state of the memories is carried over the pieces of an example (truncated back-propagation), so the network
 learns to stream. A run folder holds log.csv, checkpoint.pt (to resume exactly; not for shipping) and
-averaged.safetensors (to ship: `hearsim models --pack`); with a validation score also best.safetensors.
+averaged.safetensors (to ship: `hearsim models pack`); with a validation score also best.safetensors.
 """
 
 import tempfile

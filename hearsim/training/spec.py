@@ -22,7 +22,7 @@ class _Table(BaseModel):
 
 
 class ModelSpec(_Table):
-    """The network: a system by name (`hearsim bench --systems`), and whatever sizes of it shall be others."""
+    """The network: a system by name (`hearsim show systems`), and those of its sizes that differ."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 

@@ -38,7 +38,7 @@ export function showLatency(ledger) {
   at("reported").textContent = ledger.reported_ms
     ? `Device: it reports ${ledger.reported_ms.toFixed(1)} ms`
       + (device.source === "measured" ? `, a cable measured ${ms(device.samples)}.`
-        : "; `hearsim live --loopback` measures it through a cable.")
+        : "; `hearsim live loopback` measures it through a cable.")
     : "Device: it reports no latency.";
 }
 
