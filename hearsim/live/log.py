@@ -72,7 +72,9 @@ def read_log(path: Path) -> SessionLog:
     """Read a session log; raises `HearsimError` with file, line and cure."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise HearsimError(f"{path} is not a text in UTF-8 ({error.reason}): give the log of a live session") from None
+    except OSError as error:
         raise HearsimError(f"{path} can't be read ({error.strerror}): give the log of a live session") from None
     tables = [_table(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
     if not tables or tables[0].get("hearsim") != SCHEMA:
