@@ -5,6 +5,7 @@ plot of them.
 """
 
 import json
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from hearsim.metrics.bsseval import Signals
 from hearsim.metrics.separation import ideal_ratio_mask_pieces
 from hearsim.metrics.stem_scores import Score, StemJudge
 from hearsim.music.datasets import ACCOMPANIMENT
-from hearsim.music.tracks import Track, fingerprint, read_tracks
+from hearsim.music.tracks import Track, fingerprint, read_tracks, summary
 from hearsim.separation.models import ModelInfo, load_model
 from hearsim.separation.net import STEMS, SeparatorNet
 from hearsim.separation.offline import separate
@@ -152,6 +153,8 @@ def evaluate(
         raise HearsimError(f"a model called {info.name!r} can't stand in one table with the {info.name}: rename it")
     evaluation = _held(out, info)
     tracks = read_tracks(root, cache / "stems", net.rate, patterns=patterns, ignore=ignore)
+    for line in summary(tracks):
+        print(line, file=sys.stderr)
     if all(len(track.stems) < 2 for track in tracks):
         raise HearsimError(f"{root}: no track that fits {', '.join(patterns)} has two stems, so none can be separated")
     _save(evaluation, out)  # which tells before the work whether the folder can be written
