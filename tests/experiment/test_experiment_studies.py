@@ -31,7 +31,7 @@ def test_expected_results_are_those_of_the_spec(name: str) -> None:
         keys = {row["cell"] for row in csv.DictReader(file)}
     assert keys == {cell.key[:12] for cell in cells_of(study)}, "a model has changed since: run the study again"
     text = (EXPERIMENTS / name / "README.md").read_text()
-    assert all(word in text for word in ("**Question.**", "figure.svg", "**What it does not show.**"))
+    assert all(word in text for word in ("**Question.**", "figure.svg", "**Limits.**"))
     assert (EXPERIMENTS / name / "figure.svg").read_text().startswith("<?xml")
 
 
