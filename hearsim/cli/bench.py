@@ -7,7 +7,7 @@ import typer
 
 from hearsim.cli.old_forms import OldForms, is_option
 from hearsim.cli.options import DEFAULT_PROFILE, Json, ProfileOption
-from hearsim.cli.output import print_json
+from hearsim.cli.output import check_table, print_json
 
 
 class _Bench(OldForms):
@@ -47,6 +47,7 @@ def networks(
     """Compare all separation networks: multiply-adds, bytes and time per hop, on one thread and on two."""
     from hearsim.bench.networks import bench_systems, lines, records, write_table
 
+    check_table(table)
     found = bench_systems(seconds, say=lambda line: typer.echo(line, err=True))
     if as_json:
         print_json(records(found))

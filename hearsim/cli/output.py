@@ -25,6 +25,15 @@ def print_tables(*tables: Any) -> None:
         screen.print(table)
 
 
+def check_table(path: Path | None) -> None:
+    """Refuse a table whose folder isn't there before the work that fills it; raises `HearsimError`."""
+    from hearsim.core.errors import HearsimError
+
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        why = "is a folder" if path.is_dir() else f"can't be written, for {path.parent} is no folder"
+        raise HearsimError(f"{path} {why}: choose another --table")
+
+
 def csv_records(path: Path) -> list[dict[str, Any]]:
     """Return the rows of a CSV file by column: numbers as numbers, None for an empty cell."""
     with path.open(newline="", encoding="utf-8") as file:

@@ -8,7 +8,7 @@ import typer
 from hearsim.cli import completion
 from hearsim.cli.old_forms import OldForms
 from hearsim.cli.options import Json
-from hearsim.cli.output import console, print_json, print_tables
+from hearsim.cli.output import check_table, console, print_json, print_tables
 
 
 class _Train(OldForms):
@@ -54,6 +54,7 @@ def compare(
     """Train and score variants of a spec side by side; an interrupted comparison continues."""
     from hearsim.training.comparison import Variants, lines, records, run_variants, write_table
 
+    check_table(table)
     finished = []
     for found in run_variants(Variants(spec), run):
         finished.append(found)

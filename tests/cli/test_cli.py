@@ -87,6 +87,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         ("export analyse gone", "gone does not exist: give a table of ratings, or its folder"),
         ("live replay gone.jsonl", "gone.jsonl can't be read (No such file or directory): give the log"),
         ("live replay noise.toml", "noise.toml is not a text in UTF-8"),
+        (
+            "bench networks --table gone/a.csv",
+            "gone/a.csv can't be written, for gone is no folder: choose another --table",
+        ),
+        ("train compare mine.toml --table stems", "stems is a folder: choose another --table"),
         ("evaluate nope .", "no model is called 'nope'"),
         ("evaluate bent .", "bent/model.safetensors can't be read"),
         ("evaluate hs-tasnet-lite gone", "gone is no folder"),
