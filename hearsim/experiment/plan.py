@@ -18,8 +18,8 @@ from hearsim.profile.load import load_aid
 from hearsim.profile.schema import Profile
 from hearsim.simulation.stems import HOP, Separation
 
-COUNTING = 1
-"""Counts up when a change of the code changes results: cells of an earlier count are computed anew."""
+RESULTS_VERSION = 1
+"""Counts up when a change of the code changes results: cells of an earlier version are computed anew."""
 MANY_CELLS = 20_000
 Part = TypeVar("Part", bound=Settings)
 
@@ -75,7 +75,7 @@ def cells_of(study: Study) -> list[Cell]:
     """
     songs: dict[tuple[str, str], str] = {}
     for (name, song), (seed_name, seed) in product(study.songs.items(), study.seeds.items()):
-        songs[name, seed_name] = _key({"counting": COUNTING, "song": song.identity(seed)})
+        songs[name, seed_name] = _key({"counting": RESULTS_VERSION, "song": song.identity(seed)})
     cells = []
     by_song = (study.songs, study.seeds, study.models, study.listeners, study.aids, study.mixes)
     for song_name, seed_name, model, listener, aid, mix, *settings in product(*by_song, *study.settings.values()):
@@ -118,7 +118,7 @@ def _cell(study: Study, chosen: dict[str, str], song_key: str) -> Cell:
         raise HearsimError(f"{study.path}: {str(error).removeprefix('Profile: ')}") from None
     network = model.network
     settings = {
-        "counting": COUNTING,
+        "counting": RESULTS_VERSION,  # under the name that it had in the first results
         "hearsim": __version__,
         "song": song_key,
         "profile": profile.model_dump(mode="json", exclude={"name", "model"}),
@@ -179,7 +179,12 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 def plan_file(study: Study) -> dict[str, Any]:
     """Return what a run's folder says of the experiment it holds."""
-    return {"schema": "hearsim.experiment/1", "hearsim": __version__, "counting": COUNTING, "name": study.name}
+    return {
+        "schema": "hearsim.experiment/1",
+        "hearsim": __version__,
+        "results_version": RESULTS_VERSION,
+        "name": study.name,
+    }
 
 
 def spec_folder(study: Study) -> Path:

@@ -1,7 +1,7 @@
 """From results to means with intervals, per listener and pooled, and to differences against a baseline.
 
-What is drawn again by the bootstrap is the takes, a take being a song and a seed: intervals say how sure a mean is over
-songs like these, for these listeners. Pooled means are over the listeners of each take first.
+Resampled units are (song, seed) pairs, "takes" in the tables: an interval says how sure a mean is over songs like
+these, for these listeners. Pooled means are over the listeners of each take first.
 """
 
 import csv
@@ -38,9 +38,11 @@ def bootstrap(values: Sequence[float], seed: int = 0) -> Estimate:
     sample = np.asarray(values, np.float64)
     if sample.size < 2:
         return Estimate(float(sample.mean()), None, None, sample.size)
-    rng = np.random.default_rng(seed)
-    means = sample[rng.integers(sample.size, size=(RESAMPLES, sample.size))].mean(axis=1)
-    low, high = np.percentile(means, (2.5, 97.5))
+    from scipy import stats
+
+    low, high = stats.bootstrap(
+        (sample,), np.mean, n_resamples=RESAMPLES, method="percentile", random_state=np.random.default_rng(seed)
+    ).confidence_interval
     return Estimate(float(sample.mean()), float(low), float(high), sample.size)
 
 
@@ -112,6 +114,11 @@ def read_results(study: Study, path: Path) -> Results:
         raise HearsimError(f"{path} is not the results of {study.path} ({error}): run the experiment again") from None
     if not rows:
         raise HearsimError(f"{path} holds no results: run the experiment again")
+    if "missing_reason" not in rows[0] and "error" in rows[0]:
+        raise HearsimError(
+            f"{path} has the columns of an earlier version: run `hearsim experiment run {study.path}` again, which "
+            "writes it anew from the cells that are kept"
+        )
     levels = {factor: list(known) for factor, known in study.levels().items()}
     values: dict[str, dict[Names, float]] = {metric: {} for metric in study.metrics}
     failed: dict[Names, str] = {}
@@ -123,12 +130,12 @@ def read_results(study: Study, path: Path) -> Results:
                 if name not in levels[factor]:
                     levels[factor].append(name)  # songs of another folder
             if not row["metric"]:
-                failed[names] = row["error"]
+                failed[names] = row["missing_reason"]
             elif row["value"]:
                 values[row["metric"]][names] = float(row["value"])
             else:
                 reasons = without.setdefault(row["metric"], {})
-                reasons[row["error"]] = reasons.get(row["error"], 0) + 1
+                reasons[row["missing_reason"]] = reasons.get(row["missing_reason"], 0) + 1
     except (KeyError, ValueError, TypeError) as error:
         raise HearsimError(f"{path} is not the results of {study.path} ({error}): run the experiment again") from None
     cells = len({tuple(row[factor] for factor in levels) for row in rows})

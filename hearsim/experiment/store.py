@@ -6,9 +6,12 @@
 | cells/KEY.json | the record of a cell |
 | shared/ | songs and separations that cells share; may be deleted when all is done |
 | audio/ | the outputs that the spec keeps |
-| results.csv | the figures, in the order of the spec: the same bytes however they were come by |
+| results.csv | the measures, in the order of the spec: the same bytes whoever has computed them |
 | results.parquet | the same, where pyarrow is installed |
 | timings.csv | how long each cell took, which is no part of the results |
+
+The columns of results.csv: the factors; `cell`, the beginning of its key; `metric`, `value` and `unit`; and
+`missing_reason`, why a measure has no value, or why the whole cell has failed (then `metric` is empty).
 """
 
 import json
@@ -26,8 +29,10 @@ from hearsim.core.results import check_is_folder
 from hearsim.experiment.cell import Record
 from hearsim.experiment.plan import Cell, plan_file
 from hearsim.experiment.spec import FACTORS, Study
+from hearsim.simulation.measures import METRICS
 
 PLAN, RESULTS, PARQUET, TIMINGS = "plan.json", "results.csv", "results.parquet", "timings.csv"
+COLUMNS = ("metric", "value", "unit", "missing_reason")
 TURN = ".run.lock"
 """Held while a file is written that belongs to all shards."""
 
@@ -65,7 +70,7 @@ class Store:
     def write_tables(self, records: Sequence[Record]) -> None:
         """Write the tables of all cells; shards that end at the same time take turns."""
         header, rows = (
-            [*self.factors, "cell", "metric", "value", "error"],
+            [*self.factors, "cell", *COLUMNS],
             [row for one in records for row in _rows(one)],
         )
         with FileLock(self.folder / TURN):
@@ -81,9 +86,15 @@ class Store:
 def _rows(record: Record) -> Iterator[list[str]]:
     start = [*record.names, record.key[:12]]
     if record.error:
-        yield [*start, "", "", record.error]
+        yield [*start, "", "", "", record.error]
     for value in record.values:
-        yield [*start, value.metric, "" if value.value is None else f"{value.value:.6g}", value.error]
+        yield [
+            *start,
+            value.metric,
+            "" if value.value is None else f"{value.value:.6g}",
+            METRICS[value.metric].unit,
+            value.error,
+        ]
 
 
 def _write_parquet(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -150,7 +161,8 @@ def check_plan(study: Study, folder: Path) -> None:
         return
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        held = {key: found[key] for key in ("schema", "hearsim", "counting", "name")}
+        version = found["results_version"] if "results_version" in found else found["counting"]  # its earlier name
+        held = {**{key: found[key] for key in ("schema", "hearsim", "name")}, "results_version": version}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HearsimError(f"{path} is no plan of an experiment, or damaged: choose another --out") from error
     wanted = plan_file(study)
@@ -160,6 +172,6 @@ def check_plan(study: Study, folder: Path) -> None:
         )
     if held != wanted:
         raise HearsimError(
-            f"{folder} holds results of hearsim {held['hearsim']} (counting {held['counting']}), this is "
-            f"{wanted['hearsim']} (counting {wanted['counting']}): choose another --out"
+            f"{folder} holds results of hearsim {held['hearsim']} (results version {version}), this is "
+            f"{wanted['hearsim']} (results version {wanted['results_version']}): choose another --out"
         )

@@ -1,6 +1,5 @@
 """Who is left out, and what the others say: post-screening, means and intervals by ITU-R BS.1534-3."""
 
-import math
 from collections import defaultdict
 from dataclasses import dataclass
 from statistics import fmean
@@ -13,9 +12,11 @@ from hearsim.listening_test.ratings import Rating
 
 _SHARE, _EDGE = 0.15, 90.0  # BS.1534-3, 4.1.2: in more than 15 % of the items on the wrong side of 90
 _TOO_MANY = 0.25  # of the listeners take the mid anchor of an item for excellent: then the item is to blame
-_Z = 1.959964  # 95 %, two-sided
+_CONFIDENCE = 0.95
+_LOWEST, _HIGHEST = 0.0, 100.0  # of the rating scale
+_FEWEST = 3  # listeners: Student's factor is 12.7 for two
 ALL = "all"
-Interval = tuple[float, float | None, float | None]  # mean, and the ends where there are any
+Interval = tuple[float, float | None, float | None, str]  # mean, the ends where there are any, and a note
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,12 @@ class Summary:
     listeners: int
     ratings: int
     mean: float
-    low: float | None  # no interval from a single listener
+    low: float | None  # no interval from fewer than three listeners
     high: float | None
     median: float
     lower_quartile: float
     upper_quartile: float
+    note: str = ""  # where there is no interval, or one that is cut at the ends of the scale
 
 
 def screen(ratings: list[Rating]) -> list[Listener]:
@@ -88,7 +90,8 @@ def _share(flags: list[bool]) -> float | None:
 def summarise(ratings: list[Rating], conditions: list[str], paired: bool) -> list[Summary]:
     """Return a row for each group and condition that has ratings; with several groups the last is "all".
 
-    A listener's ratings are averaged first, for they are not independent; the interval is Student's over listeners.
+    A listener's ratings are averaged first, for they are not independent; the interval is Student's over listeners, cut
+    at the ends of the scale, and there is none for fewer than three of them.
     For pairs the mean is the share of correct answers of all, with Wilson's interval (1927, JASA 22:209).
     """
     groups = list(dict.fromkeys(one.group for one in ratings))
@@ -106,22 +109,26 @@ def summarise(ratings: list[Rating], conditions: list[str], paired: bool) -> lis
 
 def _row(group: str, condition: str, of_one: dict[str, list[float]], paired: bool) -> Summary:
     scores = np.concatenate(list(of_one.values()))
-    mean, low, high = _wilson(scores.tolist()) if paired else _student([fmean(found) for found in of_one.values()])
+    mean, low, high, note = (
+        _wilson(scores.tolist()) if paired else _student([fmean(found) for found in of_one.values()])
+    )
     lower, median, upper = np.percentile(scores, (25, 50, 75)).tolist()
-    return Summary(group, condition, len(of_one), scores.size, mean, low, high, median, lower, upper)
+    return Summary(group, condition, len(of_one), scores.size, mean, low, high, median, lower, upper, note)
 
 
 def _student(means: list[float]) -> Interval:
     mean = fmean(means)
-    if len(means) < 2:
-        return mean, None, None
-    half = float(stats.t.ppf(0.975, len(means) - 1) * np.std(means, ddof=1) / math.sqrt(len(means)))
-    return mean, mean - half, mean + half
+    if len(means) < _FEWEST:
+        return mean, None, None, f"no interval: {len(means)} of at least {_FEWEST} listeners"
+    if min(means) == max(means):
+        return mean, mean, mean, ""
+    low, high = map(float, stats.t.interval(_CONFIDENCE, len(means) - 1, mean, stats.sem(means)))
+    if low < _LOWEST or high > _HIGHEST:
+        note = f"interval {low:.1f} .. {high:.1f}, cut at the ends of the scale"
+        return mean, max(low, _LOWEST), min(high, _HIGHEST), note
+    return mean, low, high, ""
 
 
 def _wilson(answers: list[float]) -> Interval:
-    share, count = fmean(answers), len(answers)
-    weight = _Z**2 / count
-    middle = (share + weight / 2) / (1 + weight)
-    half = _Z / (1 + weight) * math.sqrt(share * (1 - share) / count + weight / (4 * count))
-    return share, middle - half, middle + half
+    interval = stats.binomtest(round(sum(answers)), len(answers)).proportion_ci(_CONFIDENCE, method="wilson")
+    return fmean(answers), float(interval.low), float(interval.high), ""

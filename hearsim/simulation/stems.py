@@ -36,15 +36,15 @@ class Separation(Settings):
 
     name: str
     model: str | None = None  # a model's name or folder, a network of one's own; None: the true stems
-    errors: Number = Field(default=1.0, ge=0, le=4)  # of the model, scaled: 0 none, 1 its own
+    error_scale: Number = Field(default=1.0, ge=0, le=4)  # of the model, scaled: 0 none, 1 its own
     leakage_db: Number | None = Field(default=None, ge=-100, le=0)  # of the true stems
     hop: int = Field(default=HOP, strict=True, ge=0, le=8192)
     sha256: str = ""  # of the model
 
     @model_validator(mode="after")
     def _check(self) -> "Separation":
-        if self.model is None and self.errors != 1.0:
-            raise ValueError("errors are those of a model: name one with model")
+        if self.model is None and self.error_scale != 1.0:
+            raise ValueError("error_scale scales the errors of a model: name one with model")
         if self.model is not None and self.leakage_db is not None:
             raise ValueError("leakage_db goes with the true stems, which have no model: remove one of them")
         if self.model is not None and "hop" in self.model_fields_set:
@@ -56,7 +56,7 @@ class Separation(Settings):
         """The model's own separation that this one is made of; None for the true stems."""
         if self.model is None:
             return None
-        return self.model_copy(update={"name": "", "errors": 1.0})
+        return self.model_copy(update={"name": "", "error_scale": 1.0})
 
     def resolved(self, base: Path, where: str) -> "Separation":
         """Return it with the model's folder, checksum and hop filled in; raises `HearsimError` for none such."""
@@ -78,7 +78,8 @@ class Separation(Settings):
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the stems and their delay."""
-        return self.model_dump(exclude={"name", "model"})
+        settings = self.model_dump(exclude={"name", "model"})
+        return settings | {"errors": settings.pop("error_scale")}  # under the name that it had in the first results
 
     def stems(self, truth: Audio, separated: FloatArray | None) -> FloatArray:
         """Return the stems (4, 2, hop + frames + `RING_OUT`); `separated` are those of `network`.
@@ -87,7 +88,7 @@ class Separation(Settings):
         """
         true = np.pad(truth.samples, ((0, 0), (0, 0), (self.hop, RING_OUT)))
         if separated is not None:
-            return separated if self.errors == 1.0 else _blend(true, separated, self.errors)
+            return separated if self.error_scale == 1.0 else _blend(true, separated, self.error_scale)
         if self.leakage_db is None:
             return true
         return _blend(true, np.broadcast_to(true.sum(axis=0), true.shape), db_to_gain(self.leakage_db))

@@ -97,7 +97,7 @@ def test_shards_share_out_all_cells_and_keep_songs_together(tmp_path: Path) -> N
         ([("seconds = 3 }, {", "seconds = 1 }, {")], "give 3 (for a phrase)"),
         ([('"oracle"', '"no-such-model"')], "factors.models[0]: no model is called"),
         ([('"oracle"', '{ name = "x", leakage_db = 3 }')], "models[0]: leakage_db = 3"),
-        ([('"oracle"', '{ name = "x", errors = 0.5 }')], "errors are those of a model"),
+        ([('"oracle"', '{ name = "x", error_scale = 0.5 }')], "error_scale scales the errors of a model"),
         ([("seeds = [0, 1]", "seeds = [-1]")], "factors.seeds[0] = -1 is too low"),
         ([("vocals = 6", "vocals = 60")], "gains_db.vocals = 60"),
         ([('"N2", "S1"', '"N2", 3')], "factors.listeners[1] = 3: give a name in quotes, or a table"),
@@ -184,7 +184,7 @@ def test_scaled_errors_and_leakage_are_what_they_say() -> None:
     rng = np.random.default_rng(0)
     found = (truth.samples + 0.1 * rng.standard_normal(truth.samples.shape)).astype(np.float32)
     long = np.pad(found, ((0, 0), (0, 0), (512, RING_OUT)))
-    half = Separation(name="half", model="m", errors=0.5).stems(truth, long)[..., 512:-RING_OUT]
+    half = Separation(name="half", model="m", error_scale=0.5).stems(truth, long)[..., 512:-RING_OUT]
     np.testing.assert_allclose(half - truth.samples, 0.5 * (found - truth.samples), atol=1e-6)
     assert Separation(name="whole", model="m").stems(truth, long) is long
     leaky = Separation(name="leaky", leakage_db=-20, hop=128).stems(truth, None)[..., 128:-RING_OUT]

@@ -13,6 +13,7 @@ from hearsim.experiment.page import write_report
 from hearsim.experiment.plan import cells_of
 from hearsim.experiment.spec import FACTORS, Study, read_study
 from hearsim.experiment.statistics import bootstrap, differences, read_results, summarise
+from hearsim.experiment.store import COLUMNS
 
 CEPSTRAL = "cepstral_correlation_unprocessed"
 SPEC = """
@@ -47,13 +48,13 @@ def study(tmp_path: Path) -> Study:
     found = read_study(path)
     with (tmp_path / "results.csv").open("w", newline="") as file:
         table = csv.writer(file)
-        table.writerow([*FACTORS, "cell", "metric", "value", "error"])
+        table.writerow([*FACTORS, "cell", *COLUMNS])
         for index, cell in enumerate(cells_of(found)):
             if index == 47:
-                table.writerow([*cell.names, "k", "", "", "OSError: <gone>"])
+                table.writerow([*cell.names, "k", "", "", "", "OSError: <gone>"])
                 continue
-            table.writerow([*cell.names, "k", "estoi_vocals", made_up(cell.names), ""])
-            table.writerow([*cell.names, "k", CEPSTRAL, *(("", "silent") if index == 3 else (0.5, ""))])
+            table.writerow([*cell.names, "k", "estoi_vocals", made_up(cell.names), "0–1", ""])
+            table.writerow([*cell.names, "k", CEPSTRAL, *(("", "0–1", "silent") if index == 3 else (0.5, "0–1", ""))])
     return found
 
 
@@ -86,6 +87,9 @@ def test_the_interval_covers_the_mean_as_often_as_it_says() -> None:
         covered.append(estimate.low <= 3.0 <= estimate.high)  # type: ignore[operator]
     assert 0.88 <= np.mean(covered) <= 0.99
     assert bootstrap([2.0]) == (2.0, None, None, 1)
+    sample = rng.normal(3.0, 1.0, 9)
+    draws = np.random.default_rng(0).integers(9, size=(2000, 9))  # by hand
+    assert bootstrap(list(sample))[1:3] == pytest.approx(tuple(np.percentile(sample[draws].mean(axis=1), (2.5, 97.5))))
 
 
 def test_the_page_holds_everything_and_needs_nothing(study: Study, tmp_path: Path) -> None:
@@ -147,6 +151,9 @@ def test_a_report_without_results_or_of_others_is_refused(study: Study, tmp_path
     (tmp_path / "plan.json").write_text(_plan(study))
     (tmp_path / "results.csv").write_text("a,b\n1,2\n")
     with pytest.raises(HearsimError, match="is not the results of"):
+        write_report(study, tmp_path)
+    (tmp_path / "results.csv").write_text(",".join([*FACTORS, "cell", "metric", "value", "error"]) + "\na" + "," * 9)
+    with pytest.raises(HearsimError, match="has the columns of an earlier version: run `hearsim experiment run"):
         write_report(study, tmp_path)
     (tmp_path / "results.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(HearsimError, match=r"results\.csv is not the results of"):

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,7 +64,9 @@ def results(folder: Path) -> bytes:
 
 def test_results_are_long_sorted_and_true(serial: Path) -> None:
     rows = [line.split(",") for line in results(serial).decode().splitlines()]
-    assert rows[0] == ["listener", "song", "seed", "mix", "aid", "model", "cell", "metric", "value", "error"]
+    factors = ["listener", "song", "seed", "mix", "aid", "model"]
+    assert rows[0] == [*factors, "cell", "metric", "value", "unit", "missing_reason"]
+    assert {row[7]: row[9] for row in rows[1:]} == {"estoi_vocals": "0–1", "remix_csdr_db": "dB", "mpo_events": "times"}
     assert len(rows) == 1 + 8 * 3
     flat = {tuple(row[:6]): float(row[8]) for row in rows[1:] if row[7] == "remix_csdr_db"}
     assert {value for key, value in flat.items() if key[3] == "flat" or key[5] == "oracle"} == {100.0}
@@ -205,7 +208,7 @@ def test_a_failed_cell_is_a_row_and_is_retried_when_asked(
         patch.setattr(cell_module, "_values", fails)
         assert run_study(study, folder)[:3] == (8, 0, 2)
     rows = results(folder).decode().splitlines()
-    assert sum(',,,"ZeroDivisionError: a fault, of two lines"' in row for row in rows) == 2
+    assert sum(',,,,"ZeroDivisionError: a fault, of two lines"' in row for row in rows) == 2
     assert run_study(study, folder)[:3] == (0, 8, 2)  # not by itself
     assert [estimate(cells_of(study), folder, 1, retry_failed=retry).waiting for retry in (False, True)] == [0, 2]
     assert run_study(study, folder, retry_failed=True)[:3] == (2, 6, 0)
@@ -250,10 +253,10 @@ def test_a_dry_run_keeps_the_random_numbers_of_its_caller(spec: Path, tmp_path: 
 
 def test_a_model_is_loaded_once_and_a_song_separated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "experiment.toml"
-    half = '"hs-tasnet-lite", { name = "half", model = "hs-tasnet-lite", errors = 0.5 }'
+    half = '"hs-tasnet-lite", { name = "half", model = "hs-tasnet-lite", error_scale = 0.5 }'
     path.write_text(SPEC.replace('{ name = "leaky", leakage_db = -12 }, "oracle"', half))
-    calls = {"load_model": 0, "separate": 0}
-    for module, name in (("hearsim.aid.separator", "load_model"), ("hearsim.experiment.cell", "separate")):
+    calls = {"load_network": 0, "separate": 0}
+    for module, name in (("hearsim.aid.separator", "load_network"), ("hearsim.experiment.cell", "separate")):
         original = getattr(sys.modules[module], name)
 
         def counted(*given: object, name: str = name, original: object = original) -> object:
@@ -263,10 +266,21 @@ def test_a_model_is_loaded_once_and_a_song_separated_once(tmp_path: Path, monkey
         monkeypatch.setattr(f"{module}.{name}", counted)
     models._separator.cache_clear()
     assert run_study(read_study(path), tmp_path / "run").computed == 8
-    assert calls == {"load_model": 1, "separate": 2}  # two songs
+    assert calls == {"load_network": 1, "separate": 2}  # two songs
     rows = [line.split(",") for line in results(tmp_path / "run").decode().splitlines()]
     csdr = {row[5]: float(row[8]) for row in rows if row[7] == "remix_csdr_db" and row[2:4] == ["0", "vocals-up"]}
     assert csdr["half"] - csdr["hs-tasnet-lite"] == pytest.approx(6.02, abs=0.02)
+
+
+def test_a_run_of_before_the_new_names_goes_on(spec: Path, serial: Path, tmp_path: Path) -> None:
+    """Its plan says counting for results_version; its table is written anew, its cells are not computed anew."""
+    folder = shutil.copytree(serial, tmp_path / "run")
+    plan = (folder / "plan.json").read_text()
+    assert '"results_version": 1' in plan
+    (folder / "plan.json").write_text(plan.replace("results_version", "counting"))
+    (folder / "results.csv").write_text("listener,song,seed,mix,aid,model,cell,metric,value,error\n")
+    assert run_study(read_study(spec), folder)[:2] == (0, 8)
+    assert results(folder) == results(serial)
 
 
 def test_a_folder_in_use_or_of_another_experiment_or_version_is_refused(

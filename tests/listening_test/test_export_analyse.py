@@ -171,6 +171,22 @@ def test_nobody_left(tmp_path: Path) -> None:
         analyse(make(tmp_path, lambda w, s, c: 50.0))
 
 
+def test_intervals_stay_on_the_scale_and_need_three_listeners(tmp_path: Path) -> None:
+    """Two listeners at 20 and 80 would have -331 .. 431; three at 90, 95 and 100, 82.6 .. 107.4."""
+    two = make(tmp_path, lambda w, s, c: 100.0 if c == "reference" else 20.0 + 60 * (w == "P2"))
+    lines = two.read_text().splitlines()
+    two.write_text("\n".join([lines[0], *(line for line in lines if line[:6] in ("pop-P1", "pop-P2"))]))
+    one = row((found := analyse(two)).summary, "mild", "a")
+    assert (one.mean, one.low, one.high) == (50.0, None, None)
+    assert one.note == "no interval: 2 of at least 3 listeners" == read(found.out / "summary.csv")[3]["note"]
+    scores = {"P1": 90.0, "P2": 95.0, "P3": 100.0}
+    (tmp_path / "three").mkdir()
+    three = make(tmp_path / "three", lambda w, s, c: scores.get(w, 50.0) if c == "a" else usual(w, s, c))
+    one = row(analyse(three).summary, "mild", "a")
+    assert (one.low, one.high) == (pytest.approx(82.579, abs=1e-3), 100.0)
+    assert one.note == "interval 82.6 .. 107.4, cut at the ends of the scale"
+
+
 def test_a_single_listener_has_no_interval(tmp_path: Path) -> None:
     path = make(tmp_path)
     lines = path.read_text().splitlines()
