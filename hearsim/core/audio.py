@@ -49,6 +49,8 @@ class Format:
     def __post_init__(self) -> None:
         for name in ("rate", "channels", "block"):
             check_count(f"Format: {name}", getattr(self, name))
+        if not isinstance(self.stems, tuple):
+            raise HearsimError(f"Format: stems = {reprlib.repr(self.stems)} is no tuple of names: give ('vocals', ...)")
         if self.unit not in UNIT_NAMES:
             raise HearsimError(f"Format: unit = {self.unit!r} is not known: give 'fs' (full scale) or 'pa' (pascal)")
 
@@ -123,6 +125,8 @@ class Audio:
         samples = _full_scale(array)
         if layout is not None and layout not in LAYOUTS:
             raise HearsimError(f"Audio.from_array: layout = {layout!r} is not known: give {' or '.join(LAYOUTS)}")
+        if samples.ndim == 0:
+            raise HearsimError(f"Audio.from_array: {kind_of(array)} is one number: give an array of samples")
         if samples.ndim == 1:
             samples = samples[None]
         elif samples.ndim == 2 and (layout or _layout(samples)) == "channels last":
@@ -190,10 +194,10 @@ def check_kind(expected: str, value: object, kinds: type | tuple[type, ...], cur
         raise HearsimError(f"{expected}, not {kind_of(value)}: {cure}")
 
 
-def check_count(name: str, value: object) -> None:
-    """Raise `HearsimError` for what is no whole number from 1 on."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise HearsimError(f"{name} = {reprlib.repr(value)} is no whole number from 1 on: give one")
+def check_count(name: str, value: object, least: int = 1) -> None:
+    """Raise `HearsimError` for what is no whole number from `least` on."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise HearsimError(f"{name} = {reprlib.repr(value)} is no whole number from {least} on: give one")
 
 
 def array_fault(samples: object, name: str) -> str:
@@ -204,7 +208,9 @@ def array_fault(samples: object, name: str) -> str:
         return ""
     if samples.dtype.kind == "f":
         return f"{name} of {samples.dtype}: convert with array.astype('float32')"
-    return f"{name} of {samples.dtype} instead of float32: Audio.from_array(array, rate) scales whole numbers"
+    if samples.dtype.kind in "iu":
+        return f"{name} of {samples.dtype} instead of float32: Audio.from_array(array, rate) scales whole numbers"
+    return f"{name} of {samples.dtype}, which are no samples: give float32"
 
 
 def check_array(name: str, array: object, most_channels: int = 2) -> "FloatArray | Curve":

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from hearsim.core.audio import Audio, check_kind
+from hearsim.core.audio import Audio, check_count, check_kind
 from hearsim.core.audio_formats import CHUNK, open_decoder
 from hearsim.core.errors import HearsimError, HearsimWarning, WriteError
 from hearsim.core.files import write_atomically, writes
@@ -173,6 +173,8 @@ def read(path: str | Path, rate: int | None = AID_RATE_HZ) -> Audio:
     Traceback (most recent call last):
     hearsim.core.errors.HearsimError: no-such-song.flac: there is no such file: check its name and folder
     """
+    if rate is not None:
+        check_count("read: rate", rate)
     check_kind("read takes a path", path, (str, os.PathLike), "give the name of a music file")
     return open_source(path, rate).read()
 

@@ -1,10 +1,12 @@
 """Calibration between full scale and pascals, and the two stages that change the unit."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from hearsim.core.audio import UNIT_NAMES, Format, Unit
+from hearsim.core.errors import HearsimError
 from hearsim.core.invalid_samples import LOUDEST_PA, only_sound
 from hearsim.core.processor import Processor
 from hearsim.core.units import FloatArray, spl_to_pascal
@@ -24,6 +26,11 @@ class Calibration:
     """
 
     full_scale_db_spl: float
+
+    def __post_init__(self) -> None:
+        level: object = self.full_scale_db_spl
+        if not isinstance(level, int | float) or not math.isfinite(level):
+            raise HearsimError(f"Calibration: full_scale_db_spl = {level!r} is no level in dB SPL: give 94.0, say")
 
     @property
     def pascal_per_unit(self) -> float:

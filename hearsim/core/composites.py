@@ -1,7 +1,6 @@
 """Composite stages: delay, chain, parallel branches, reblocking and bypass."""
 
 import math
-import reprlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -27,8 +26,7 @@ class Delay(Processor):
     kind: Kind = "buffering"
 
     def __init__(self, samples: int, name: str = "Delay") -> None:
-        if not isinstance(samples, int | np.integer) or isinstance(samples, bool) or samples < 0:
-            raise HearsimError(f"Delay: {reprlib.repr(samples)} is no whole number of samples from 0 on: give one")
+        check_count("Delay: samples", samples, least=0)
         self._samples = samples
         self._name = name
 

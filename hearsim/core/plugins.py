@@ -117,7 +117,7 @@ def load_plugin(group: Group, name: str, own: Collection[str] = ()) -> Any:
     """
     plugins = _plugins(group, own)
     if name not in plugins:
-        near = nearest(name, sorted(plugins))
+        near = nearest(name, [*own, *sorted(plugins)]) or ", ".join([*own, *sorted(plugins)])
         raise HearsimError(f"no installed package offers {name!r} under {group}{near and ': ' + near}")
     point = plugins[name]
     try:

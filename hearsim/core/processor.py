@@ -168,6 +168,8 @@ def render(chain: Processor, audio: Audio, block: int = 512) -> Audio:
     """
     check_stage("render", chain)
     check_kind("render takes an Audio", audio, Audio, "make one with Audio.from_array(array, rate)")
+    if audio.samples.ndim != 2:
+        raise HearsimError(f"render takes a sound (channels, frames), not {len(audio.samples)} stems: give their sum")
     fmt = chain.prepare(Format(audio.rate, audio.channels, block))
     total = audio.frames + chain.latency
     padded = np.zeros((audio.channels, math.ceil(total / block) * block), np.float32)

@@ -1,6 +1,6 @@
 """The ear after the aid: vent and hearing loss."""
 
-from hearsim.core.audio import Format
+from hearsim.core.audio import Format, check_kind
 from hearsim.core.calibration import ToFullScale, ToPascal
 from hearsim.core.composites import Chain, Delay, Reblock
 from hearsim.core.processor import Processor
@@ -28,6 +28,7 @@ class Ear:
     """
 
     def __init__(self, profile: Profile) -> None:
+        check_kind("Ear takes a Profile", profile, Profile, "give hearsim.load_profile(name), or aid.profile")
         vent, rig = profile.aid.vent, profile.rig
         self.vented = vent is not None
         late = [Delay(profile.block_samples), VentLeak(vent.cutoff_hz)] if vent else []

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import signal
 
-from hearsim.core.audio import Audio
+from hearsim.core.audio import Audio, check_count, check_kind
 from hearsim.core.errors import HearsimError
 from hearsim.core.units import Curve, db_to_gain
 from hearsim.music.demo_styles import KEYS, STYLES, Style
@@ -66,6 +66,8 @@ def demo_song(
     >>> demo_song(3.0)
     <Audio: 4 stems, 2 channels, 3.000 s at 44100 Hz>
     """
+    check_count("the demo song: rate", rate)
+    check_count("the demo song: seed", seed, least=0)
     check_song(seconds, style, key)
     song = _Song(seconds, rate, seed, STYLES[style], key)
     stems = np.stack([_level(part, song.style.levels_db[name]) for name, part in song.parts().items()])
@@ -77,6 +79,7 @@ def demo_song(
 
 def check_song(seconds: float, style: str, key: str | None) -> None:
     """Raise `HearsimError` where `demo_song` would."""
+    check_kind("the demo song's length must be a number", seconds, (int, float), "give seconds")
     if style not in STYLES:
         raise HearsimError(f"the demo song knows no style {style!r}: take one of {', '.join(STYLES)}")
     if key is not None and key not in KEYS:
@@ -96,6 +99,11 @@ def mixture(stems: Audio) -> Audio:
     >>> mixture(demo_song(3.0))
     <Audio: 2 channels, 3.000 s at 44100 Hz>
     """
+    check_kind("mixture takes stems as Audio", stems, Audio, "give demo_song(), say")
+    if stems.samples.ndim != 3:
+        raise HearsimError(
+            f"mixture takes stems (stems, channels, frames), not {stems.samples.shape}: it is one already"
+        )
     return Audio(stems.samples.sum(axis=0), stems.rate)
 
 

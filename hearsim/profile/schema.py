@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from hearsim.core.audio import check_kind
 from hearsim.core.calibration import Calibration
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import model_hop
@@ -367,6 +368,14 @@ class Profile(Settings):
     ) -> None:
         from hearsim.profile import load  # which imports this file
 
+        for key, part, kind in (
+            ("listener", listener, Listener),
+            ("mix", mix, Mix),
+            ("aid", aid, Aid),
+            ("rig", rig, Rig),
+        ):
+            kinds = (kind, str, Mapping) if kind is not Listener else (kind, str)
+            check_kind(f"Profile: {key} must be a {kind.__name__}, a name or a file", part, kinds, "give one of them")
         if isinstance(mix, Mapping):
             mix = Mix(name="own", gains_db=Gains(**mix))  # type: ignore[arg-type]
         parts = {

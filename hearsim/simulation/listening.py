@@ -238,6 +238,7 @@ class Result:
         """
         from hearsim.simulation.measures import metric
 
+        check_kind("score takes a measure's name", name, str, 'give "stoi", say')
         return metric(_SHORT_NAMES.get(name, name)).of(self._condition)
 
     def _repr_html_(self) -> str:

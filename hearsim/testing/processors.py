@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hearsim.core.audio import Format
+from hearsim.core.audio import Format, check_kind
 from hearsim.core.errors import HearsimError
 from hearsim.core.latency import heard
 from hearsim.core.processor import Processor, check_stage
@@ -63,7 +63,8 @@ def check_processor(
     """
     make = stage if not isinstance(stage, Processor) and callable(stage) else lambda: stage
     check_stage("check_processor", make())
-    form = fmt or Format(44100, 2, 128)
+    form = Format(44100, 2, 128) if fmt is None else fmt
+    check_kind("check_processor: fmt must be a Format", form, Format, "give Format(44100, 2, 128)")
     formats = [replace(form, block=block) for block in blocks]
     own = form if form.block in blocks else formats[0]
     check_block(make(), own)

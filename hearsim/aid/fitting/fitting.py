@@ -13,10 +13,12 @@ Other packages offer rules by the entry-point group "hearsim.fittings". The aid 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import numpy as np
 
+from hearsim.core.audio import check_kind
 from hearsim.core.errors import HearsimError
 from hearsim.core.plugins import find_plugin, register
 from hearsim.core.units import Curve
@@ -119,6 +121,9 @@ def prescribe(rule: str, listener: Listener | str) -> Prescription:
     19.65
 
     """
+    check_kind("prescribe takes a rule's name first", rule, str, 'give "nal-r", say')
+    cure = "give Listener.from_thresholds({500: 30, ...}), or a name"
+    check_kind("prescribe takes a Listener", listener, (Listener, str, Path), cure)
     who = load_listener(listener) if isinstance(listener, str) else listener
     gains = [np.stack([insertion_gain_db(rule, ear.at, level) for level in LEVELS_DB_SPL], axis=-1) for ear in who.ears]
     return Prescription(rule, who.name, np.stack(gains))
