@@ -61,10 +61,10 @@ def model_names() -> list[str]:
     return sorted(path.parent.name for path in data_folder("models").glob("*/model.toml"))
 
 
-def find_model(name: str | Path, base: Path | None = None, asker: str = "") -> Path:
+def find_model(name: str | Path, base: Path | None = None, context: str = "") -> Path:
     """Return the folder of a model: a shipped one's name, or a folder, relative to `base` (default: where we are).
 
-    Raises `HearsimError` where there is none; `asker` (file and key that name the model) comes first in its sentence.
+    Raises `HearsimError` where there is none; `context` (file and key that name the model) comes first in its sentence.
     """
     own = (base or Path.cwd()) / name
     for folder in (data_folder("models") / name, own):
@@ -72,9 +72,9 @@ def find_model(name: str | Path, base: Path | None = None, asker: str = "") -> P
             if (folder / "model.toml").is_file():
                 return folder.resolve()
         except OSError as error:  # a name too long for the file system, a folder that may not be entered
-            raise HearsimError(f"{asker}{str(name)[:40]!r} can't be looked up: {error.strerror}") from None
+            raise HearsimError(f"{context}{str(name)[:40]!r} can't be looked up: {error.strerror}") from None
     raise HearsimError(
-        f"{asker}no model is called {str(name)!r} and no file {own / 'model.toml'} is there: take "
+        f"{context}no model is called {str(name)!r} and no file {own / 'model.toml'} is there: take "
         f"{' or '.join(model_names())}, or give a model's folder"
     )
 

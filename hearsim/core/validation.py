@@ -44,12 +44,18 @@ class Settings(BaseModel):
         super().__setattr__(name, value)
 
 
-Part = TypeVar("Part", bound=Settings)
+Table = TypeVar("Table", bound=BaseModel)
 
-CURES = {  # pydantic's name of a complaint -> what is wrong and what to do; the braces are pydantic's own context
+HINTS = {  # pydantic's name of a complaint -> what is wrong and what to do; the braces are pydantic's own context
     "less_than_equal": "is too high: give {le:g} or less",
     "greater_than_equal": "is too low: give {ge:g} or more",
     "not_known": "is not known: {cure}",
+    "greater_than": "is too low: give more than {gt:g}",
+    "less_than": "is too high: give less than {lt:g}",
+    "bool_type": "is not a truth value: write true or false, without quotes",
+    "dict_type": "is not a table: give its keys and values",
+    "list_type": "is not a list: put the values in square brackets",
+    "int_from_float": "is not a whole number: give one",
     "literal_error": "is not known: give {expected}",
     "float_type": "is not a number: give one, without quotes",
     "finite_number": "is not a finite number: give one",
@@ -99,17 +105,17 @@ def _numbers(name: str) -> list[int]:
 
 
 def check(
-    path: Path, kind: type[Part], table: dict[str, Any], where: str = "", theirs: dict[str, str] | None = None
-) -> Part:
+    path: Path, kind: type[Table], table: dict[str, Any], context: str = "", field_names: dict[str, str] | None = None
+) -> Table:
     """Validate a table; turn pydantic's first complaint into one sentence with file, key, value and cure.
 
-    `where` is the row of the file, `theirs` its own names for our keys.
+    `context` is the row of the file, `field_names` its own names for our keys.
     """
     try:
         return kind.model_validate(table)
     except ValidationError as error:
-        sentence = format_validation_error(error, kind, theirs)
-    raise HearsimError(f"{path}: {where}{sentence}")
+        sentence = format_validation_error(error, kind, field_names)
+    raise HearsimError(f"{path}: {context}{sentence}")
 
 
 def format_validation_error(
@@ -120,18 +126,19 @@ def format_validation_error(
     return _sentence(kind, first, field_names or {})
 
 
-def _sentence(kind: type[BaseModel], complaint: ErrorDetails, theirs: dict[str, str]) -> str:
+def _sentence(kind: type[BaseModel], complaint: ErrorDetails, field_names: dict[str, str]) -> str:
     loc = complaint["loc"]
     key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc).removeprefix(".")
-    for ours, name in theirs.items():
+    for ours, name in field_names.items():
         key = name + key.removeprefix(ours) if key.startswith(ours) else key
     if _misspelt(complaint):
         return unknown_key(key, str(loc[-1]), _keys_beside(kind, loc))
     if complaint["type"] == "missing":
         return f"the key {key} is missing: add it"
     given = complaint["input"]
-    value = "" if isinstance(given, dict | BaseModel) else f" = {reprlib.repr(given)}"
-    cure = CURES.get(complaint["type"])
+    values = given if isinstance(given, list | tuple) else [given]
+    value = "" if any(isinstance(one, dict | BaseModel) for one in values) else f" = {reprlib.repr(given)}"
+    cure = HINTS.get(complaint["type"])
     if cure:
         return f"{key}{value} {cure.format(**complaint.get('ctx', {}))}"
     message = complaint["msg"].removeprefix("Value error, ")  # our own, from hearsim.profile.schema
@@ -150,7 +157,7 @@ def _keys_beside(kind: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]
             continue
         level = level.model_fields[str(step)].annotation
         level = next((t for t in getattr(level, "__args__", (level,)) if hasattr(t, "model_fields")), level)
-    return list(level.model_fields)
+    return list(getattr(level, "model_fields", ()))
 
 
 NOT_SIMULATED = {  # what people look for, and what there is in its place
@@ -163,7 +170,6 @@ NOT_SIMULATED = {  # what people look for, and what there is in its place
     "frequency_lowering": "frequency lowering is not simulated: remove it",
     "volume": "there is no volume control: change the rig's headphones_full_scale_db_spl",
     "volume_db": "there is no volume control: change the rig's headphones_full_scale_db_spl",
-    "channels": "the aid has nine bands: remove it",
     "bands_hz": "the aid has nine bands: remove it",
     "insertion_gain_db": "gains come from a rule: write one (`hearsim docs fitting`), and name it",
 }
@@ -173,18 +179,5 @@ def unknown_key(shown: str, key: str, known: list[str]) -> str:
     """Return the sentence for a key that is not known, with the nearest known ones."""
     if key in NOT_SIMULATED:
         return f"the key {shown} is not known: {NOT_SIMULATED[key]}"
-    return f"the key {shown} is not known: {nearest(key, known) or 'known are ' + ', '.join(known)}"
-
-
-def complaint(error: ValidationError, kind: type[BaseModel]) -> str:
-    """Return pydantic's first complaint about a table of `kind` as one sentence: key, value, cure."""
-    first = error.errors()[0]
-    key = ".".join(map(str, first["loc"]))
-    if first["type"] == "missing":
-        return f"the key {key} is missing: add it"
-    if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, kind.model_fields, n=1)
-        return f"the key {key} is not known: {f'did you mean {near[0]}?' if near else 'remove it'}"
-    shown = repr(first["input"])
-    value = f" = {shown}" if len(shown) <= 80 else ""  # a whole table would fill a page
-    return f"{key}{value}: {first['msg'].removeprefix('Value error, ')}"
+    others = f"known are {', '.join(known)}" if known else "remove it"
+    return f"the key {shown} is not known: {nearest(key, known) or others}"

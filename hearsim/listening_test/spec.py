@@ -178,13 +178,13 @@ def read_plan(path: Path) -> Plan:
     versions = [Version(REFERENCE, mix, ORACLE, aid)]
     versions += [Version(name, mix, ORACLE, aid, hz) for name, hz in ANCHORS_HZ.items()]
     for one in spec.conditions:
-        asker = f"{path}: condition {one.name}: "
+        context = f"{path}: condition {one.name}: "
         versions.append(
             Version(
                 one.name,
-                load_part(one.mix, Mix, base, asker) if one.mix else mix,
-                _model(one.model, base, asker) if one.model else model,
-                load_part(one.aid, Aid, base, asker) if one.aid else aid,
+                load_part(one.mix, Mix, base, context) if one.mix else mix,
+                _model(one.model, base, context) if one.model else model,
+                load_part(one.aid, Aid, base, context) if one.aid else aid,
             )
         )
     for version in versions:
@@ -206,6 +206,6 @@ def read_plan(path: Path) -> Plan:
     return plan
 
 
-def _model(name: str, base: Path, asker: str) -> str:
+def _model(name: str, base: Path, context: str) -> str:
     """Return a model's name that is valid everywhere, or "oracle"."""
-    return name if name == ORACLE else resolve_model(name, base, asker)
+    return name if name == ORACLE else resolve_model(name, base, context)

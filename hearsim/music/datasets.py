@@ -14,7 +14,6 @@ stems.toml. Hidden folders, and those that operating systems leave behind, are p
 
 import json
 import os
-import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -23,6 +22,7 @@ from typing import Any
 
 from hearsim.core.audio_formats import SUFFIXES
 from hearsim.core.errors import HearsimError
+from hearsim.core.files import read_toml
 from hearsim.core.validation import nearest
 from hearsim.profile.schema import STEMS
 
@@ -223,7 +223,7 @@ class _Folding:
     """Which of the four stems a kind of source belongs to."""
 
     def __init__(self, data_set: str) -> None:
-        table = tomllib.loads((Path(__file__).parent / "stems.toml").read_text(encoding="utf-8"))[data_set]
+        table = read_toml(Path(__file__).parent / "stems.toml")[data_set]
         self._stem_of = {kind: stem for stem, kinds in table.items() for kind in kinds}
 
     def __call__(self, *kinds: str) -> str:

@@ -33,9 +33,9 @@ def clarity_listener(path: Path, name: str, row: Any) -> Listener:
             if wanted not in row:
                 raise HearsimError(f"{path}: listener {name} lacks {wanted}: add it, or remove the listener")
         ears[ear] = {"frequencies_hz": row["audiogram_cfs"], "thresholds_db_hl": row[key]}
-    theirs = {f"{ear}.frequencies_hz": "audiogram_cfs" for ear in CLARITY_EARS}
-    theirs |= {f"{ear}.thresholds_db_hl": key for ear, key in CLARITY_EARS.items()}
-    return check(path, Listener, {"name": name, **ears}, f"listener {name}: ", theirs)
+    field_names = {f"{ear}.frequencies_hz": "audiogram_cfs" for ear in CLARITY_EARS}
+    field_names |= {f"{ear}.thresholds_db_hl": key for ear, key in CLARITY_EARS.items()}
+    return check(path, Listener, {"name": name, **ears}, f"listener {name}: ", field_names)
 
 
 def cadenza_mix(path: Path, name: str, row: Any) -> Mix:

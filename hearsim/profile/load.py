@@ -7,16 +7,17 @@ profile itself (`[listener.left]`). The model is named or pointed at.
 
 import reprlib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hearsim.core.audio import check_kind
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import data_folder, read_json, read_toml
 from hearsim.core.networks import resolve_model
-from hearsim.core.validation import Part, Settings, check, nearest, unknown_key
+from hearsim.core.validation import Settings, check, nearest, unknown_key
 from hearsim.profile.clarity import cadenza_mix, clarity_listener
 from hearsim.profile.schema import Aid, Listener, Mix, Profile, Rig
 
+Part = TypeVar("Part", bound=Settings)
 FOLDERS: dict[type[Settings], str] = {
     Listener: "listeners",
     Mix: "mixes",
@@ -105,10 +106,10 @@ def load_rig(name: str | Path) -> Rig:
     return load_part(name, Rig, Path.cwd())
 
 
-def load_part(name: str | Path, kind: type[Part], base: Path, asker: str = "") -> Part:
+def load_part(name: str | Path, kind: type[Part], base: Path, context: str = "") -> Part:
     """Load a part of a profile by name, path or `listeners.json#ID`, relative to `base`.
 
-    `asker` (file and key that name the part) comes first in what `HearsimError` says.
+    `context` (file and key that name the part) comes first in what `HearsimError` says.
     """
     file, _, row = str(name).partition("#")
     if file.endswith(".json") and kind in (Listener, Mix):
@@ -116,14 +117,14 @@ def load_part(name: str | Path, kind: type[Part], base: Path, asker: str = "") -
         rows = read_json(path)
         if row not in rows:
             near = nearest(row, list(rows)) or f"it holds {', '.join(list(rows)[:5])}"
-            raise HearsimError(f"{asker}{path} has no entry {row!r}, written {file}#NAME: {near}")
+            raise HearsimError(f"{context}{path} has no entry {row!r}, written {file}#NAME: {near}")
         read = clarity_listener if kind is Listener else cadenza_mix
         return read(path, row, rows[row])  # type: ignore[return-value]
-    path = _find(name, kind, base, asker)
+    path = _find(name, kind, base, context)
     return check(path, kind, {"name": path.stem, **read_toml(path)})
 
 
-def _find(name: str | Path, kind: type[Settings], base: Path, asker: str = "") -> Path:
+def _find(name: str | Path, kind: type[Settings], base: Path, context: str = "") -> Path:
     folder = data_folder("profiles") / FOLDERS[kind]
     shipped, path = folder / f"{name}.toml", base / name
     try:
@@ -132,10 +133,12 @@ def _find(name: str | Path, kind: type[Settings], base: Path, asker: str = "") -
         if path.is_file():
             return path
     except OSError as error:  # a name too long for the file system, a folder that may not be entered
-        raise HearsimError(f"{asker}{reprlib.repr(str(name))} can't be looked up: {error.strerror}") from None
+        raise HearsimError(f"{context}{reprlib.repr(str(name))} can't be looked up: {error.strerror}") from None
     names = _names(folder)
     near = nearest(str(name), names) or f"there are {', '.join(names)}"
-    raise HearsimError(f"{asker}no {kind.__name__.lower()} is called {str(name)!r} and no file {path} is there: {near}")
+    raise HearsimError(
+        f"{context}no {kind.__name__.lower()} is called {str(name)!r} and no file {path} is there: {near}"
+    )
 
 
 def _names(folder: Path) -> list[str]:

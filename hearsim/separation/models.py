@@ -7,15 +7,15 @@ both tells a damaged model from a whole one. `hearsim.separation.models` writes 
 import hashlib
 import inspect
 import json
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import tomli_w
+from pydantic import BaseModel, ConfigDict
 
 from hearsim.core.audio import check_kind
 from hearsim.core.errors import HearsimError
-from hearsim.core.files import find_model
+from hearsim.core.files import find_model, read_toml
 
 if TYPE_CHECKING:
     from hearsim.separation.net import SeparatorNet
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from hearsim.separation.net import NetConfig, SeparatorNet
 from hearsim.core.plugins import plugin_network
-from hearsim.core.validation import complaint
+from hearsim.core.validation import check
 from hearsim.separation.registry import Architecture
 
 Precision = Literal["float32", "float16"]
@@ -54,14 +54,7 @@ class ModelInfo(BaseModel):
 def read_info(folder: Path) -> ModelInfo:
     """Return what a model's model.toml says; raises `HearsimError` naming file and key."""
     path = folder / "model.toml"
-    try:
-        return ModelInfo.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise HearsimError(f"{path} is not TOML: {error}") from None
-    except OSError as error:
-        raise HearsimError(f"{path} can't be read ({error.strerror}): restore it, or choose another model") from None
-    except ValidationError as error:
-        raise HearsimError(f"{path}: {complaint(error, ModelInfo)}") from None
+    return check(path, ModelInfo, read_toml(path))
 
 
 def checksum(info: ModelInfo, weights: bytes) -> str:
@@ -238,7 +231,7 @@ def save_model(net: "SeparatorNet", name: str, summary: str, folder: Path, weigh
     with write_atomically(folder / "model.safetensors") as part:
         part.write_bytes(data)
     with write_atomically(folder / "model.toml") as part:
-        part.write_text(_toml(info), encoding="utf-8")
+        part.write_text(tomli_w.dumps(info.model_dump(mode="json", exclude_none=True)), encoding="utf-8")
     return info
 
 
@@ -249,18 +242,3 @@ def _stored(key: str, tensor: "Tensor", weights: Precision) -> "Tensor":
     if not bool(half.isfinite().all()):
         raise HearsimError(f"{key} holds weights too large for float16: store float32")
     return half
-
-
-def _toml(info: ModelInfo) -> str:
-    """Return model.toml; the members of an ensemble are tables of their own."""
-    own, members = dict(info.network), info.network.get("members", [])
-    own.pop("members", None)
-    lines = [f"{key} = {_toml_value(value)}" for key, value in info if key != "network"]
-    for name, table in (("[network]", own), *(("[[network.members]]", member) for member in members)):
-        lines += ["", name, *(f"{key} = {_toml_value(value)}" for key, value in table.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _toml_value(value: Any) -> str:
-    """Return a string, number, boolean, or list of them: JSON's are TOML's too."""
-    return json.dumps(value, ensure_ascii=False)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 from collections.abc import Mapping
 
-from hearsim.core.validation import complaint
+from hearsim.core.validation import format_validation_error
 from hearsim.separation.ensemble import Ensemble, EnsembleConfig
 from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
 from hearsim.separation.net import NetConfig, SeparatorNet
@@ -68,4 +68,4 @@ def read_config(architecture: Architecture, table: Mapping[str, Any], where: str
     try:
         return kind.model_validate(table)
     except ValidationError as error:
-        raise HearsimError(f"{where} {complaint(error, kind)}") from None
+        raise HearsimError(f"{where} {format_validation_error(error, kind)}") from None

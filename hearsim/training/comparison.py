@@ -3,7 +3,6 @@
 import json
 import statistics
 import time
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -12,9 +11,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, StringConstraints, ValidationError
 
 from hearsim.core.errors import HearsimError
-from hearsim.core.files import write_atomically, write_csv
+from hearsim.core.files import read_toml, write_atomically, write_csv
 from hearsim.core.units import FloatArray
-from hearsim.core.validation import complaint
+from hearsim.core.validation import check, format_validation_error
 from hearsim.metrics.separation import SdrMeter
 from hearsim.music.tracks import Track, matching, read_tracks
 from hearsim.separation.models import read_weights
@@ -56,14 +55,7 @@ class Variants:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            said = VariantsSpec.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except OSError as error:
-            raise HearsimError(f"{path} can't be read ({error.strerror}): give a file of variants (TOML)") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise HearsimError(f"{path} is not TOML: {error}") from None
-        except ValidationError as error:
-            raise HearsimError(f"{path}: {complaint(error, VariantsSpec)}") from None
+        said = check(path, VariantsSpec, read_toml(path))
         self.test = said.test
         base = read_spec(path.parent / said.base)
         self.base, self.rate = base, base.model.config(str(said.base)).rate
@@ -88,7 +80,7 @@ def _changed(base: TrainSpec, name: str, seed: int, changes: dict[str, dict[str,
     try:
         spec = TrainSpec.model_validate(tables)
     except ValidationError as error:
-        raise HearsimError(f"{where}: {complaint(error, TrainSpec)}") from None
+        raise HearsimError(f"{where}: {format_validation_error(error, TrainSpec)}") from None
     spec.model.config(where)
     return spec
 

@@ -1,14 +1,13 @@
 """What a training run is: one TOML, checked, unknown keys refused."""
 
-import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from hearsim.core.errors import HearsimError
-from hearsim.core.files import cache_folder
-from hearsim.core.validation import complaint
+from hearsim.core.files import cache_folder, read_toml
+from hearsim.core.validation import check
 from hearsim.music.datasets import ACCOMPANIMENT, Skipped, Source, find_sources
 from hearsim.music.tracks import matching
 from hearsim.separation.net import STEMS, NetConfig
@@ -130,19 +129,7 @@ class TrainSpec(_Table):
 
 def read_spec(path: Path) -> TrainSpec:
     """Read a training spec; raises `HearsimError` naming file and key."""
-    try:
-        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        spec = TrainSpec.model_validate(table)
-    except OSError as error:
-        raise HearsimError(
-            f"{path} can't be read ({error.strerror}): give the name of a training spec (TOML)"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise HearsimError(f"{path} is not TOML: {error}") from None
-    except ValidationError as error:
-        where = error.errors()[0]["loc"][0]
-        kind: Any = TrainSpec.model_fields[str(where)].annotation if where in TrainSpec.model_fields else TrainSpec
-        raise HearsimError(f"{path}: {complaint(error, kind)}") from None
+    spec = check(path, TrainSpec, read_toml(path))
     spec.model.config(str(path))
     if (spec.optimizer.schedule == "plateau" or spec.validation.stop) and not spec.data.validation:
         raise HearsimError(f"{path}: a plateau and an early stop need a score: name tracks in data.validation")

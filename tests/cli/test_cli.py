@@ -97,9 +97,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         ("evaluate hs-tasnet-lite gone", "gone is no folder"),
         (
             "train run gone.toml",
-            "gone.toml can't be read (No such file or directory): give the name of a training spec",
+            "gone.toml can't be read (No such file or directory): give the name of a file",
         ),
-        ("train run noise.toml", "noise.toml is not TOML"),
+        ("train run noise.toml", "noise.toml is not a text in UTF-8"),
     ],
 )
 def test_bad_input_is_one_sentence(run: Run, arguments: str, words: str) -> None:

@@ -202,7 +202,7 @@ def test_bad_files_of_variants_are_sentences(file: Path, tmp_path: Path, monkeyp
         ("model.units = 4", f"model.rate = {2 * RATE}", "small-gru has a rate of its own"),
         ("model.units = 4", 'data.root = "elsewhere"', "small-gru has tracks of its own"),
         ('["song1"]', '["song1"]\ndata.held_out = ["song2"]', "song3 is scored, but small-gru trains on it"),
-        ('one = ["song2"]', 'one = ["opera"]', "holds no track that fits test.tracks.one = ('opera',)"),
+        ('one = ["song2"]', 'one = ["opera"]', "holds no track that fits 'opera' of test.tracks.one"),
     ):
         assert old in VARIANTS
         file.write_text(VARIANTS.replace(old, new))
