@@ -1,5 +1,7 @@
 """The aid's block follows the model's hop, so that no delay is added that nobody asked for."""
 
+from pathlib import Path
+
 import pytest
 
 from hearsim.aid.hearing_aid import hearing_aid
@@ -29,3 +31,10 @@ def test_a_block_that_is_set_stays() -> None:
 
 def test_shipped_profiles_keep_blocks_of_512() -> None:
     assert {load_profile(name).block_samples for name in profile_names()} == {512}
+
+
+def test_the_block_follows_a_network_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text("class Net:\n    hop, stems = 64, ()\n\nnet = Net()\n")
+    profile = Profile("N2").model_copy(update={"model": f"{path}:net"})
+    assert profile.block_samples == 64
