@@ -100,9 +100,10 @@ def rules() -> list[Row]:
 
 def metrics() -> list[Row]:
     """Return the objective metrics with their units."""
-    from hearsim.simulation.measures import METRICS
+    from hearsim.metrics.registry import metric, names
 
-    return [{"name": name, "unit": one.unit, "description": one.sentence} for name, one in METRICS.items()]
+    found = {name: metric(name) for name in names()}
+    return [{"name": name, "unit": one.unit, "description": one.sentence} for name, one in found.items()]
 
 
 def models() -> list[Row]:

@@ -20,9 +20,9 @@ from hearsim.core.random_state import seeded
 from hearsim.core.units import FloatArray
 from hearsim.core.validation import Settings
 from hearsim.experiment.plan import Cell
+from hearsim.metrics.registry import compute as compute_metric
 from hearsim.music.demo_song import mixture
 from hearsim.simulation.listening import ListeningCondition
-from hearsim.simulation.measures import METRICS
 from hearsim.simulation.stems import separate
 
 
@@ -128,7 +128,7 @@ def _values(cell: Cell, folder: Path) -> tuple[Value, ...]:
     values = []
     for name in cell.metrics:
         try:
-            values.append(Value(metric=name, value=METRICS[name].of(condition)))
+            values.append(Value(metric=name, value=compute_metric(name, condition)))
         except WriteError:
             raise
         except HearsimError as error:  # a figure that this sound has not

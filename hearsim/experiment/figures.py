@@ -14,8 +14,8 @@ from markupsafe import Markup
 from hearsim.core.files import write_csv, writes
 from hearsim.experiment.spec import Study
 from hearsim.experiment.statistics import POOLED, Names, Results, Summary
+from hearsim.metrics.registry import metric as metric_of
 from hearsim.pages.svg import drawing, save_svg, svg
-from hearsim.simulation.measures import METRICS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -156,8 +156,8 @@ def _plot(metric: str, axis: str, lines: Sequence[_Line], places: Sequence[str])
                           label=line.label, linestyle=style, linewidth=2.4 if bold else 1.2)  # fmt: skip
         wide = max(map(len, places)) * len(places) > 50
         axes.set_xticks(range(len(places)), places, rotation=30 if wide else 0, ha="right" if wide else "center")
-        axes.set(xlabel=axis, ylabel=f"{metric}, {METRICS[metric].unit}", xlim=(-0.5, len(places) - 0.5))
-        axes.set_ylim(*_limits(axes.get_ylim(), METRICS[metric].unit))
+        axes.set(xlabel=axis, ylabel=f"{metric}, {metric_of(metric).unit}", xlim=(-0.5, len(places) - 0.5))
+        axes.set_ylim(*_limits(axes.get_ylim(), metric_of(metric).unit))
         axes.grid(alpha=0.3)
         figure = axes.get_figure()
         assert figure is not None

@@ -11,8 +11,8 @@ from hearsim.experiment.figures import Picture, cells, pictures
 from hearsim.experiment.spec import Study
 from hearsim.experiment.statistics import POOLED, RESAMPLES, Results, Summary, differences, read_results, summarise
 from hearsim.experiment.store import RESULTS, check_plan
+from hearsim.metrics.registry import metric as metric_of
 from hearsim.pages.html import fill, number, table
-from hearsim.simulation.measures import METRICS
 
 PAGE, SUMMARY, DIFFERENCES = "report.html", "summary.csv", "differences.csv"
 
@@ -85,7 +85,7 @@ def _findings(results: Results, means: list[Summary], against: list[Summary], ba
 def _change(one: Summary) -> str:
     """Return a difference as words, the interval in brackets; one whose interval holds 0 is no difference shown."""
     mean, low, high, _ = one.estimate
-    unit = "" if METRICS[one.metric].unit == "0–1" else f" {METRICS[one.metric].unit}"
+    unit = "" if metric_of(one.metric).unit == "0–1" else f" {metric_of(one.metric).unit}"
     if low is None or high is None:
         return f"differs by {number(mean, 3, '+')}{unit} (a single take, so no interval) from"
     interval = f"[{number(low, 3, '+')}, {number(high, 3, '+')}]"
@@ -109,7 +109,7 @@ def _section(
     baseline: str,
 ) -> dict[str, Any]:
     """Return a metric's pictures, the tables over all listeners, and those by listener."""
-    sentence, unit = METRICS[metric].sentence, METRICS[metric].unit
+    sentence, unit = metric_of(metric).sentence, metric_of(metric).unit
     kinds = [(means, sentence, "-"), *([(against, f"difference to {baseline}, take by take", "+")] if against else [])]
     captions = [(rows, f"{metric}, {unit}: {what}", sign) for rows, what, sign in kinds]
     of_metric = [([one for one in rows if one.metric == metric], caption, sign) for rows, caption, sign in captions]

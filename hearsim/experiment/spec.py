@@ -35,12 +35,12 @@ from hearsim.core.files import read_toml
 from hearsim.core.validation import Settings, check, nearest
 from hearsim.experiment.pairs import Pairs, read_pairs
 from hearsim.experiment.settings import flatten, level_name, read_settings
+from hearsim.metrics.registry import heard_names
 from hearsim.music.songs import FolderSongs, MadeSong, Song
 from hearsim.profile.clarity import load_listeners
 from hearsim.profile.load import load_part
 from hearsim.profile.panels import Drawn, bisgaard
 from hearsim.profile.schema import Aid, Listener, Mix, Rig
-from hearsim.simulation.measures import METRICS
 from hearsim.simulation.stems import Separation
 
 FACTORS = ("listener", "song", "seed", "mix", "aid", "model")
@@ -149,7 +149,7 @@ def read_study(path: Path, songs: Path | None = None) -> Study:
     spec = check(path, SpecFile, table)
     factors, base = spec.factors, path.parent
     for metric in spec.metrics:
-        _known(metric, tuple(METRICS), f"{path}: metrics: no metric is called")
+        _known(metric, heard_names(), f"{path}: metrics: no metric is called")
     for output in spec.outputs:
         _known(output, VERSIONS, f"{path}: outputs: no output is called")
     folder: Named = str(songs.resolve()) if songs else ""

@@ -29,7 +29,7 @@ from hearsim.core.results import check_is_folder
 from hearsim.experiment.cell import Record
 from hearsim.experiment.plan import Cell, plan_file
 from hearsim.experiment.spec import FACTORS, Study
-from hearsim.simulation.measures import METRICS
+from hearsim.metrics.registry import metric as metric_of
 
 PLAN, RESULTS, PARQUET, TIMINGS = "plan.json", "results.csv", "results.parquet", "timings.csv"
 COLUMNS = ("metric", "value", "unit", "missing_reason")
@@ -92,7 +92,7 @@ def _rows(record: Record) -> Iterator[list[str]]:
             *start,
             value.metric,
             "" if value.value is None else f"{value.value:.6g}",
-            METRICS[value.metric].unit,
+            metric_of(value.metric).unit,
             value.error,
         ]
 

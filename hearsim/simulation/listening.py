@@ -236,10 +236,10 @@ class Result:
 
         Raises `HearsimError` for a name that is not known, and where a measure needs true stems and there are none.
         """
-        from hearsim.simulation.measures import metric
+        from hearsim.metrics.registry import compute
 
         check_kind("score takes a measure's name", name, str, 'give "stoi", say')
-        return metric(_SHORT_NAMES.get(name, name)).of(self._condition)
+        return compute(_SHORT_NAMES.get(name, name), self._condition)
 
     def _repr_html_(self) -> str:
         """Return measures, players and ledger for a notebook."""

@@ -6,8 +6,8 @@ from hearsim.core.audio import players
 from hearsim.core.errors import HearsimError
 from hearsim.core.latency import Budget
 from hearsim.core.units import samples_to_ms
+from hearsim.metrics.registry import heard_names, metric
 from hearsim.pages.html import Cell, number, table
-from hearsim.simulation.measures import METRICS
 
 if TYPE_CHECKING:
     from hearsim.simulation.listening import Result
@@ -24,11 +24,11 @@ def result_html(result: "Result") -> str:
 def scores_table(result: "Result", caption: str) -> str:
     """Return the measures of a result as a table."""
     rows: list[list[Cell]] = []
-    for name, metric in METRICS.items():
+    for name in heard_names():
         try:
-            rows.append([name, metric.sentence, number(result.score(name), 3), metric.unit])
+            rows.append([name, metric(name).sentence, number(result.score(name), 3), metric(name).unit])
         except HearsimError as error:
-            rows.append([name, metric.sentence, str(error)])
+            rows.append([name, metric(name).sentence, str(error)])
     return table(caption, ["measure", "meaning", "value", "unit"], rows, 2)
 
 
