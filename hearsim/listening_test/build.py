@@ -8,6 +8,7 @@ out/beaqlejs/, plain/    the same for BeaqleJS, and for any other tool
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from hearsim.core.errors import HearsimError
 from hearsim.core.files import writes
 from hearsim.core.results import check_is_folder, output_folder
 from hearsim.listening_test import beaqlejs, webmushra
-from hearsim.listening_test.excerpts import Excerpt, read_excerpt
+from hearsim.listening_test.excerpts import Excerpt, read_excerpt, silent_vocals
 from hearsim.listening_test.measures import EARS, measure
 from hearsim.listening_test.names import HIDDEN, RESULTS, SCHEMA
 from hearsim.listening_test.plain import write_plain
@@ -89,6 +90,11 @@ OUTPUTS = ("manifest.json", "webmushra", "beaqlejs", "plain")
 MANY = 1000
 TONE_DB_SPL, TONE_HEADROOM_DB = 80.0, 10.0
 Progress = Callable[[int, int], None]  # stimuli done, stimuli in all
+Warn = Callable[[str], None]
+
+
+def _to_stderr(warning: str) -> None:
+    print(f"warning: {warning}", file=sys.stderr)
 
 
 def build(
@@ -97,10 +103,12 @@ def build(
     force: bool = False,
     yes: bool = False,
     progress: Progress = lambda done, total: None,
+    warn: Warn = _to_stderr,
 ) -> Path:
     """Render a listening test into a folder, `out/export-NAME` without `out`; return the folder.
 
     `force` replaces an earlier export, but never one that holds results; `yes` agrees to more than 1000 stimuli.
+    `warn` takes a sentence for each excerpt that can't show what the test asks; the manifest keeps them.
     Raises `HearsimError` for bad input; then nothing is left behind, and an earlier export stays as it was.
     """
     plan = read_plan(path)
@@ -108,7 +116,7 @@ def build(
     _check_folder(out, force)
     _check_size(plan, out, yes)
     with output_folder(out, OUTPUTS, force, check=lambda: _check_folder(out, force)) as part:
-        _write(plan, part, progress)
+        _write(plan, part, progress, warn)
     return out
 
 
@@ -147,7 +155,7 @@ def count(plan: Plan) -> int:
     return len(plan.fittings) * len(plan.spec.songs) * len(plan.versions)
 
 
-def _write(plan: Plan, part: Path, progress: Progress) -> None:
+def _write(plan: Plan, part: Path, progress: Progress, warn: Warn) -> None:
     folders = {
         "webmushra": part / "webmushra" / webmushra.audio_folder(plan),
         "beaqlejs": part / "beaqlejs" / beaqlejs.audio_folder(plan),
@@ -160,10 +168,13 @@ def _write(plan: Plan, part: Path, progress: Progress) -> None:
     fronts = Fronts(plan)
     fitters = {fitting: Fitter(plan, fitting) for fitting in plan.fittings}
     stimuli: list[Table] = []
-    excerpts = []
+    excerpts, warnings = [], []
     for song in plan.spec.songs:
         excerpt = read_excerpt(song, plan.spec.seconds, plan.path.parent)
         excerpts.append(excerpt)
+        if warning := silent_vocals(excerpt, [version.mix for version in plan.versions]):
+            warn(warning)
+            warnings.append(warning)
         references: dict[str, Stimulus] = {}
         for remixed in remixes(plan, excerpt, fronts):
             for fitting, fitter in fitters.items():
@@ -178,7 +189,7 @@ def _write(plan: Plan, part: Path, progress: Progress) -> None:
         beaqlejs.write_beaqlejs(plan, part / "beaqlejs")
     if "plain" in plan.spec.formats:
         write_plain(plan, part / "plain")
-    table = manifest(plan, excerpts, fronts.models, tones, stimuli)
+    table = manifest(plan, excerpts, fronts.models, tones, stimuli) | {"warnings": warnings}
     with writes(part):
         (part / "manifest.json").write_text(
             json.dumps(table, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8"

@@ -1,6 +1,6 @@
 """The excerpts of a listening test: cut out with a run-in, so that network and compressors have settled in them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from hearsim.core.units import FloatArray
 from hearsim.listening_test.spec import Song
 from hearsim.music.demo_song import demo_song, mixture
 from hearsim.music.songs import open_stems
-from hearsim.profile.schema import STEMS
+from hearsim.music.tracks import SILENT_PEAK
+from hearsim.profile.schema import STEMS, Mix
 
 RUN_IN_S, RUN_OUT_S = 3.0, 0.1  # of the music around, as far as there is any
 
@@ -29,6 +30,18 @@ class Excerpt:
     stems: dict[str, FloatArray]  # the true ones, (channels, frames)
     part: slice
     origin: dict[str, Any]  # for the manifest
+
+
+def silent_vocals(excerpt: Excerpt, mixes: Iterable[Mix]) -> str:
+    """Return a warning where mixes differ in the vocals and an excerpt has none (peak under -60 dBFS); else ""."""
+    if "vocals" not in excerpt.stems or len({mix.gain("vocals") for mix in mixes}) < 2:
+        return ""
+    if np.abs(excerpt.stems["vocals"][:, excerpt.part]).max(initial=0.0) >= SILENT_PEAK:
+        return ""
+    return (
+        f"the excerpt of song {excerpt.name} has no vocals, and the mixes differ in them: its stimuli hardly differ; "
+        "choose another start_s"
+    )
 
 
 def read_excerpt(song: Song, seconds: float, base: Path) -> Excerpt:

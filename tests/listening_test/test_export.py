@@ -213,6 +213,24 @@ def test_what_cannot_be_measured_says_why(tmp_path: Path) -> None:
     assert song["sha256"] == hashlib.sha256((tmp_path / "song.wav").read_bytes()).hexdigest()
 
 
+def test_an_excerpt_without_vocals_is_warned_of_where_mixes_differ_in_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("song", "drums", "vocals"):
+        samples = 0.1 * rng.standard_normal((3 * RATE, 2))
+        samples[RATE // 2 :] *= name != "vocals"  # vocals in the run-in alone
+        soundfile.write(tmp_path / f"{name}.wav", samples, RATE)
+    text = TINY.replace("demo = 0", 'path = "song.wav"\nstems = "."').replace("start_s = 3", "start_s = 1")
+    text = text.replace('model = "oracle"', "")
+    sentence = "the excerpt of song one has no vocals, and the mixes differ in them"
+    folder = build(write_spec(tmp_path, text), tmp_path / "warned")
+    assert sentence in json.loads((folder / "manifest.json").read_text())["warnings"][0]
+    assert capsys.readouterr().err.startswith(f"warning: {sentence}")
+    same = build(write_spec(tmp_path, text, mix='"flat"'), tmp_path / "same")
+    assert json.loads((same / "manifest.json").read_text())["warnings"] == [] and not capsys.readouterr().err
+
+
 def test_the_same_spec_gives_the_same_bytes(tmp_path: Path) -> None:
     first, second = (build(write_spec(tmp_path, samples='"float"'), tmp_path / name) for name in ("a", "b"))
     files = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
