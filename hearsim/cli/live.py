@@ -73,7 +73,7 @@ def play(
     from hearsim.core.audio_files import open_source
     from hearsim.core.errors import HearsimError
     from hearsim.live.ledger import ledger
-    from hearsim.live.page.process import Page
+    from hearsim.live.page.process import PageProcess
     from hearsim.live.session import Session
     from hearsim.profile.load import load_profile
 
@@ -90,7 +90,7 @@ def play(
         with Session(loaded, song, device, with_loss, level, record, log, heard, loop=again) as session:
             session.control.wanted.cable = cable
             print_ledger(ledger(session.control, session.rate))
-            with Page(session, presets, recordings) if page else nullcontext() as mixer:
+            with PageProcess(session, presets, recordings) if page else nullcontext() as mixer:
                 if mixer is not None:
                     typer.echo(f"the mixer, in a browser on this machine: {mixer.link}")
                 typer.echo(

@@ -12,17 +12,17 @@ from hearsim.cli.output import print_tables
 
 if TYPE_CHECKING:
     from hearsim.core.latency import Budget
-    from hearsim.live.page.process import Page
+    from hearsim.live.page.process import PageProcess
     from hearsim.live.session import Session
     from hearsim.profile.schema import Profile
 
 STATUS_EVERY_S = 5.0
 
 
-def converse(session: "Session", mixer: "Page | None", seconds: float | None) -> None:
+def converse(session: "Session", mixer: "PageProcess | None", seconds: float | None) -> None:
     """Obey typed lines and say what happens until the session ends."""
     from hearsim.core.errors import HearsimError
-    from hearsim.live.commands import obey
+    from hearsim.live.commands import execute
 
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_lines, args=(lines,), daemon=True).start()
@@ -34,7 +34,7 @@ def converse(session: "Session", mixer: "Page | None", seconds: float | None) ->
                 typer.echo(message)
             while not lines.empty():
                 try:
-                    typer.echo(obey(lines.get(), session))
+                    typer.echo(execute(lines.get(), session))
                 except HearsimError as error:
                     typer.echo(str(error))
             if seconds is not None and playing.position >= seconds * session.rate:

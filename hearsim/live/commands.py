@@ -18,7 +18,7 @@ record FILE       record what is played; `record` alone ends it
 stop              fade out and end"""
 
 
-def obey(line: str, session: Session) -> str:
+def execute(line: str, session: Session) -> str:
     """Do what a typed line says; return what became of it, in words. Raises `HearsimError` for what is no command."""
     wanted = session.control.wanted
     match line.split():

@@ -1,10 +1,10 @@
-"""The control block: what is wanted, what is, and what happened, in memory that all processes of a session share.
+"""The control block: settings, status and meters of a session, in memory that all its processes share.
 
-Three blocks, each read by any process and written by one (`Wanted` by two: see there):
+Three blocks, each read by any process and written by one (`Controls` by two: see there):
 
-    Wanted   the control process and the page's: gains, mute, solo, bypass, level, panic, stop
-    Working  the worker: its state, load, meters of the stems, limiter
-    Playing  the audio process, in its callback: position, late blocks, dry signal, meters of the ears
+    Controls        the control process and the page's: gains, mute, solo, bypass, level, panic, stop
+    WorkerStatus    the worker: its state, load, meters of the stems, limiter
+    PlaybackStatus  the audio process, in its callback: position, late blocks, dry signal, meters of the ears
 """
 
 import json
@@ -16,7 +16,7 @@ import numpy as np
 from hearsim.core.errors import HearsimError
 from hearsim.core.processor import Part
 from hearsim.core.units import db_to_gain, gain_to_db
-from hearsim.live.events import STEPS, Desk, Step
+from hearsim.live.events import STEPS, MixerState, Step
 from hearsim.live.shared import Arrays, Block, real, text, whole
 from hearsim.profile.schema import STEMS, Mix, Profile
 
@@ -26,10 +26,10 @@ QUIETEST_DB = -80.0
 LARGEST_PROFILE = 20000
 
 
-class Wanted(Block):
-    """What the control process and the page want, whichever spoke last. Methods that set something: these two only.
+class Controls(Block):
+    """Settings made by the control process and the page; the last one counts. Methods that set: these two only.
 
-    Each of the two counts its own moves, after what it has set: so whoever follows `version` misses none.
+    Each of the two counts its own moves after it has set the values, so a reader of `version` misses none.
     """
 
     step = whole()
@@ -47,13 +47,13 @@ class Wanted(Block):
         "gains_db": (np.float64, (len(STEMS),)),
         "muted": (np.int64, (len(STEMS),)),
         "solo": (np.int64, (len(STEMS),)),
-        "moves": (np.int64, (2,)),  # of the desk: by the process that made the block, by the page
+        "moves": (np.int64, (2,)),  # of the mixer: by the process that made the block, by the page
         "profiles": (f"S{LARGEST_PROFILE}", (2,)),  # as JSON, each at its number modulo 2
     }
 
     @property
     def version(self) -> int:
-        """Moves of the desk so far. Any process."""
+        """Moves of the mixer so far. Any process."""
         return int(self.row["moves"].sum())
 
     def begin(self, profile: Profile, loss: bool) -> None:
@@ -126,8 +126,8 @@ class Wanted(Block):
         """Return where a stem's fader stands. Any process."""
         return float(self.row["gains_db"][_index(stem)])
 
-    def desk(self) -> Desk:
-        """Return the desk that faders, mute, solo and switches amount to. Any process.
+    def mixer_state(self) -> MixerState:
+        """Return the gains, bypass and loss that faders, mute, solo and switches amount to. Any process.
 
         A stem is heard at its fader's gain unless it is muted, or another has solo and it has not.
         """
@@ -138,7 +138,7 @@ class Wanted(Block):
             for k, stem in enumerate(STEMS)
         }
         step: Step = STEPS[self.step]
-        return Desk(gains, step, bool(self.loss))
+        return MixerState(gains, step, bool(self.loss))
 
     def _moved(self) -> None:
         self.row["moves"][0 if self.owner else 1] += 1
@@ -165,8 +165,8 @@ def _index(stem: str) -> int:
 LOADING, READY, CHANGING = 1, 2, 3
 
 
-class Working(Block):
-    """What the worker says. Cells are written by the worker, but for `state`, which whoever started it clears."""
+class WorkerStatus(Block):
+    """Status of the worker, written by the worker; `state` is cleared by the process that starts it."""
 
     state = whole()  # 0: there is none; LOADING; READY; CHANGING to another profile
     pid = whole()
@@ -201,8 +201,8 @@ class Working(Block):
 OPENING, RUNNING, ENDED, FAILED = 1, 2, 3, 4
 
 
-class Playing(Block):
-    """What the audio process says. Cells are written in its callback, but for `state`, `pid` and `message`."""
+class PlaybackStatus(Block):
+    """Status of the playback, written in the audio callback; `state`, `pid` and `message` outside it."""
 
     state = whole()  # 0: there is none; OPENING, RUNNING, ENDED, FAILED
     pid = whole()
@@ -228,14 +228,14 @@ class Playing(Block):
 class Control:
     """The three blocks of a session."""
 
-    wanted: Wanted
-    working: Working
-    playing: Playing
+    wanted: Controls
+    working: WorkerStatus
+    playing: PlaybackStatus
 
     @classmethod
     def create(cls) -> "Control":
         """Make the blocks. The process that does so closes them."""
-        return cls(Wanted(), Working(), Playing())
+        return cls(Controls(), WorkerStatus(), PlaybackStatus())
 
     def close(self) -> None:
         """Let go of the blocks."""

@@ -17,14 +17,14 @@ import numpy as np
 
 from hearsim.core.audio_files import Source, open_source
 from hearsim.core.units import FloatArray
-from hearsim.live.control import CHANGING, ENDED, FAILED, OPENING, READY, RUNNING, Control, Playing
+from hearsim.live.control import CHANGING, ENDED, FAILED, OPENING, READY, RUNNING, Control, PlaybackStatus
 from hearsim.live.events import Kind
 from hearsim.live.ledger import BLOCK, check_period
 from hearsim.live.player import Player, Rings
 from hearsim.live.portaudio import Choice, choose, portaudio
 from hearsim.live.process import PRIORITY, ask_for_priority, parent_lives, quiet_process, report_failure
 from hearsim.live.resampling import Resampled, lateness
-from hearsim.live.shared import fitting
+from hearsim.live.shared import truncate_utf8
 
 SILENT_DEVICE_S = 2.0  # without a call for so long a device is taken for gone
 LONGEST_LATENCY_S = 10.0  # what reports more tells no truth (PipeWire's JACK has said 97 million seconds)
@@ -124,7 +124,7 @@ class SoundDevice:
         if broken:
             raise broken[0]
 
-    def _caller(self, player: Player, playing: Playing) -> Player | Resampled:
+    def _caller(self, player: Player, playing: PlaybackStatus) -> Player | Resampled:
         """Return what the device calls: the player, or what resamples for it."""
         playing.device_rate = self._device_rate
         if self._device_rate == self._rate:
@@ -175,19 +175,19 @@ def run_audio(stream: Stream, control: Control, rings: Rings, wake: Semaphore) -
         while not wanted.go and not wanted.stop and going():  # the path may still be loading
             time.sleep(0.005)
         quiet_process()
-        playing.message = fitting(" ".join(remarks))
+        playing.message = truncate_utf8(" ".join(remarks))
         playing.state = RUNNING
         try:
             device.run(player, control, rings, going)
         except DeviceLostError as error:
-            playing.message = fitting(str(error))
+            playing.message = truncate_utf8(str(error))
             playing.state = FAILED
             os._exit(1)  # without PortAudio's own farewell, which waits for a server that is gone
         rings.changes.post(Kind.END, playing.position)
         playing.state = ENDED
 
 
-def _device(stream: Stream, playing: Playing) -> tuple[Device, list[str]]:
+def _device(stream: Stream, playing: PlaybackStatus) -> tuple[Device, list[str]]:
     """Return the device, and what there is to be said of it."""
     if stream.device == "null":
         return NullDevice(), []
@@ -197,5 +197,5 @@ def _device(stream: Stream, playing: Playing) -> tuple[Device, list[str]]:
     device = SoundDevice(choice, stream.rate)
     # for this thread, which may hold the interpreter when the callback wants it; the worker says what comes of it
     ask_for_priority(PRIORITY)
-    playing.device = fitting(choice.label)
+    playing.device = truncate_utf8(choice.label)
     return device, device.remarks

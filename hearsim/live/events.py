@@ -17,8 +17,8 @@ STEPS: tuple[Step, ...] = get_args(Step)
 
 
 @dataclass(frozen=True)
-class Desk:
-    """What can be moved while the path plays: amplitude factors per stem, the step of the bypass, the hearing loss."""
+class MixerState:
+    """Controls that act while the path plays: amplitude factors per stem, the step of the bypass, the hearing loss."""
 
     gains: dict[str, float] = field(default_factory=dict)
     step: Step = "aid"
@@ -29,7 +29,7 @@ class Kind(IntEnum):
     """The kinds of events, with their values."""
 
     START = 1  # worker: the path begins anew, from silence; gains of the stems, step, loss, number of the profile
-    MOVE = 2  # worker: the desk moves there; the same values
+    MOVE = 2  # worker: the mixer moves there; the same values
     FORMAT = 10  # audio: a stream begins, dry and silent; period, delay
     WET = 11  # audio: a crossfade to the worker's sound begins; ramp
     DRY = 12  # audio: a crossfade to the dry signal begins; ramp, gain of the dry signal
@@ -52,15 +52,15 @@ PROFILE_AT = len(STEMS) + 2  # where a START has the number of its profile
 WHOLE = ("period", "delay", "ramp", "samples", "number", "latency")
 
 
-def desk_values(desk: Desk) -> tuple[float, ...]:
+def state_values(desk: MixerState) -> tuple[float, ...]:
     """Return the values of a MOVE event; those of a START go on with the number of the profile."""
     return (*(desk.gains.get(stem, 1.0) for stem in STEMS), STEPS.index(desk.step), desk.loss)
 
 
-def desk_of(event: Event) -> Desk:
-    """Return the desk of a START or MOVE event."""
+def mixer_state_of(event: Event) -> MixerState:
+    """Return the mixer state of a START or MOVE event."""
     *gains, step, loss = event.values[: len(STEMS) + 2]
-    return Desk(dict(zip(STEMS, gains, strict=True)), STEPS[int(step)], bool(loss))
+    return MixerState(dict(zip(STEMS, gains, strict=True)), STEPS[int(step)], bool(loss))
 
 
 def profile_of(start: Event) -> int:
@@ -73,7 +73,7 @@ def to_table(event: Event) -> dict[str, Any]:
     kind = Kind(event.kind)
     table: dict[str, Any] = {"event": kind.name.lower(), "at": event.at}
     if kind in (Kind.START, Kind.MOVE):
-        desk = desk_of(event)
+        desk = mixer_state_of(event)
         table |= {"gains": desk.gains, "step": desk.step, "loss": desk.loss}
         return table if kind == Kind.MOVE else {**table, "profile": profile_of(event)}
     values = zip(FIELDS[kind], event.values, strict=False)
@@ -87,7 +87,7 @@ def from_table(table: dict[str, Any], where: str) -> Event:
         if kind in (Kind.START, Kind.MOVE):
             gains = {stem: float(table["gains"][stem]) for stem in STEMS}
             number = () if kind == Kind.MOVE else (int(table["profile"]),)
-            return Event(kind, at, (*desk_values(Desk(gains, table["step"], bool(table["loss"]))), *number))
+            return Event(kind, at, (*state_values(MixerState(gains, table["step"], bool(table["loss"]))), *number))
         return Event(kind, at, tuple(float(table[name]) for name in FIELDS[kind]))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise HearsimError(f"{where} is no event of a session log ({error!r}): was it edited by hand?") from None

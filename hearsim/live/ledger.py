@@ -12,7 +12,7 @@ from hearsim.core.audio import Format
 from hearsim.core.errors import HearsimError
 from hearsim.core.latency import Budget, Load, Origin, Row, load_of
 from hearsim.core.processor import Part
-from hearsim.live.control import Control, Playing
+from hearsim.live.control import Control, PlaybackStatus
 from hearsim.live.output_stage import FADE, LARGEST_PERIOD
 
 BLOCK = 128
@@ -41,7 +41,7 @@ def check_period(period: int) -> None:
         raise HearsimError(f"the device hands over {period} samples at a time: set its period to 16 .. 1024")
 
 
-def budget(playing: Playing, parts: list[Part], rate: int, device: int, source: Origin) -> Budget:
+def budget(playing: PlaybackStatus, parts: list[Part], rate: int, device: int, source: Origin) -> Budget:
     """Return the ledger of a session whose stream has begun.
 
     `parts` are the path's own; `device` is the delay in samples from the output back to the input, and `source` where

@@ -14,7 +14,7 @@ FADE = 64  # samples of the crossfade between wet and dry; as many are always ke
 LARGEST_PERIOD = 8192
 
 
-class Outlet:
+class OutputStage:
     """Mixes wet and dry, sets the level, limits. One thread uses it.
 
     `ceiling` (2,) is the largest magnitude per ear in full scale, which a profile sets. A stream begins dry and silent.

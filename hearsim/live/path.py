@@ -27,7 +27,7 @@ from hearsim.core.units import Curve, FloatArray, ms_to_samples
 from hearsim.dsp.level_match import match_levels
 from hearsim.dsp.ramps import Glide
 from hearsim.ear.ear import Ear, unaided
-from hearsim.live.events import STEPS, Desk
+from hearsim.live.events import STEPS, MixerState
 from hearsim.profile.schema import STEMS, Profile
 
 MATCH_SECONDS = 2.0  # how slowly the level match follows: music's bars, not its beats
@@ -52,7 +52,7 @@ class LivePath(Processor):
         self.separator = find(self._aid, Separator)
         self._dry_to_pascal = ToPascal(profile.rig.microphone)
         self._loss = (Ear(profile), unaided(profile)) if loss else None
-        self.desk = Desk({stem: profile.mix.gain(stem) for stem in STEMS})
+        self.desk = MixerState({stem: profile.mix.gain(stem) for stem in STEMS})
 
     @property
     def name(self) -> str:  # noqa: D102
@@ -108,7 +108,7 @@ class LivePath(Processor):
         self.reset()
         return output
 
-    def configure(self, desk: Desk, at: int | None = None) -> int:
+    def configure(self, desk: MixerState, at: int | None = None) -> int:
         """Move to a desk in ramps of 10 ms, from sample `at` of the source on; return where the move begins.
 
         None, or a sample that has passed, means the next that the remix has before it. Moves are given in order.
@@ -119,7 +119,7 @@ class LivePath(Processor):
         self._final.move(self._final_weights(), begins, self._ramp)
         return begins
 
-    def start(self, desk: Desk) -> None:
+    def start(self, desk: MixerState) -> None:
         """Return to the state right after `prepare`, with a desk that nothing moves to."""
         self.desk = desk
         self.remix.configure(desk.gains)

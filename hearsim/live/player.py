@@ -18,7 +18,7 @@ from hearsim.core.units import FloatArray, db_to_gain
 from hearsim.live.control import Control
 from hearsim.live.events import Kind
 from hearsim.live.ledger import turn, waiting
-from hearsim.live.output_stage import FADE, LARGEST_PERIOD, Outlet
+from hearsim.live.output_stage import FADE, LARGEST_PERIOD, OutputStage
 from hearsim.live.rings import Event, EventRing, Ring
 
 FADE_IN_S, FADE_OUT_S, MOVE_S, PANIC_S = 1.5, 0.02, 0.05, 0.005
@@ -66,10 +66,10 @@ class Player:
         self._control, self._rings, self._wake, self._rate = control, rings, wake, rate
         self._from_file, self._probe = source == "file", probe
         self.ceiling = np.zeros(2, np.float32)  # none of a profile, nothing is heard
-        self._outlet, self._profile = Outlet(self.ceiling), -1
+        self._output, self._profile = OutputStage(self.ceiling), -1
         self._come, self._wet, self._dry, self._feed = np.zeros((4, 2, LARGEST_PERIOD), np.float32)
         self._period, self._even, self._aim = 0, True, 0.0
-        self._outlet.begin(rings.played.head)
+        self._output.begin(rings.played.head)
 
     def callback(self, given: FloatArray | None, out: FloatArray, xrun: bool = False) -> None:
         """Take (frames, channels) that came in, if any, and fill `out` (frames, channels)."""
@@ -85,7 +85,7 @@ class Player:
     @property
     def finished(self) -> bool:
         """Whether the end was asked for and the sound has faded out."""
-        return bool(self._control.wanted.stop) and self._outlet.silent and self._period > 0
+        return bool(self._control.wanted.stop) and self._output.silent and self._period > 0
 
     def begin(self, period: int, even: bool = True) -> None:
         """Set the delay by the period, the most samples that a call will hand over, not `even` if some hand over less.
@@ -94,22 +94,22 @@ class Player:
         anew, with the delay that suits these. A stream that goes on after a lost device keeps the delay it had if it
         can.
         """
-        playing, at = self._control.playing, self._outlet.position
+        playing, at = self._control.playing, self._output.position
         self._period = playing.period = period
         self._even, self._aim = even, 0.0
         playing.delay = max(playing.delay, waiting(period if even else 1) + turn(period))
         self._post(Kind.FORMAT, at, period, playing.delay)
         self._follow_profile(at)
-        while gap := min(self._rings.source.head - self._outlet.position, LARGEST_PERIOD):
+        while gap := min(self._rings.source.head - self._output.position, LARGEST_PERIOD):
             self._listen(gap)  # what a stream took in and did not play before it was killed
 
     def _post(self, kind: Kind, at: int, *values: float) -> None:
-        self._outlet.take(Event(kind, at, values))
+        self._output.take(Event(kind, at, values))
         self._rings.changes.post(kind, at, *values)
 
     def _play(self, given: FloatArray | None, out: FloatArray) -> None:
         rings, frames = self._rings, len(out)
-        now = self._outlet.position
+        now = self._output.position
         rings.source.write(self._incoming(given, now, frames))
         self._wake.release()
         self._follow_profile(now)
@@ -121,13 +121,13 @@ class Player:
 
     def _listen(self, frames: int) -> FloatArray:
         """Return the next samples to be played, (2, frames), and note that they are."""
-        playing, rings, now = self._control.playing, self._rings, self._outlet.position
+        playing, rings, now = self._control.playing, self._rings, self._output.position
         wet, dry = self._wet[:, :frames], self._dry[:, :frames]
         rings.wet.read(now, wet)
-        rings.source.read(now - playing.delay - self._outlet.path_latency, dry)
-        sound = self._outlet.process(wet, dry)
+        rings.source.read(now - playing.delay - self._output.path_latency, dry)
+        sound = self._output.process(wet, dry)
         rings.played.write(sound)
-        playing.position, playing.silent = now + frames, int(self._outlet.silent)
+        playing.position, playing.silent = now + frames, int(self._output.silent)
         return sound
 
     def _incoming(self, given: FloatArray | None, now: int, frames: int) -> FloatArray:
@@ -156,17 +156,17 @@ class Player:
     def _choose(self, now: int, frames: int, ready: int) -> None:
         """Crossfade to the dry signal where the worker's sound is not there in time, and back when it is."""
         enough, playing = ready >= frames + FADE, self._control.playing
-        if self._outlet.wet and not enough:
-            playing.fallbacks += int(not self._outlet.silent)
+        if self._output.wet and not enough:
+            playing.fallbacks += int(not self._output.silent)
             self._post(Kind.DRY, now, max(1, min(FADE, ready)), self._control.working.match)
-        elif not self._outlet.wet and enough and self._outlet.share.still:
+        elif not self._output.wet and enough and self._output.share.still:
             self._post(Kind.WET, now, FADE)
-        playing.dry = int(not self._outlet.wet)
+        playing.dry = int(not self._output.wet)
 
     def _follow_profile(self, now: int) -> None:
         """Go over to the profile that the worker runs, once nothing is heard."""
         working = self._control.working
-        if working.profile_number != self._profile and self._outlet.silent:
+        if working.profile_number != self._profile and self._output.silent:
             self._profile = working.profile_number
             self._post(Kind.PROFILE, now, self._profile, working.latency, *working.array("ceiling").tolist())
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from hearsim.core.errors import HearsimError
-from hearsim.live.shared import fitting
+from hearsim.live.shared import truncate_utf8
 
 PRIORITY = 8  # of worker and audio process, under JACK's own
 SWITCH_INTERVAL_S = 5e-4  # a thread that keeps the interpreter gives it up this soon
@@ -79,9 +79,9 @@ def report_failure(block: Reports) -> Iterator[None]:
     try:
         yield
     except HearsimError as error:
-        block.message = fitting(str(error))
+        block.message = truncate_utf8(str(error))
         sys.exit(2)
     except Exception as error:
         traceback.print_exc()
-        block.message = fitting(f"{type(error).__name__}: {error}")
+        block.message = truncate_utf8(f"{type(error).__name__}: {error}")
         sys.exit(1)

@@ -135,8 +135,8 @@ WORDS: dict[Recorded, str] = {"played": "what was played", "source": "what came 
 TURN_S = 0.02
 
 
-class Paperwork:
-    """Runs a feeder, a log and recordings in a thread of its own. Methods: control process, its main thread.
+class SessionRecorder:
+    """Feeds the song, writes log and recordings, in a thread of its own. Methods: control process, main thread.
 
     `sound` is what is fed, if anything is; `say` takes what there is to be said, from either thread.
     """

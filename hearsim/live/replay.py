@@ -1,6 +1,6 @@
 """Render a session again: what was played live, sample for sample, from its log and its song.
 
-The same path and the same outlet, driven by the events of the log instead of a desk and a device.
+The same path and output stage, driven by the events of the log instead of a mixer and a device.
 """
 
 import hashlib
@@ -14,10 +14,10 @@ from hearsim.core.audio import Format
 from hearsim.core.audio_files import Source
 from hearsim.core.errors import HearsimError
 from hearsim.core.units import FloatArray
-from hearsim.live.events import Kind, desk_of, profile_of
+from hearsim.live.events import Kind, mixer_state_of, profile_of
 from hearsim.live.ledger import BLOCK
 from hearsim.live.log import Recording, SessionLog
-from hearsim.live.output_stage import Outlet
+from hearsim.live.output_stage import OutputStage
 from hearsim.live.path import LivePath
 from hearsim.live.player import Rings
 from hearsim.live.recording import endless
@@ -41,7 +41,7 @@ class _Replay:
     def __init__(self, log: SessionLog, rings: Rings) -> None:
         self._log, self._rings = log, rings
         self._take_profile(0)
-        self._outlet = Outlet(np.zeros(2, np.float32))
+        self._output = OutputStage(np.zeros(2, np.float32))
         self._moves, self._changes = deque(log.moves), deque(log.changes)
         self._wet, self._dry = np.zeros((2, 2, BLOCK), np.float32)
         self._formats = [event for event in log.changes if event.kind == Kind.FORMAT]
@@ -76,11 +76,11 @@ class _Replay:
             start = self._moves.popleft()
             if (number := profile_of(start)) != self._number:
                 self._take_profile(number)
-            self._path.start(desk_of(start))
+            self._path.start(mixer_state_of(start))
             self._rings.wet.skip_to(here + self._delay(here))
             while self._moves and self._moves[0].kind == Kind.MOVE:
                 move = self._moves.popleft()
-                self._path.configure(desk_of(move), move.at)
+                self._path.configure(mixer_state_of(move), move.at)
         if self._rings.wet.head:
             self._rings.wet.write(self._path.process(sound))
 
@@ -88,12 +88,12 @@ class _Replay:
         """Do what the callback did with the samples here .. stop, from event to event."""
         while here < stop:
             while self._changes and self._changes[0].at <= here:
-                self._outlet.take(self._changes.popleft())
+                self._output.take(self._changes.popleft())
             edge = min(stop, self._changes[0].at) if self._changes else stop
             wet, dry = self._wet[:, : edge - here], self._dry[:, : edge - here]
             self._rings.wet.read(here, wet)
-            self._rings.source.read(here - self._delay(here) - self._outlet.path_latency, dry)
-            yield self._outlet.process(wet, dry).copy()
+            self._rings.source.read(here - self._delay(here) - self._output.path_latency, dry)
+            yield self._output.process(wet, dry).copy()
             here = edge
 
 

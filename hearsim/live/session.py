@@ -1,6 +1,6 @@
 """A live session, seen from the control process: starts the others, watches over them, mends what can be mended.
 
-control   this process: what is wanted; feeds the file, writes log and recordings (paperwork); messages
+control   this process: what is wanted; feeds the file, writes log and recordings; messages
 worker    the path; killed or stuck, the dry signal plays on and a new one is started
 audio     device and callback; a device that is lost is opened again, and no other in its place
 """
@@ -24,7 +24,7 @@ from hearsim.live.events import Kind
 from hearsim.live.log import header, profile_line
 from hearsim.live.player import Rings
 from hearsim.live.process import undisturbed
-from hearsim.live.recording import PIECE, Paperwork, check_new, endless
+from hearsim.live.recording import PIECE, SessionRecorder, check_new, endless
 from hearsim.live.worker import run_worker
 from hearsim.profile.schema import Profile
 
@@ -74,7 +74,7 @@ class Session:
         self.control, self.rings = Control.create(), Rings.create()
         self._context = multiprocessing.get_context("spawn")
         self._wake = self._context.Semaphore(0)
-        self._papers = Paperwork(self.rings, self._sound, self.rate, self._say)
+        self._recorder = SessionRecorder(self.rings, self._sound, self.rate, self._say)
         self._processes: list[SpawnProcess] = []
         self._young_deaths, self._died_at, self._lost_at, self._lost_why, self._lost_calls = 0, 0.0, 0.0, "", 0
         try:
@@ -101,12 +101,12 @@ class Session:
         self._await(lambda: self.control.working.state == READY, LOADING_S, "the worker")
         self._say(f"worker: {self.control.working.priority.decode()}")
         if self._log_path is not None:
-            self._papers.log(self._log_path, header(self.profile, self.loss, self.rate, self._heard))
+            self._recorder.log(self._log_path, header(self.profile, self.loss, self.rate, self._heard))
         if self._input_path is not None:
-            self._papers.record(self._input_path, "source")
+            self._recorder.record(self._input_path, "source")
         if self._recording_path is not None:
             self.record(self._recording_path)
-        self._papers.start()
+        self._recorder.start()
         wanted.go = 1
         self._await(lambda: self.control.playing.delay > 0, OPENING_S, "the device")
         if message := self.control.playing.message:
@@ -169,7 +169,7 @@ class Session:
 
     def look_after(self) -> None:
         """Mend what can be mended. Raises `HearsimError` where the session can't go on."""
-        self._papers.check()
+        self._recorder.check()
         song, playing = self.song, self.control.playing
         if song is not None and not self._loop and playing.position >= song.frames + self.latency:
             self.control.wanted.stop = 1
@@ -224,7 +224,7 @@ class Session:
         Raises `HearsimError` for a profile that is too large.
         """
         packed(profile)
-        self._papers.note(profile_line(profile))  # before the event that begins with it
+        self._recorder.note(profile_line(profile))  # before the event that begins with it
         self.control.wanted.set_profile(profile, self.control.wanted.profile_number + 1, take_mix)
         self.profile = profile
 
@@ -234,15 +234,15 @@ class Session:
     @property
     def recording(self) -> bool:
         """Whether what is played is being recorded."""
-        return self._papers.records("played")
+        return self._recorder.records("played")
 
     def record(self, path: Path) -> None:
         """Begin to record what is played. Raises `HearsimError` where the file can't be made, or one is recorded."""
-        self._papers.record(path)
+        self._recorder.record(path)
 
     def stop_recording(self) -> None:
         """End the recording: the file takes its name."""
-        self._papers.stop_recording()
+        self._recorder.stop_recording()
 
     def _end(self) -> None:
         wanted, playing = self.control.wanted, self.control.playing
@@ -258,7 +258,7 @@ class Session:
                 process.join()
         if playing.state != ENDED:  # nobody else can say so any more
             self.rings.changes.post(Kind.END, self.rings.played.head)
-        self._papers.close()
+        self._recorder.close()
         self.control.close()
         self.rings.close()
 

@@ -56,8 +56,8 @@ def text(size: int = LONGEST_TEXT) -> Cell[bytes]:
     return Cell(f"S{size}")
 
 
-def fitting(words: str) -> bytes:
-    """Return words for a cell of text, cut between two letters where they are too long for it."""
+def truncate_utf8(words: str) -> bytes:
+    """Return a text in UTF-8, cut between two letters to the length of a cell."""
     return words.encode(errors="replace")[:LONGEST_TEXT].decode(errors="ignore").encode()
 
 

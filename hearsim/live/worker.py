@@ -12,8 +12,8 @@ import numpy as np
 
 from hearsim.core.audio import Format
 from hearsim.core.units import FloatArray
-from hearsim.live.control import CHANGING, LOADING, READY, Control, Wanted
-from hearsim.live.events import Kind, desk_values
+from hearsim.live.control import CHANGING, LOADING, READY, Control, Controls
+from hearsim.live.events import Kind, state_values
 from hearsim.live.ledger import BLOCK
 from hearsim.live.path import LivePath
 from hearsim.live.player import Rings
@@ -78,19 +78,19 @@ class Worker:
         first = working.starts == 0
         self._position = 0 if first else -(-head // BLOCK) * BLOCK
         self._version = self._control.wanted.version
-        desk = self._control.wanted.desk()
+        desk = self._control.wanted.mixer_state()
         self._path.start(desk)
         settled = self._position + self._delay + (0 if first else self._path.latency)  # before that it is silence
         self._rings.wet.skip_to(settled)
         working.starts += 1
-        self._rings.moves.post(Kind.START, self._position, *desk_values(desk), self._number)
+        self._rings.moves.post(Kind.START, self._position, *state_values(desk), self._number)
 
     def _follow_desk(self) -> None:
         version = self._control.wanted.version
         if version != self._version:
             self._version = version
-            desk = self._control.wanted.desk()
-            self._rings.moves.post(Kind.MOVE, self._path.configure(desk), *desk_values(desk))
+            desk = self._control.wanted.mixer_state()
+            self._rings.moves.post(Kind.MOVE, self._path.configure(desk), *state_values(desk))
 
     def _hand_over(self, sound: FloatArray) -> None:
         """Write what belongs to positions from the ring's head on; count what its listener has already passed."""
@@ -114,7 +114,7 @@ class Worker:
         working.blocks += 1
 
 
-def wanted_path(wanted: Wanted, rate: int) -> tuple[LivePath, int]:
+def wanted_path(wanted: Controls, rate: int) -> tuple[LivePath, int]:
     """Return the path of the profile that is wanted, prepared and warmed up, and the profile's number."""
     number, profile = wanted.profile()
     path = LivePath(profile, bool(wanted.can_lose))

@@ -20,7 +20,7 @@ from hearsim.core.composites import Bypass, Chain, Delay, Parallel, Reblock
 from hearsim.core.processor import Processor
 from hearsim.ear.hearing_loss import HOP, HearingLoss
 from hearsim.ear.vent import DirectSound, VentLeak
-from hearsim.live.events import Desk
+from hearsim.live.events import MixerState
 from hearsim.live.path import LivePath
 from hearsim.profile.load import load_listener, load_profile
 from hearsim.profile.schema import Profile
@@ -78,7 +78,7 @@ def quick_profile(name: str) -> Profile:
 def moved_path() -> LivePath:
     """A live path one step down its bypass, so that the level match has a say."""
     path = LivePath(quick_profile("asymmetric-instrumental"))
-    path.desk = Desk({"vocals": 0.5}, "remix")
+    path.desk = MixerState({"vocals": 0.5}, "remix")
     return path
 
 

@@ -13,9 +13,9 @@ from websockets.sync.client import ClientConnection, connect
 
 from hearsim.live.control import READY, RUNNING, Control
 from hearsim.live.ledger import turn, waiting
-from hearsim.live.page.process import Page
+from hearsim.live.page.process import PageProcess
 from hearsim.live.player import Rings
-from hearsim.live.recording import Paperwork
+from hearsim.live.recording import SessionRecorder
 from hearsim.live.session import Session
 from hearsim.profile.schema import Profile
 
@@ -36,10 +36,10 @@ class Stage:
         self.folder = folder
         self.session = Session(profile, loss=True)
         self.session.control, self.session.rings = Control.create(), Rings.create()
-        self.session._papers = Paperwork(self.session.rings, None, self.session.rate, print)
+        self.session._recorder = SessionRecorder(self.session.rings, None, self.session.rate, print)
         self.control = self.session.control
         self._seem()
-        self.page = Page(self.session, folder / "mixes", folder)
+        self.page = PageProcess(self.session, folder / "mixes", folder)
         self.said: list[str] = []
         self._told: list[str] = []
         self._over = threading.Event()

@@ -18,8 +18,8 @@ from hearsim.cli.app import app
 from hearsim.core.audio import Audio
 from hearsim.core.audio_files import read, write
 from hearsim.core.errors import HearsimError
-from hearsim.live.commands import obey
-from hearsim.live.control import Control, Wanted
+from hearsim.live.commands import execute
+from hearsim.live.control import Control, Controls
 from hearsim.live.log import header
 from hearsim.live.session import Session
 from hearsim.music.demo_song import demo_song, mixture
@@ -131,20 +131,21 @@ def session() -> Iterator[Session]:
 
 
 def test_typed_words_move_the_desk(session: Session) -> None:
-    wanted: Wanted = session.control.wanted
-    assert wanted.desk().gains == {stem: pytest.approx(PROFILE.mix.gain(stem)) for stem in wanted.desk().gains}
+    wanted: Controls = session.control.wanted
+    gains = wanted.mixer_state().gains
+    assert gains == {stem: pytest.approx(PROFILE.mix.gain(stem)) for stem in gains}
     for line in ("vocals -60", "drums mute", "bass 12", "remix", "level -3.5"):
-        obey(line, session)
-    desk = wanted.desk()
+        execute(line, session)
+    desk = wanted.mixer_state()
     assert desk.gains == {"vocals": 0.001, "drums": 0.0, "bass": pytest.approx(3.981, abs=1e-3), "other": 1.0}
     assert (desk.step, wanted.level_db) == ("remix", -3.5)
-    obey("drums unmute", session)
-    obey("other solo", session)
-    assert [stem for stem, gain in wanted.desk().gains.items() if gain] == ["other"]
-    obey("other unsolo", session)
-    obey("", session)
+    execute("drums unmute", session)
+    execute("other solo", session)
+    assert [stem for stem, gain in wanted.mixer_state().gains.items() if gain] == ["other"]
+    execute("other unsolo", session)
+    execute("", session)
     assert wanted.panic == 1
-    obey("", session)
+    execute("", session)
     assert wanted.panic == 0
 
 
@@ -161,7 +162,7 @@ def test_typed_words_move_the_desk(session: Session) -> None:
 def test_a_wrong_word_is_one_sentence_and_moves_nothing(line: str, said: str, session: Session) -> None:
     version = session.control.wanted.version
     with pytest.raises(HearsimError, match=said):
-        obey(line, session)
+        execute(line, session)
     assert session.control.wanted.version == version
 
 

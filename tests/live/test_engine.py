@@ -258,7 +258,7 @@ def test_a_stream_killed_within_a_callback_goes_on_silently_and_is_rendered_agai
     session.audible()
     session.until(RATE)
     with monkeypatch.context() as patched:
-        patched.setattr(session.player._outlet, "process", killed)
+        patched.setattr(session.player._output, "process", killed)
         with pytest.raises(KeyboardInterrupt):
             session.turn()
     died = session.control.playing.position
@@ -307,7 +307,7 @@ def test_another_profile_comes_through_silence(name: str, loss: bool, song: Audi
     asked, before = session.control.playing.position, late(session)
     session.turn(40)
     assert session.control.working.profile_number == 1
-    assert session.control.wanted.desk().gains == pytest.approx({stem: other.mix.gain(stem) for stem in STEMS})
+    assert session.control.wanted.mixer_state().gains == pytest.approx({stem: other.mix.gain(stem) for stem in STEMS})
     session.until(int(1.8 * RATE))
     session.control.wanted.set_gain("vocals", 6.0)
     session.until(int(2.5 * RATE))

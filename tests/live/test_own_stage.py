@@ -11,7 +11,7 @@ from hearsim.core.audio import Audio
 from hearsim.core.composites import Delay
 from hearsim.core.processor import Processor, render
 from hearsim.core.units import FloatArray
-from hearsim.live.events import Desk
+from hearsim.live.events import MixerState
 from hearsim.profile.schema import Profile
 
 
@@ -41,7 +41,7 @@ def test_live_path_of_an_aid_with_more_stages(monkeypatch: pytest.MonkeyPatch) -
     click = np.zeros((2, 40 * 128), np.float32)
     click[:, 100] = 0.01
     for step in ("dry", "remix"):
-        path.start(Desk({}, step))
+        path.start(MixerState({}, step))
         out = np.concatenate([path.process(click[:, i : i + 128]).copy() for i in range(0, 40 * 128, 128)], axis=1)
         assert np.abs(out).argmax(axis=1).tolist() == [100 + late] * 2
 

@@ -154,11 +154,11 @@ def test_nothing_comes_from_outside() -> None:
     ],
 )
 def test_bad_orders_are_refused_in_a_sentence_and_change_nothing(stage: Stage, order: object, why: str) -> None:
-    before, files_before = stage.control.wanted.desk(), sorted(stage.folder.rglob("*"))
+    before, files_before = stage.control.wanted.mixer_state(), sorted(stage.folder.rglob("*"))
     with stage.socket() as page:
         assert why in ask(page, order)["refused"]
         assert hear(page, "now")["now"]["step"] == "aid"
-    assert stage.control.wanted.desk() == before
+    assert stage.control.wanted.mixer_state() == before
     assert sorted(stage.folder.rglob("*")) == files_before
 
 

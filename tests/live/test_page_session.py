@@ -21,7 +21,7 @@ from hearsim.core.audio import Audio
 from hearsim.core.units import FloatArray
 from hearsim.live.control import RUNNING
 from hearsim.live.events import Kind
-from hearsim.live.page.process import Page
+from hearsim.live.page.process import PageProcess
 from hearsim.live.session import Session
 from hearsim.music.demo_song import demo_song, mixture
 from hearsim.profile.load import load_profile
@@ -43,7 +43,7 @@ class Endless:
 
 
 @contextmanager
-def looked_after(session: Session, page: Page) -> Iterator[list[str]]:
+def looked_after(session: Session, page: PageProcess) -> Iterator[list[str]]:
     """Do what the command line does beside: look after the session, answer the page. Yields what was said."""
     said: list[str] = []
     over = threading.Event()
@@ -73,7 +73,7 @@ def test_what_is_clicked_is_heard_and_without_the_page_the_sound_goes_on(tmp_pat
     song = Endless(mixture(demo_song(3.0)))
     with (
         Session(load_profile("moderate-vocals-up"), song, "null", level_db=0.0) as session,  # type: ignore[arg-type]
-        Page(session, tmp_path / "mixes", tmp_path) as host,
+        PageProcess(session, tmp_path / "mixes", tmp_path) as host,
         looked_after(session, host) as said,
         chromium() as browser,
         opened(browser, host.link) as page,
@@ -122,7 +122,7 @@ def test_what_is_clicked_is_heard_and_without_the_page_the_sound_goes_on(tmp_pat
         until(lambda: working.profile_number == 1 and not playing.silent, "the profile does not change")
         page.get_by_role("button", name="Stop recording").click()
         until(lambda: not session.recording, "the recording does not end")
-        assert wanted.desk().step == "dry"
+        assert wanted.mixer_state().step == "dry"
     (recording,) = tmp_path.glob("hearsim-*.wav")
     assert recording.stat().st_size > 8 * session.rate * 8
 
@@ -135,7 +135,7 @@ def test_how_soon_a_fader_is_heard(tmp_path: Path) -> None:
     with (
         jack(128),
         Session(load_profile("moderate-vocals-up"), song, level_db=-20.0) as session,  # type: ignore[arg-type]
-        Page(session, tmp_path / "mixes", tmp_path) as host,
+        PageProcess(session, tmp_path / "mixes", tmp_path) as host,
         looked_after(session, host),
         connect(f"ws{host.link[4:]}live", origin=Origin(host.link.rsplit("/", 2)[0]), proxy=None) as page,
     ):

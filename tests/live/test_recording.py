@@ -12,7 +12,7 @@ import soundfile
 from hearsim.live.events import Kind
 from hearsim.live.log import header
 from hearsim.live.player import Rings
-from hearsim.live.recording import Paperwork
+from hearsim.live.recording import SessionRecorder
 from hearsim.profile.load import load_profile
 
 RATE = 44100
@@ -31,7 +31,7 @@ def noise(frames: int) -> np.ndarray:
 
 def test_a_recording_holds_what_went_through_from_then_on(rings: Rings, tmp_path: Path) -> None:
     said: list[str] = []
-    papers, sound = Paperwork(rings, None, RATE, said.append), noise(50000)
+    papers, sound = SessionRecorder(rings, None, RATE, said.append), noise(50000)
     rings.played.write(sound[:, :1000])
     papers.record(tmp_path / "out.wav")
     papers.record(tmp_path / "in.wav", "source")
@@ -53,7 +53,7 @@ def test_a_recording_holds_what_went_through_from_then_on(rings: Rings, tmp_path
 
 def test_a_full_disk_ends_the_recording_with_a_sentence_and_the_feed_goes_on(rings: Rings, tmp_path: Path) -> None:
     said: list[str] = []
-    papers = Paperwork(rings, iter([noise(4096)] * 3), RATE, said.append)
+    papers = SessionRecorder(rings, iter([noise(4096)] * 3), RATE, said.append)
     papers.log(tmp_path / "log.jsonl", header(load_profile("flat"), False, RATE, {}))
     papers.record(tmp_path / "out.wav")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -76,7 +76,7 @@ def test_a_full_disk_ends_the_recording_with_a_sentence_and_the_feed_goes_on(rin
 
 def test_what_a_slow_disk_loses_is_said(rings: Rings, tmp_path: Path) -> None:
     said: list[str] = []
-    papers = Paperwork(rings, None, RATE, said.append)
+    papers = SessionRecorder(rings, None, RATE, said.append)
     papers.log(tmp_path / "log.jsonl", header(load_profile("flat"), False, RATE, {}))
     papers.record(tmp_path / "out.wav")
     rings.played.write(noise(5000))

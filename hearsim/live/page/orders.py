@@ -1,4 +1,4 @@
-"""What a page may ask for: moves of the desk, done at once in shared memory, and orders for the session.
+"""Orders of a page: moves of the mixer, done at once in shared memory, and orders for the session.
 
 An order is one small JSON object, `{"do": "gain", "stem": "vocals", "db": -3}`. It names things (stems, profiles,
 presets) and never files.
@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from hearsim.core.errors import HearsimError
-from hearsim.live.control import Wanted
+from hearsim.live.control import Controls
 
 Order = dict[str, Any]
 
@@ -24,10 +24,10 @@ def read(text: str) -> Order:
     return order
 
 
-def move(order: Order, wanted: Wanted) -> bool:
-    """Do an order that moves the desk; return False for one that the session has to answer. Page process.
+def move(order: Order, wanted: Controls) -> bool:
+    """Do an order that moves the mixer; return False for one that the session has to answer. Page process.
 
-    Raises `HearsimError` for values that the desk has no room for, and for what is no order at all.
+    Raises `HearsimError` for values out of range, and for anything that is not an order.
     """
     match order:
         case {"do": "gain", "stem": str(stem), "db": float(db)}:

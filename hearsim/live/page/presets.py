@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import write_atomically, writes
-from hearsim.live.control import Wanted
+from hearsim.live.control import Controls
 from hearsim.profile.load import load_mix, mix_names
 from hearsim.profile.schema import STEMS, Mix
 
@@ -35,7 +35,7 @@ class Presets:
             raise HearsimError(f"no preset is called {name!r}: there are {', '.join(self.names)}")
         return load_mix(name if name in mix_names() else self._path(name).resolve())
 
-    def save(self, name: str, wanted: Wanted, replace: bool) -> Path:
+    def save(self, name: str, wanted: Controls, replace: bool) -> Path:
         """Save the faders and mutes as a mix; return its file.
 
         Raises `HearsimError` for a name that is none or that ships, `TakenError` where a preset would be replaced.
@@ -59,7 +59,7 @@ class Presets:
         return self._folder / f"{name}.toml"
 
 
-def to_toml(wanted: Wanted) -> str:
+def to_toml(wanted: Controls) -> str:
     """Return the faders and mutes as the TOML of a mix."""
     faders, muted = wanted.array("gains_db"), wanted.array("muted")
     lines = [f'{stem} = "mute"' if muted[k] else f"{stem} = {faders[k]:.1f}" for k, stem in enumerate(STEMS)]

@@ -22,7 +22,7 @@ AGAIN_S, CLOSING_S = 0.5, 3.0
 MOST_DEATHS, YOUNG_S = 3, 10.0  # more in a row that die so young: something is broken for good
 
 
-class Page:
+class PageProcess:
     """The page of an open session; a context manager. Methods: control process, the session's thread.
 
     `presets` is the folder where the page may save mixes, `recordings` the one where it may record, under names of its
@@ -85,14 +85,14 @@ class Page:
         try:
             while self._pipe.poll():
                 number, order = self._pipe.recv()
-                answer = self._obey(order)
+                answer = self._execute(order)
                 self._send(number, answer)
                 if "said" in answer:
                     self._show()
         except (EOFError, ConnectionResetError):
             return  # the server is gone: `turn` starts it again
 
-    def _obey(self, order: Order) -> dict[str, Any]:
+    def _execute(self, order: Order) -> dict[str, Any]:
         """Do what a page asked; return the answer to it."""
         try:
             return {"said": self._do(order)}

@@ -1,4 +1,4 @@
-"""The page's process: an HTTP server on the loopback, moves of the desk into shared memory, everything else by pipe.
+"""The page's process: an HTTP server on the loopback, moves of the mixer into shared memory, everything else by pipe.
 
     browser --- websocket --- this process --- shared memory --- worker, audio
                                    +---------- pipe ------------ control process
@@ -58,12 +58,12 @@ class Relay:
                 if self._scene:
                     await page.send_json({"scene": self._scene})
                 while (message := await page.receive())["type"] == "websocket.receive":
-                    await self._obey(number, page, message.get("text") or "")
+                    await self._execute(number, page, message.get("text") or "")
         finally:
             showing.cancel()
             self._open.pop(number)
 
-    async def _obey(self, number: int, page: WebSocket, text: str) -> None:
+    async def _execute(self, number: int, page: WebSocket, text: str) -> None:
         try:
             order = orders.read(text)
             if not orders.move(order, self._control.wanted):

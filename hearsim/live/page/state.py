@@ -68,7 +68,7 @@ LIKE = 0.25  # under which no delay is read off; noise reaches 0.14
 
 
 def now(control: Control) -> dict[str, Any]:
-    """Return what moves: the desk, and the meters, many times a second. Levels in dB of full scale."""
+    """Return the mixer and the meters, sent many times a second. Levels in dB of full scale."""
     wanted, working, playing = control.wanted, control.working, control.playing
     runs = playing.state == RUNNING  # without a device the meters are at rest
     return {
