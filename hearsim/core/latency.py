@@ -255,12 +255,12 @@ def verdicts(delay_ms: float) -> list[Verdict]:
     found = []
     for scenario, limit in _LIMITS_MS.items():
         if limit is None:
-            sentence = f"{delay_ms:.1f} ms is no matter: there is no direct sound beside it (lips aside)"
+            sentence = "no limit: nothing else reaches the ear (lip-sync aside)"
             found.append(Verdict(scenario, None, True, sentence))
             continue
         ok = delay_ms <= limit
         relation = "within" if ok else "over"
-        found.append(Verdict(scenario, limit, ok, f"{delay_ms:.1f} ms is {relation} the {limit:g} ms that suit it"))
+        found.append(Verdict(scenario, limit, ok, f"{delay_ms:.1f} ms is {relation} the limit of {limit:g} ms"))
     return found
 
 
