@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hearsim.aid.fitting.fitting import PRESCRIBED_AT_DB_SPL
-from hearsim.aid.speech_level import speech_over_tone_db
+from hearsim.aid.speech_level import speech_detector_offset_db
 from hearsim.core.audio import Format
 from hearsim.core.processor import Processor
 from hearsim.core.units import Curve, FloatArray, spl_to_pascal
@@ -68,7 +68,7 @@ class Compensation(Processor):
 
     @property
     def non_finite(self) -> tuple[int, ...]:  # noqa: D102
-        return tuple(self._lost.tolist())
+        return tuple(self._invalid_counts.tolist())
 
     def _static_curve(self) -> Curve:
         """Return (2, bands, 4): gain at the knee dB, knee dB re 1 Pa peak of a tone, slope 1 - 1/CR, floor dB."""
@@ -113,12 +113,12 @@ class Compensation(Processor):
         self._smoothing = self._time_constants(fmt.rate)
         self._detected = self._curve.copy()
         if self._wdrc is not None:
-            for curve, falls in zip(self._detected, self._smoothing[..., 0], strict=True):
-                curve[:, 1] += speech_over_tone_db(fmt.rate, tuple(falls.tolist()))
+            for curve, release_factors in zip(self._detected, self._smoothing[..., 0], strict=True):
+                curve[:, 1] += speech_detector_offset_db(fmt.rate, tuple(release_factors.tolist()))
         self._delays, self._memory = np.zeros((2, BANDS, 4)), np.zeros((2, BANDS, 2))
         self._detector_state, self._sections = np.zeros((3, 2, BANDS)), np.zeros((2, BANDS, 12))
         self._work, self._hop_position = np.zeros((2, DETECTOR_HOP)), np.zeros(2, np.int64)
-        self._lost = np.zeros(2, np.int64)
+        self._invalid_counts = np.zeros(2, np.int64)
         self._phase = -fmt.upstream_latency % DETECTOR_HOP
         self._out = np.zeros(fmt.shape, np.float32)
         self.process(np.zeros(fmt.shape, np.float32))  # compiles the loops here, not in the first block
@@ -157,7 +157,7 @@ class Compensation(Processor):
             self._memory,
             self._work,
             self._hop_position,
-            self._lost,
+            self._invalid_counts,
         )
         return self._out
 
@@ -165,7 +165,7 @@ class Compensation(Processor):
         for state in (self._delays, self._detector_state, self._sections, self._memory):
             state.fill(0)
         self._hop_position[...] = self._phase, 0
-        self._lost.fill(0)
+        self._invalid_counts.fill(0)
         _, gain_db, section_db = self._detector_state
         gain_db[...] = self._curve[..., 0]  # the gain that silence has
         for ear in range(2):

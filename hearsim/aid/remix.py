@@ -8,7 +8,7 @@ import numpy as np
 from hearsim.core.audio import Format
 from hearsim.core.processor import Processor
 from hearsim.core.units import Curve, FloatArray, ms_to_samples
-from hearsim.dsp.ramps import Glide
+from hearsim.dsp.ramps import Ramp
 
 RAMP_MS = 10.0
 
@@ -31,7 +31,7 @@ class Remix(Processor):
         self._stems = fmt.stems
         self._ramp = ms_to_samples(RAMP_MS, fmt.rate)
         self._upstream_latency = fmt.upstream_latency
-        self._glide = Glide(self._weights(), -fmt.upstream_latency)
+        self._glide = Ramp(self._weights(), -fmt.upstream_latency)
         self._scaled = np.zeros(fmt.shape[1:], np.float32)
         output = Format(fmt.rate, fmt.channels, fmt.block, (), fmt.unit)
         self._out = np.zeros(output.shape, np.float32)

@@ -8,7 +8,7 @@ import numpy as np
 
 from hearsim.core.audio import Format
 from hearsim.core.errors import FormatError
-from hearsim.core.invalid_samples import LOUDEST_FS, only_sound
+from hearsim.core.invalid_samples import MAX_FULL_SCALE, zero_invalid
 from hearsim.core.processor import Part, Processor
 from hearsim.core.units import FloatArray
 from hearsim.separation.models import ModelInfo, load_network
@@ -98,7 +98,7 @@ class Separator(Processor):
         return output
 
     def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
-        self._input[...] = only_sound(block, LOUDEST_FS)
+        self._input[...] = zero_invalid(block, MAX_FULL_SCALE)
         stems = self._step(self._input)
         if np.isfinite(stems).all():
             self._out[...] = stems.mean(1, keepdims=True) if self._mono else self._as_wide_as_the_input(stems)

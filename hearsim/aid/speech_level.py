@@ -31,18 +31,18 @@ def speech_noise(overall_db_spl: float, rate_hz: int, seconds: float, seed: int)
 
 
 @functools.lru_cache(maxsize=32)
-def speech_over_tone_db(rate_hz: int, falls: tuple[float, ...]) -> tuple[float, ...]:
+def speech_detector_offset_db(rate_hz: int, release_factors: tuple[float, ...]) -> tuple[float, ...]:
     """Return per band by how many dB the detector reads speech over a tone of the band level of that speech.
 
-    `falls` are the detectors' release factors per sample, one a band. Measured with `speech_noise`, from the second
-    half second on.
+    `release_factors` are those of the detectors per sample, one for each band. Measured with `speech_noise`, from the
+    second half second on.
     """
     noise = speech_noise(65.0, rate_hz, SECONDS, _SEED)
     tone_db = speech_band_levels(65.0) + 20 * math.log10(math.sqrt(2) * REFERENCE_PA)
     readings = []
-    for sections, fall in zip(analysis_sections(rate_hz), falls, strict=True):
+    for sections, factor in zip(analysis_sections(rate_hz), release_factors, strict=True):
         band = signal.sosfilt(np.insert(sections, 3, 1.0, axis=1), noise)
-        fallen_db = -20 * math.log10(fall) * np.arange(noise.size)
+        fallen_db = -20 * math.log10(factor) * np.arange(noise.size)
         peak_db = np.maximum.accumulate(20 * np.log10(np.abs(band) + 1e-30) + fallen_db) - fallen_db
         readings.append(float(peak_db[round(0.5 * rate_hz) :].mean()))
     return tuple((np.array(readings) - tone_db).tolist())

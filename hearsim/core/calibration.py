@@ -7,7 +7,7 @@ import numpy as np
 
 from hearsim.core.audio import UNIT_NAMES, Format, Unit
 from hearsim.core.errors import HearsimError
-from hearsim.core.invalid_samples import LOUDEST_PA, only_sound
+from hearsim.core.invalid_samples import MAX_PRESSURE_PA, zero_invalid
 from hearsim.core.processor import Processor
 from hearsim.core.units import FloatArray, spl_to_pascal
 
@@ -64,21 +64,21 @@ class ToPascal(_Scale):
 
     def __init__(self, calibration: Calibration) -> None:
         super().__init__(calibration.pascal_per_unit)
-        self._loudest = LOUDEST_PA / calibration.pascal_per_unit
+        self._loudest = MAX_PRESSURE_PA / calibration.pascal_per_unit
 
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
-        self._lost = np.zeros(fmt.channels, np.int64)
+        self._invalid_counts = np.zeros(fmt.channels, np.int64)
         return super().prepare(fmt)
 
     def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
-        return np.multiply(only_sound(block, self._loudest, self._lost), self._factor, out=self._out)
+        return np.multiply(zero_invalid(block, self._loudest, self._invalid_counts), self._factor, out=self._out)
 
     def reset(self) -> None:  # noqa: D102
-        self._lost.fill(0)
+        self._invalid_counts.fill(0)
 
     @property
     def non_finite(self) -> tuple[int, ...]:  # noqa: D102
-        return tuple(self._lost.tolist())
+        return tuple(self._invalid_counts.tolist())
 
 
 class ToFullScale(_Scale):

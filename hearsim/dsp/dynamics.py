@@ -2,7 +2,7 @@
 
 Loops run sample by sample in one order, with a hop counter kept in the state, so results do not depend on the
 block: no `fastmath`, no parallel loops. States that decay under 1e-30 are set to zero at each hop, so silence
-after sound never meets denormal numbers. Samples that are no sound (`hearsim.core.invalid_samples`) are counted as
+after sound never meets denormal numbers. Invalid samples (`hearsim.core.invalid_samples`) are counted as
 silence.
 """
 
@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from hearsim.core.invalid_samples import LOUDEST_PA
+from hearsim.core.invalid_samples import MAX_PRESSURE_PA
 from hearsim.dsp.compiled import compiled
 from hearsim.dsp.equalizer import correct, section
 
@@ -34,7 +34,7 @@ def compress(  # type: ignore[no-untyped-def]
     memory,
     work,
     hop_position,
-    lost,
+    invalid_counts,
 ):  # pragma: no cover
     """Compress one block (2 ears, frames) in pascals into `out`.
 
@@ -45,9 +45,9 @@ def compress(  # type: ignore[no-untyped-def]
     `sections` (2, bands, 12): a1 a2 a3 m0 m1 m2 and their change per sample; `memory` (2, bands, 2);
     `work` (2, DETECTOR_HOP) scratch; `hop_position` (2,): place in the hop, whether there was sound (until then
     nothing moves, so the silence ahead of it, which is longer or shorter with the block, leaves no trace in the last
-    bit); `lost` (2,): samples that were no sound.
+    bit); `invalid_counts` (2,): invalid samples.
     The output is finite for any input: section gains are bounded (`hearsim.dsp.equalizer`), and no sample leaves over
-    one atmosphere, `LOUDEST_PA`.
+    one atmosphere, `MAX_PRESSURE_PA`.
     Within a hop each band runs over all its samples at once, both ears side by side: their recursions overlap in
     the processor.
     """
@@ -66,9 +66,9 @@ def compress(  # type: ignore[no-untyped-def]
         for e in range(2):
             for i in range(end - n):
                 x = float(block[e, n + i])
-                if not abs(x) <= LOUDEST_PA:  # NaN too
+                if not abs(x) <= MAX_PRESSURE_PA:  # NaN too
                     x = 0.0
-                    lost[e] += 1
+                    invalid_counts[e] += 1
                 work[e, i] = x
         for b in range(analysis.shape[0]):
             _detect(work, end - n, analysis[b], delays[0, b], delays[1, b], detector_state[0], smoothing, b)
@@ -81,7 +81,7 @@ def compress(  # type: ignore[no-untyped-def]
             gain, change = sections[e, last, 3], sections[e, last, 9]
             for i in range(end - n):
                 gain += change
-                out[e, n + i] = min(max(gain * work[e, i], -LOUDEST_PA), LOUDEST_PA)
+                out[e, n + i] = min(max(gain * work[e, i], -MAX_PRESSURE_PA), MAX_PRESSURE_PA)
             sections[e, last, 3] = gain
         n = end
 
@@ -271,19 +271,19 @@ def limit(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def split(block, low, high, b, a, state, lost):  # type: ignore[no-untyped-def]  # pragma: no cover
+def split(block, low, high, b, a, state, invalid_counts):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Split one block (channels, frames) by a first-order low-pass: b (1 + z^-1) / (1 + a z^-1), and the rest.
 
-    State: `state` (channels,) of the filter, zero once it is under 1e-30; `lost` (channels,): samples that were no
-    sound.
+    State: `state` (channels,) of the filter, zero once it is under 1e-30; `invalid_counts` (channels,): invalid
+    samples.
     """
     for c in range(block.shape[0]):
         z = state[c]
         for n in range(block.shape[1]):
             x = block[c, n]
-            if not abs(x) <= LOUDEST_PA:  # NaN too
+            if not abs(x) <= MAX_PRESSURE_PA:  # NaN too
                 x = block.dtype.type(0.0)
-                lost[c] += 1
+                invalid_counts[c] += 1
             y = b * x + z
             z = b * x - a * y
             if abs(z) < TINY:

@@ -20,7 +20,7 @@ class Move(NamedTuple):
     ramp: int
 
 
-class Glide:
+class Ramp:
     """A row of numbers, one value of each for every sample. Used by one thread."""
 
     def __init__(self, values: Curve, position: int = 0) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import fft
 
 from hearsim.core.audio import Format
-from hearsim.core.invalid_samples import LOUDEST_PA, only_sound
+from hearsim.core.invalid_samples import MAX_PRESSURE_PA, zero_invalid
 from hearsim.core.processor import Processor
 from hearsim.core.units import REFERENCE_PA, Curve, FloatArray
 from hearsim.ear.auditory import erb_number, free_field_threshold_db_spl
@@ -55,7 +55,7 @@ class HearingLoss(Processor):
 
     @property
     def non_finite(self) -> tuple[int, ...]:  # noqa: D102
-        return tuple(self._lost.tolist())
+        return tuple(self._invalid_counts.tolist())
 
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
         if fmt.unit != "pa":
@@ -85,12 +85,12 @@ class HearingLoss(Processor):
         self._history = np.zeros((2, WINDOW), np.float32)
         self._overlap = np.zeros((2, WINDOW), np.float32)
         self._out = np.zeros(fmt.shape, np.float32)
-        self._lost = np.zeros(2, np.int64)
+        self._invalid_counts = np.zeros(2, np.int64)
         return fmt
 
     def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
         self._history[:, :-HOP] = self._history[:, HOP:]
-        self._history[:, -HOP:] = only_sound(block, LOUDEST_PA, self._lost)
+        self._history[:, -HOP:] = zero_invalid(block, MAX_PRESSURE_PA, self._invalid_counts)
         bins = fft.rfft(self._history * self._taper)
         power = (bins.real**2 + bins.imag**2) @ self._sum_power.T
         level_db_hl = 10 * np.log10(np.maximum(power, 1e-20) / REFERENCE_PA**2) - self._quiet
@@ -103,5 +103,5 @@ class HearingLoss(Processor):
         return self._out
 
     def reset(self) -> None:  # noqa: D102
-        for state in (self._history, self._overlap, self._lost):
+        for state in (self._history, self._overlap, self._invalid_counts):
             state.fill(0)

@@ -41,7 +41,7 @@ class DirectSound(Processor):
 
     @property
     def non_finite(self) -> tuple[int, ...]:  # noqa: D102
-        return tuple(self._lost.tolist())
+        return tuple(self._invalid_counts.tolist())
 
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
         if fmt.unit != "pa":
@@ -54,19 +54,19 @@ class DirectSound(Processor):
             )
         t = math.tan(math.pi * self._cutoff_hz / fmt.rate)  # bilinear, prewarped
         self._b, self._a = t / (1 + t), (t - 1) / (t + 1)
-        self._state, self._lost = np.zeros(fmt.channels), np.zeros(fmt.channels, np.int64)
+        self._state, self._invalid_counts = np.zeros(fmt.channels), np.zeros(fmt.channels, np.int64)
         self._low, self._high = np.zeros(fmt.shape, np.float32), np.zeros(fmt.shape, np.float32)
         self.process(self._low.copy())  # compiles the loop here, not in the first block
         self.reset()
         return fmt
 
     def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
-        split(block, self._low, self._high, self._b, self._a, self._state, self._lost)
+        split(block, self._low, self._high, self._b, self._a, self._state, self._invalid_counts)
         return self._low
 
     def reset(self) -> None:  # noqa: D102
         self._state.fill(0.0)
-        self._lost.fill(0)
+        self._invalid_counts.fill(0)
 
 
 class VentLeak(DirectSound):

@@ -6,7 +6,7 @@ The same object plays live (in the callback) and renders a session again: what i
 import numpy as np
 
 from hearsim.core.units import FloatArray
-from hearsim.dsp.ramps import Glide
+from hearsim.dsp.ramps import Ramp
 from hearsim.live.events import Kind
 from hearsim.live.rings import Event
 
@@ -29,7 +29,7 @@ class OutputStage:
 
     def begin(self, position: int) -> None:
         """Begin a stream at a sample: dry, silent."""
-        self.share, self.level = Glide(np.zeros(1), position), Glide(np.zeros(1), position)
+        self.share, self.level = Ramp(np.zeros(1), position), Ramp(np.zeros(1), position)
         self._dry_gain = np.float32(0.0)
 
     @property

@@ -25,7 +25,7 @@ from hearsim.core.composites import Chain, Delay
 from hearsim.core.processor import Part, Processor, find
 from hearsim.core.units import Curve, FloatArray, ms_to_samples
 from hearsim.dsp.level_match import match_levels
-from hearsim.dsp.ramps import Glide
+from hearsim.dsp.ramps import Ramp
 from hearsim.ear.ear import Ear, unaided
 from hearsim.live.events import STEPS, MixerState
 from hearsim.profile.schema import STEMS, Profile
@@ -176,8 +176,8 @@ class LivePath(Processor):
         self._mixed.reset()
         self._powers.fill(0.0)
         self._matches.fill(1.0)
-        self._select = Glide(self._selection(), -self._upstream_latency - self._dry.latency)
-        self._final = Glide(self._final_weights(), -self._upstream_latency - self.latency)
+        self._select = Ramp(self._selection(), -self._upstream_latency - self._dry.latency)
+        self._final = Ramp(self._final_weights(), -self._upstream_latency - self.latency)
         if self._loss is not None:
             for stage in (*self._loss, self._plain, self._bare):
                 stage.reset()

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from hearsim.core.audio_files import HIGHEST
-from hearsim.core.invalid_samples import only_sound
+from hearsim.core.invalid_samples import zero_invalid
 from hearsim.core.units import FloatArray, db_to_gain
 from hearsim.live.control import Control
 from hearsim.live.events import Kind
@@ -141,7 +141,7 @@ class Player:
             come.fill(0.0)
         else:
             come[0], come[1] = given[:, 0], given[:, -1]  # a mono input is both ears'
-            come[...] = only_sound(come, HIGHEST)
+            come[...] = zero_invalid(come, HIGHEST)
         return come
 
     def _read_feed(self, now: int, frames: int) -> None:

@@ -12,7 +12,7 @@ from hearsim.aid.fitting.fitting import insertion_gain_db
 from hearsim.aid.hearing_aid import hearing_aid
 from hearsim.core.audio import Format
 from hearsim.core.composites import Chain
-from hearsim.core.invalid_samples import LOUDEST_PA
+from hearsim.core.invalid_samples import MAX_PRESSURE_PA
 from hearsim.core.units import spl_to_pascal
 from hearsim.dsp.bands import AUDIOMETRIC_HZ
 from hearsim.dsp.equalizer import (
@@ -77,7 +77,7 @@ def check_finite(stage: Compensation, sound: np.ndarray) -> None:
     for start in range(0, sound.shape[1], BLOCK):
         out = stage.process(sound[:, start : start + BLOCK])
         assert np.isfinite(out).all()
-        assert np.abs(out).max() <= LOUDEST_PA
+        assert np.abs(out).max() <= MAX_PRESSURE_PA
         assert np.abs(stage._detector_state[2]).max() <= TABLE_DB
         assert np.isfinite(stage._sections).all() and np.isfinite(stage._memory).all()
 

@@ -14,7 +14,7 @@ from hearsim.aid.hearing_aid import hearing_aid
 from hearsim.aid.limiter import MpoLimiter, ceiling_pa
 from hearsim.core.audio import Format
 from hearsim.core.composites import Chain
-from hearsim.core.invalid_samples import LOUDEST_PA
+from hearsim.core.invalid_samples import MAX_PRESSURE_PA
 from hearsim.core.units import spl_to_pascal
 from hearsim.profile.schema import PEAK_OVER_RMS_DB, Rig
 
@@ -60,7 +60,7 @@ def test_no_sample_leaves_the_aid_above_the_limit(
     profile = PROFILE.model_copy(update={"rig": rig, "aid": aid, "listener": listener})
     chain = Chain(*hearing_aid(profile, set() if compress else {"compensation"}).stages[1:])  # all but the network
     chain.prepare(Format(RATE, 2, 256))
-    full = np.random.default_rng(0).uniform(-0.99, 0.99, (2, 256)) * LOUDEST_PA / rig.microphone.pascal_per_unit
+    full = np.random.default_rng(0).uniform(-0.99, 0.99, (2, 256)) * MAX_PRESSURE_PA / rig.microphone.pascal_per_unit
     heights = []
     for block in (wild, full.astype(np.float32), wild, np.zeros_like(wild)):
         pressure = np.abs(chain.process(block).astype(np.float64)) * rig.headphones.pascal_per_unit

@@ -6,7 +6,7 @@ import pytest
 from hearsim.aid.remix import Remix
 from hearsim.core.audio import Format
 from hearsim.core.composites import Delay, Reblock
-from hearsim.dsp.ramps import Glide
+from hearsim.dsp.ramps import Ramp
 
 MOVES = ((40, [1.0], 100), (90, [-2.0], 30), (90, [0.5], 7), (400, [0.5], 50), (401, [0.0], 1))
 
@@ -25,7 +25,7 @@ def walked(start: int, stop: int) -> np.ndarray:
 
 
 def glided(block: int) -> np.ndarray:
-    glide = Glide(np.array([3.0]), -16)
+    glide = Ramp(np.array([3.0]), -16)
     for at, target, ramp in MOVES:
         assert glide.move(np.array(target), at, ramp) == at
     found = np.empty(640)
@@ -42,7 +42,7 @@ def test_glide_is_the_walk(block: int) -> None:
 
 
 def test_moves_come_in_order_and_never_in_the_past() -> None:
-    glide = Glide(np.zeros(1))
+    glide = Ramp(np.zeros(1))
     glide.pieces(100)
     assert glide.move(np.ones(1), 30, 10) == 100
     assert glide.move(np.ones(1), 200, 10) == 200
