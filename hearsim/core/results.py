@@ -1,7 +1,11 @@
-"""The output folder of a command: written whole or not at all, and nothing in it lost but an earlier run's outputs."""
+"""The output folder of a command: written whole or not at all, and nothing in it lost but an earlier run's outputs.
 
+The first output of a command is the record of its run: a JSON file whose entry `files` names all that the run wrote
+(`files_of`). A later run replaces those files and no others.
+"""
+
+import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +22,21 @@ def check_is_folder(out: Path) -> None:
         raise HearsimError(f"{out} is a file: choose another --out")
 
 
+def files_of(part: Path, record: str) -> list[str]:
+    """Return the names of all files in an output folder, relative to it, and that of the record still to be written."""
+    return sorted({record, *(path.relative_to(part).as_posix() for path in part.rglob("*") if path.is_file())})
+
+
+def check_earlier(out: Path, outputs: Sequence[str]) -> None:
+    """Raise `HearsimError` where `out` holds outputs and not the first of them, so they are of no earlier run."""
+    check_is_folder(out)
+    held = [name for name in outputs if (out / name).exists()]
+    if held and outputs[0] not in held:
+        raise HearsimError(
+            f"{out} holds {', '.join(held)} and no {outputs[0]}, so they are of no earlier run: choose another --out"
+        )
+
+
 @contextmanager
 def output_folder(
     out: Path,
@@ -28,13 +47,13 @@ def output_folder(
 ) -> Iterator[Path]:
     """Yield a temporary folder whose content moves to `out` on success and vanishes on any error.
 
-    `out` is made where it is missing; other files in it stay as they are. `outputs` are the names of the files and
-    folders that the command may write, of which the first shows that an earlier run wrote the rest; with `force` they
-    are replaced. `inputs` are files that the command reads, and must not replace. `check` raises `HearsimError` for
-    reasons of the command's own; it is called before the work and after it, for somebody else may have come first.
+    `out` is made where it is missing. `outputs` are the names of the files and folders that the command writes, the
+    record first. With `force` the files that the record of an earlier run names are replaced; all others stay as they
+    are. `inputs` are files that the command reads, and must not replace. `check` raises `HearsimError` for reasons of
+    the command's own; it is called before the work and after it, for somebody else may have come first.
 
-    Raises `HearsimError` where `out` holds outputs and `force` is not given, where they are of no earlier run, where
-    one of them is an input, and where `out` can't be written.
+    Raises `HearsimError` where `out` holds outputs and `force` is not given, where one of them is an input,
+    where they are of no earlier run, and where `out` can't be written.
     """
     _check(out, outputs, force, inputs)
     check()
@@ -48,7 +67,7 @@ def output_folder(
             yield part
             check()
             with writes(out):
-                _move(part, place, outputs)
+                _move(part, place, _files(place / outputs[0]))
     except WriteError as error:
         raise HearsimError(f"{out} can't be written ({error.why}): {error.cure.replace('place', '--out')}") from error
 
@@ -58,32 +77,54 @@ def _check(out: Path, outputs: Sequence[str], force: bool, inputs: Sequence[Path
     held = [name for name in outputs if (out / name).exists()]
     if held and not force:
         raise HearsimError(f"{out} already holds {', '.join(held)}: choose another --out, or give --force")
+    files = _files(out / outputs[0])
     for source in inputs:
-        if any((out / name).resolve() in (source.resolve(), *source.resolve().parents) for name in held):
+        if any(
+            (out / name).resolve() in (source.resolve(), *source.resolve().parents)
+            for name in [*held, *map(str, files)]
+        ):
             raise HearsimError(f"{source} would be replaced by an output: choose another --out than {out}")
-    if held and outputs[0] not in held:
+    check_earlier(out, outputs)
+    if strange := [name for name in held if not any(Path(name) in (Path(file), *Path(file).parents) for file in files)]:
         raise HearsimError(
-            f"{out} holds {', '.join(held)} and no {outputs[0]}, so they are of no earlier run: choose another --out"
+            f"{out} holds {', '.join(strange)}, which {outputs[0]} does not name among the files of its run: choose "
+            "another --out, or move what is there"
         )
 
 
-def _move(part: Path, out: Path, outputs: Sequence[str]) -> None:
-    """Move a run's files to their places; those of an earlier run come back where that fails."""
-    old, new = part / ".replaced", sorted(part.iterdir())
-    old.mkdir()
-    out.mkdir(exist_ok=True)
-    moved: list[Path] = []
+def _files(record: Path) -> list[Path]:
+    """Return the files that an earlier run wrote, relative to its folder: none without its record."""
     try:
-        for name in outputs:
+        names = [Path(name) for name in json.loads(record.read_bytes())["files"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [name for name in names if not name.is_absolute() and ".." not in name.parts]
+
+
+def _move(part: Path, out: Path, earlier: Sequence[Path]) -> None:
+    """Move a run's files to their places; those of an earlier run come back where that fails."""
+    new = [path.relative_to(part) for path in part.rglob("*") if path.is_file()]
+    old = part / ".replaced"
+    moved: list[tuple[Path, Path]] = []
+    try:
+        for name in earlier:
+            if (out / name).is_file():
+                _replace(out / name, old / name, moved)
+        for name in new:
             if (out / name).exists():
-                os.replace(out / name, old / name)
-        for item in new:
-            os.replace(item, out / item.name)
-            moved.append(out / item.name)
-    except OSError:
-        for path in moved:
-            os.replace(path, part / path.name)
-        for path in old.iterdir():
-            os.replace(path, out / path.name)
+                raise HearsimError(f"{out / name} was not written by an earlier run: move it, or choose another --out")
+            _replace(part / name, out / name, moved)
+    except (OSError, HearsimError):
+        for source, target in reversed(moved):
+            os.replace(target, source)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    finally:
+        for folder in sorted({out / folder for name in (*earlier, *new) for folder in name.parents}, reverse=True):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def _replace(source: Path, target: Path, moved: list[tuple[Path, Path]]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(source, target)
+    moved.append((source, target))

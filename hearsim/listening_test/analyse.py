@@ -17,6 +17,7 @@ from scipy import stats
 
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import write_atomically, writes
+from hearsim.core.results import check_earlier
 from hearsim.listening_test.beaqlejs import session_files
 from hearsim.listening_test.names import REFERENCE, RESULTS
 from hearsim.listening_test.ratings import Rating, read_ratings, read_rows
@@ -89,6 +90,9 @@ class Analysis:
     correlations: list[Correlation]
 
 
+OUTPUTS = ("joined.csv", "screening.csv", "summary.csv", "metrics.csv", "ratings.svg")
+
+
 def analyse(results: Path, manifest: Path | None = None, out: Path | None = None) -> Analysis:
     """Analyse ratings and write what was found into a folder.
 
@@ -113,6 +117,7 @@ def analyse(results: Path, manifest: Path | None = None, out: Path | None = None
     summary = summarise(kept, list(about["conditions"]), paired)
     correlations = _correlations(kept)
     out = out or place / "analysis"
+    check_earlier(out, (*OUTPUTS, "ratings.csv") if session_files(path) else OUTPUTS)
     with writes(out):
         out.mkdir(parents=True, exist_ok=True)
         _write(out / "screening.csv", Listener, listeners)

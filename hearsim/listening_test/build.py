@@ -17,7 +17,7 @@ import hearsim
 from hearsim.core.audio_files import AID_RATE_HZ
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import writes
-from hearsim.core.results import check_is_folder, output_folder
+from hearsim.core.results import check_is_folder, files_of, output_folder
 from hearsim.listening_test import beaqlejs, webmushra
 from hearsim.listening_test.excerpts import Excerpt, read_excerpt, silent_vocals
 from hearsim.listening_test.measures import EARS, measure
@@ -86,7 +86,7 @@ def _model(info: ModelInfo | None) -> Table:
     return {"sha256": info.sha256, "parameters": info.parameters} if info else {}
 
 
-OUTPUTS = ("manifest.json", "webmushra", "beaqlejs", "plain")
+MANIFEST = "manifest.json"
 MANY = 1000
 TONE_DB_SPL, TONE_HEADROOM_DB = 80.0, 10.0
 Progress = Callable[[int, int], None]  # stimuli done, stimuli in all
@@ -115,7 +115,8 @@ def build(
     out = out or Path("out") / f"export-{plan.spec.name}"
     _check_folder(out, force)
     _check_size(plan, out, yes)
-    with output_folder(out, OUTPUTS, force, check=lambda: _check_folder(out, force)) as part:
+    outputs = (MANIFEST, *plan.spec.formats)
+    with output_folder(out, outputs, force, check=lambda: _check_folder(out, force)) as part:
         _write(plan, part, progress, warn)
     return out
 
@@ -128,7 +129,7 @@ def _check_folder(out: Path, force: bool) -> None:
         held = sorted(one.name for one in out.iterdir() if one.suffix != ".part")
     if RESULTS in held:
         raise HearsimError(f"{out} holds {RESULTS}, which are never replaced: choose another --out")
-    if held and "manifest.json" not in held:
+    if held and MANIFEST not in held:
         raise HearsimError(f"{out} holds {held[0]} and no listening test: choose another --out")
     if held and not force:
         raise HearsimError(f"{out} already holds a listening test: choose another --out, or give --force")
@@ -190,8 +191,9 @@ def _write(plan: Plan, part: Path, progress: Progress, warn: Warn) -> None:
     if "plain" in plan.spec.formats:
         write_plain(plan, part / "plain")
     table = manifest(plan, excerpts, fronts.models, tones, stimuli) | {"warnings": warnings}
+    table["files"] = files_of(part, MANIFEST)
     with writes(part):
-        (part / "manifest.json").write_text(
+        (part / MANIFEST).write_text(
             json.dumps(table, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8"
         )
 

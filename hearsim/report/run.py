@@ -7,7 +7,7 @@ from typing import Any
 from hearsim.core.audio_files import check_is_file, open_source
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import writes
-from hearsim.core.results import output_folder
+from hearsim.core.results import files_of, output_folder
 from hearsim.music.datasets import stem_files
 from hearsim.music.songs import open_stems, write_demo
 from hearsim.profile.schema import Profile
@@ -16,7 +16,7 @@ from hearsim.report.report_json import collect
 from hearsim.simulation.clips import Excerpts, excerpts
 from hearsim.simulation.streaming import Progress, Result, process
 
-OUTPUTS = ("report.json", "report.html", "aided.wav", "heard.wav", "unaided.wav", "stems", "demo")
+OUTPUTS = ("report.json", "report.html", "aided.wav", "heard.wav", "unaided.wav")
 LONGEST_FRAMES = 3 * 3600 * 44100
 """Float32 stereo of three hours is 3.8 GB; a WAV file holds 4."""
 
@@ -39,7 +39,8 @@ def render_song(
         check_is_file(song)  # its faults are told before those of `out`
         if stems is not None:
             stem_files(stems, song)
-    with output_folder(out, OUTPUTS, force, [path for path in (song, stems) if path is not None]) as part:
+    outputs = (*OUTPUTS, *(["stems"] if save_stems else []), *([] if song else ["demo"]))
+    with output_folder(out, outputs, force, [path for path in (song, stems) if path is not None]) as part:
         if song is None:
             song = write_demo(part / "demo")
             stems = part / "demo"
@@ -54,10 +55,11 @@ def render_song(
         report = collect(result, part, written)
         if part in song.parents:
             report["input"]["path"] = str(out / song.relative_to(part))
-        text = json.dumps(report, indent=1, allow_nan=False) + "\n"
-        with writes(part / "report.json"):
-            (part / "report.json").write_text(text, encoding="utf-8")
         write_page(report, _excerpts(result), part / "report.html")
+        report["files"] = files_of(part, OUTPUTS[0])
+        text = json.dumps(report, indent=1, allow_nan=False) + "\n"
+        with writes(part / OUTPUTS[0]):
+            (part / OUTPUTS[0]).write_text(text, encoding="utf-8")
     return report
 
 

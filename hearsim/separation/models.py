@@ -182,7 +182,7 @@ def pack(
     for path in paths:
         if not path.is_file():
             raise HearsimError(f"{path} does not exist: give the folder of a training run that has saved its weights")
-    if (folder / "model.toml").exists():
+    if any((folder / name).exists() for name in ("model.toml", "model.safetensors")):
         raise HearsimError(f"{folder} already holds a model: give another folder, or remove that one")
     nets = [read_weights(path, config) for path in paths]
     net = nets[0] if len(nets) == 1 else _ensemble(nets, paths)

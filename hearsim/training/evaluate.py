@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from hearsim import __version__
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import write_atomically, writes
-from hearsim.core.results import check_is_folder
+from hearsim.core.results import check_earlier
 from hearsim.core.units import FloatArray
 from hearsim.metrics.bsseval import Signals
 from hearsim.metrics.separation import ideal_ratio_mask_pieces
@@ -104,7 +104,7 @@ def _spilled(pieces: Iterator[FloatArray], shape: tuple[int, int, int], cache: P
         yield lambda start, stop: np.ascontiguousarray(mapped[start:stop].transpose(1, 2, 0))
 
 
-FILE = "evaluation.json"
+FILE, TABLES = "evaluation.json", ("scores.csv", "summary.csv", "scores.svg")
 
 
 class TrackScores(BaseModel):
@@ -184,11 +184,9 @@ def _save(evaluation: Evaluation, out: Path) -> None:
 
 def _held(out: Path, info: ModelInfo) -> Evaluation:
     """Return what an earlier run has left in `out`, or an evaluation without tracks."""
-    check_is_folder(out)
+    check_earlier(out, (FILE, *TABLES))
     path = out / FILE
     if not path.exists():
-        if (out / "scores.csv").exists():
-            raise HearsimError(f"{out} holds scores.csv but no {FILE}: choose another --out")
         return Evaluation(
             hearsim=__version__, scoring=SCORING, model=info.name, sha256=info.sha256, network=info.network, tracks={}
         )

@@ -308,3 +308,14 @@ def test_bad_places(tmp_path: Path) -> None:
     assert "holds no ratings" in refused(path)
     path.write_bytes(b"\xff\xfe,")
     assert "is no CSV in UTF-8" in refused(path)
+
+
+def test_a_users_tables_are_not_replaced(tmp_path: Path) -> None:
+    table = make(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "summary.csv").write_text("my own")
+    with pytest.raises(HearsimError, match=r"holds summary\.csv and no joined\.csv, so they are of no earlier run"):
+        analyse(table, out=tmp_path / "out")
+    assert (tmp_path / "out" / "summary.csv").read_text() == "my own"
+    analyse(table)
+    analyse(table)  # an analysis of its own is replaced

@@ -125,8 +125,13 @@ def test_two_runs_in_one_folder(tmp_path: Path) -> None:
     first = (out / "manifest.json").read_bytes()
     assert "already holds a listening test: choose another --out, or give --force" in refused(path, out)
     path = write_spec(tmp_path, seed="9")
+    (out / "plain" / "mine.yaml").write_text("my own")
     build(path, out, force=True)
     assert (out / "manifest.json").read_bytes() != first
+    assert (out / "plain" / "mine.yaml").read_text() == "my own"
+    table = json.loads((out / "manifest.json").read_text())
+    files = {one.relative_to(out).as_posix() for one in out.rglob("*") if one.is_file()}
+    assert files == {*table["files"], "plain/mine.yaml"}
     assert sorted(one.name for one in tmp_path.iterdir()) == ["out", "spec.toml"]
 
     def collecting(done: int, total: int) -> None:

@@ -62,7 +62,19 @@ def test_outputs_are_whole_and_as_long_as_the_song(rendered: tuple[Path, dict]) 
         "aided.wav", "heard.wav", "report.html", "report.json", "stems", "unaided.wav"]  # fmt: skip
     assert all(soundfile.info(path).frames == 3 * 44100 for path in out.rglob("*.wav"))
     assert json.loads((out / "report.json").read_text()) == report
+    assert report["files"] == sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
     assert not list(out.parent.glob("*.part"))
+
+
+def test_a_users_file_among_the_stems_of_an_earlier_run_stays(
+    rendered: tuple[Path, dict], songs: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(rendered[0], out)
+    (out / "stems" / "my take.wav").write_bytes(b"the only copy")
+    render_song(songs / "song.wav", load_profile("flat"), out, force=True)
+    assert [path.name for path in (out / "stems").iterdir()] == ["my take.wav"]  # this run saves no stems
+    assert (out / "stems" / "my take.wav").read_bytes() == b"the only copy"
 
 
 def test_the_report_names_its_files_as_they_lie(rendered: tuple[Path, dict]) -> None:

@@ -305,10 +305,11 @@ def test_bad_inputs_get_a_sentence(place: Path, tmp_path: Path) -> None:
     with pytest.raises(HearsimError, match="no track that fits solo has two stems"):
         run(place, tmp_path / "2", ("solo",))
     assert not (tmp_path / "1").exists() and not (tmp_path / "2").exists()
-    (tmp_path / "3").mkdir()
-    (tmp_path / "3" / "scores.csv").touch()
-    with pytest.raises(HearsimError, match=r"3 holds scores\.csv but no evaluation\.json: choose"):
-        run(place, tmp_path / "3")
+    for name in ("scores.csv", "summary.csv", "scores.svg"):
+        (tmp_path / f"of {name}").mkdir()
+        (tmp_path / f"of {name}" / name).touch()
+        with pytest.raises(HearsimError, match=f"holds {name} and no evaluation.json, so they are of no earlier run"):
+            run(place, tmp_path / f"of {name}")
     make_model(tmp_path / "model5", 1)
     text = (tmp_path / "model5" / "model.toml").read_text()
     (tmp_path / "model5" / "model.toml").write_text(text.replace('"tiny"', '"mixture"'))
