@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import fft
+from numpy import fft
 
 from hearsim.core.units import Curve, FloatArray, ms_to_samples
 
@@ -165,7 +165,7 @@ def whitened_lag(probe: Curve, response: Curve) -> int:
 def template_lag(sound: Curve, template: Curve) -> tuple[int, float]:
     """Return where a template lies in a sound, and how much the sound there is like it: 0 to 1, without sign."""
     size = 1 << (sound.size + template.size - 1).bit_length()
-    matched = np.fft.irfft(np.fft.rfft(sound, size) * np.conj(np.fft.rfft(template, size)), size)
+    matched = fft.irfft(fft.rfft(sound, size) * np.conj(fft.rfft(template, size)), size)
     lag = int(np.argmax(np.abs(matched[: sound.size - template.size + 1])))
     energy = float(np.linalg.norm(sound[lag : lag + template.size]) * np.linalg.norm(template))
     return lag, abs(float(matched[lag])) / energy if energy else 0.0
@@ -190,8 +190,10 @@ def _whitened(references: Sequence[Curve] | FloatArray, others: Sequence[Curve] 
 
 def _coarse(reference: FloatArray, processed: FloatArray, rate_hz: int) -> int | None:
     """Return the lag around which the whitened correlation has its energy; None where none stands out."""
+    from scipy.fft import next_fast_len  # here: the live audio process finds delays, and starts without SciPy
+
     reach = int(LONGEST * reference.shape[1])
-    correlation = _whitened(reference, processed, fft.next_fast_len(2 * reference.shape[1]))
+    correlation = _whitened(reference, processed, next_fast_len(2 * reference.shape[1]))
     power = np.concatenate((correlation[-reach:], correlation[: reach + 1])) ** 2
     half = ms_to_samples(_CLUSTER_MS / 2, rate_hz)
     sums = np.cumsum(np.pad(power, (half + 1, half)))
