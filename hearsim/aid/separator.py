@@ -11,7 +11,7 @@ from hearsim.core.errors import FormatError
 from hearsim.core.invalid_samples import MAX_FULL_SCALE, zero_invalid
 from hearsim.core.processor import Part, Processor
 from hearsim.core.units import FloatArray
-from hearsim.separation.models import ModelInfo, load_network
+from hearsim.separation.models import ModelInfo, NetworkIdentity, load_network, network_sha256
 
 if TYPE_CHECKING:
     from hearsim.separation.net import SeparatorNet
@@ -36,11 +36,11 @@ class Separator(Processor):
 
     tap: Tap | None = None
     threads: int = 1
+    _info: ModelInfo | None = None  # of a network with a model.toml
     _width: Literal["silent", "mono", "stereo"] = "silent"  # of the mixture since the beginning
 
     def __init__(self, model: "str | Path | SeparatorNet") -> None:
         self._model = model
-        self.info: ModelInfo | None = None
         self.backend = ""
 
     @property
@@ -62,14 +62,21 @@ class Separator(Processor):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the settings, and a network that is the user's own; a model is loaded again by its name."""
-        settings = {"_model": self._model, "info": None, "backend": "", "threads": self.threads}
+        settings = {"_model": self._model, "backend": "", "threads": self.threads}
         return settings if isinstance(self._model, str | Path) else {**settings, "_net": self._model}
 
     def _load(self) -> None:
         if hasattr(self, "_net"):
             return
         self._net: SeparatorNet
-        self._net, self.info = load_network(self._model)
+        self._net, self._info = load_network(self._model)
+
+    def identity(self) -> NetworkIdentity:
+        """Return name, checksum and number of parameters of the network; loads the model."""
+        self._load()
+        name = str(self._model) if isinstance(self._model, str | Path) else type(self._net).__name__
+        sha256 = self._info.sha256 if self._info else network_sha256(self._net)
+        return NetworkIdentity(name, sha256, self._net.parameter_count())
 
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
         from hearsim.separation.backends.torch_cpu import TorchStep

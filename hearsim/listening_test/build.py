@@ -26,13 +26,13 @@ from hearsim.listening_test.plain import write_plain
 from hearsim.listening_test.spec import Plan, Version, read_plan
 from hearsim.listening_test.stimuli import TONE_HZ, Fitter, Fronts, Stimulus, encode, remixes, tone
 from hearsim.listening_test.trials import code, trials
-from hearsim.separation.models import ModelInfo
+from hearsim.separation.models import NetworkIdentity
 
 Table = dict[str, Any]
 
 
 def manifest(
-    plan: Plan, excerpts: list[Excerpt], models: dict[str, ModelInfo | None], tone: Table, stimuli: list[Table]
+    plan: Plan, excerpts: list[Excerpt], models: dict[str, NetworkIdentity], tone: Table, stimuli: list[Table]
 ) -> Table:
     """Return the manifest; `stimuli` are its entries, `tone` the calibration."""
     spec = plan.spec
@@ -50,7 +50,7 @@ def manifest(
         "calibration": tone,
         "rig": plan.rig.model_dump(mode="json"),
         "songs": {one.name: one.origin for one in excerpts},
-        "models": {name: _model(info) for name, info in sorted(models.items())},
+        "models": {name: {"sha256": one.sha256, "parameters": one.parameters} for name, one in sorted(models.items())},
         "fittings": {key: listener.model_dump(mode="json") for key, listener in plan.fittings.items()},
         "conditions": {version.name: _version(version) for version in plan.versions},
         "participants": [
@@ -80,10 +80,6 @@ def _version(version: Version) -> Table:
         "aid": version.aid.model_dump(mode="json"),
         "low_pass_hz": version.low_pass_hz,
     }
-
-
-def _model(info: ModelInfo | None) -> Table:
-    return {"sha256": info.sha256, "parameters": info.parameters} if info else {}
 
 
 MANIFEST = "manifest.json"

@@ -29,7 +29,7 @@ from hearsim.listening_test.excerpts import Excerpt
 from hearsim.listening_test.spec import ORACLE, Plan, Version
 from hearsim.metrics.loudness import integrated_lufs
 from hearsim.profile.schema import Aid, Mix
-from hearsim.separation.models import ModelInfo
+from hearsim.separation.models import NetworkIdentity
 
 TONE_HZ, TONE_S = 1000.0, 5.0
 
@@ -98,7 +98,7 @@ class Fronts:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._chains: dict[tuple[str, Mix], Chain] = {}
-        self.models: dict[str, ModelInfo | None] = {}
+        self.models: dict[str, NetworkIdentity] = {}
 
     def remix(self, excerpt: Excerpt, version: Version) -> Audio:
         """Return the remix of an excerpt, aligned with it, in full scale of the microphone."""
@@ -110,7 +110,7 @@ class Fronts:
             self._chains[model, mix] = Chain(separate_and_remix(profile))
         chain = self._chains[model, mix]
         remixed = render(chain, excerpt.mixture)
-        self.models[model] = find(chain, Separator).info
+        self.models[model] = find(chain, Separator).identity()
         return remixed
 
 

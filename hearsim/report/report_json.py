@@ -31,7 +31,7 @@ def collect(result: Result, folder: Path, outputs: list[Path]) -> Table:
         "mpo_events": dict(zip(EARS, result.limiter.events, strict=True)),
         "non_finite_samples": sum(sum(stage.non_finite) for stage in walk(result.aid)),
     }
-    info, broken = result.separator.info, result.separator.non_finite_blocks
+    broken = result.separator.non_finite_blocks
     lost: Table = {}
     metrics = _metrics(result, lost)
     return {
@@ -54,10 +54,8 @@ def collect(result: Result, folder: Path, outputs: list[Path]) -> Table:
         "mix": {stem: _gain(profile.mix.gain(stem)) for stem in STEMS},
         "rig": profile.rig.model_dump(mode="json"),
         "model": {
-            "name": profile.model,
-            "sha256": info.sha256 if info else "",
+            **result.separator.identity()._asdict(),
             "backend": result.separator.backend,
-            "parameters": info.parameters if info else 0,
             "non_finite_blocks": broken,
         },
         "fitting": fitting(result.profile),

@@ -7,31 +7,25 @@ both tells a damaged model from a whole one. `hearsim.separation.models` writes 
 import hashlib
 import inspect
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from types import CodeType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict
 
 from hearsim.core.audio import check_kind
 from hearsim.core.errors import HearsimError
-from hearsim.core.files import find_model, read_toml
-
-if TYPE_CHECKING:
-    from hearsim.separation.net import SeparatorNet
-
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-from hearsim.core.files import write_atomically
+from hearsim.core.files import find_model, read_toml, write_atomically
+from hearsim.core.plugins import plugin_network
+from hearsim.core.validation import check
+from hearsim.separation.registry import Architecture
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from hearsim.separation.net import NetConfig, SeparatorNet
-from hearsim.core.plugins import plugin_network
-from hearsim.core.validation import check
-from hearsim.separation.registry import Architecture
 
 Precision = Literal["float32", "float16"]
 
@@ -94,6 +88,14 @@ def load_model(name: str | Path) -> tuple["SeparatorNet", ModelInfo]:
     return net.eval(), info
 
 
+class NetworkIdentity(NamedTuple):
+    """The network that separates: its name, checksum and number of parameters."""
+
+    name: str
+    sha256: str
+    parameters: int
+
+
 def load_network(model: "str | Path | SeparatorNet") -> tuple["SeparatorNet", ModelInfo | None]:
     """Return a network, and its info where it is a model's: of a name, a plug-in's name, a folder, or itself.
 
@@ -115,13 +117,24 @@ def load_network(model: "str | Path | SeparatorNet") -> tuple["SeparatorNet", Mo
 def network_sha256(net: "SeparatorNet") -> str:
     """Return the checksum of a network without a model.toml: of its code, sizes and weights."""
     kind = type(net)
-    digest = hashlib.sha256(f"{kind.__qualname__} {net.config.model_dump_json()}".encode())
-    if not kind.__module__.startswith("hearsim.") and (source := inspect.getsourcefile(kind)):
-        digest.update(Path(source).read_bytes())
+    settings = net.config.model_dump_json(fallback=lambda value: type(value).__qualname__)
+    digest = hashlib.sha256(f"{kind.__qualname__} {settings}".encode())
+    if not kind.__module__.startswith("hearsim."):
+        digest.update(_code(kind))
     for key, tensor in net.state_dict().items():
         digest.update(f" {key} {tensor.dtype} {tuple(tensor.shape)} ".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def _code(kind: type) -> bytes:
+    """Return the source file of a class, or its methods' bytecode where there is none (a notebook, a prompt)."""
+    try:
+        return Path(inspect.getfile(kind)).read_bytes()
+    except (TypeError, OSError):
+        codes = [code for one in vars(kind).values() if isinstance(code := getattr(one, "__code__", None), CodeType)]
+        constants = [one for code in codes for one in code.co_consts if isinstance(one, int | float | str)]
+        return b"".join(code.co_code for code in codes) + repr(constants).encode()
 
 
 AVERAGED = "averaged.safetensors"
