@@ -26,6 +26,10 @@ OUTSIDE = """() => [...document.querySelectorAll("main *, header *")].filter(one
     const box = one.getBoundingClientRect();
     return box.width && (box.left < -1 || box.right > innerWidth + 1);
 }).map(one => one.outerHTML.slice(0, 80))"""
+OVERRUNNING = """() => [...document.querySelectorAll(".strip *, section *")].filter(one => {
+    const [box, around] = [one, one.parentElement.closest(".strip, section")].map(each => each.getBoundingClientRect());
+    return box.width && (box.left < around.left - 1 || box.right > around.right + 1);
+}).map(one => one.outerHTML.slice(0, 80))"""
 OVERLAPPING = """() => {
     const boxes = [...document.querySelectorAll(".travel *, .strip > p, .keys, .ears, #bypass, section > h2, figure")];
     const [all, nested] = [boxes.map(one => one.getBoundingClientRect()), (a, b) => a.contains(b) || b.contains(a)];
@@ -298,11 +302,15 @@ def test_it_comes_back_after_its_server_was_killed(stage: Stage, page: "Page") -
     until(lambda: bool(stage.control.wanted.array("solo")[0]))
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(380, "light"), (800, "dark"), (1600, "light")])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [(320, "dark"), (390, "light"), (800, "dark"), (1200, "dark"), (1280, "light"), (1600, "light")],
+)
 def test_it_fits_every_screen(browser: "Browser", stage: Stage, width: int, scheme: str, tmp_path: Path) -> None:
     with opened(browser, stage.page.link, width, scheme) as page:
         assert page.evaluate("[document.documentElement.scrollWidth, innerWidth]") == [width, width]
         assert page.evaluate(OUTSIDE) == []
+        assert page.evaluate(OVERRUNNING) == []
         assert page.evaluate(CLIPPED) == []
         assert page.evaluate(OVERLAPPING) == []
         assert page.evaluate(SMALL) == []  # WCAG 2.5.8: targets of at least 24 pixels
