@@ -58,7 +58,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     ("arguments", "words"),
     [
         ("render gone.wav", "gone.wav: there is no such file: check its name"),
-        ("render .", ". is a folder: give a music file"),
+        ("render bent", "bent is a folder and holds no songs: give a music file, or a folder of them"),
+        ("render stems", "stems is a folder and holds no songs, only stems: give a music file"),
+        ("render song.wav gone.wav", "gone.wav: there is no such file: check its name"),
+        ("render song.wav mine.toml --stems stems", "stems/song is no folder: --stems needs one of stems for each"),
+        ("render song.wav stems/../song.wav", "song.wav and stems/../song.wav would have one output folder: rename"),
         ("render mine.toml", "mine.toml can't be read as audio"),
         ("render huge.wav", "huge.wav holds samples over 100 times full scale, the first at 0.100 s"),
         ("render cut.wav", "cut.wav is cut off (40000 of 176400 bytes are there): copy or export it anew"),
@@ -119,7 +123,7 @@ def test_bad_input_is_one_sentence(run: Run, arguments: str, words: str) -> None
     assert sorted(Path().rglob("*")) == before
 
 
-@pytest.mark.parametrize("arguments", ["nope", "render --nope", "render a b", "bench blocks --seconds x", "show a b"])
+@pytest.mark.parametrize("arguments", ["nope", "render --nope", "bench blocks --seconds x", "show a b"])
 def test_wrong_usage_has_code_2(run: Run, arguments: str) -> None:
     code, out, err = run(*arguments.split())
     assert code == 2 and out == ""
