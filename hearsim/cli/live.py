@@ -133,6 +133,7 @@ def replay(
     """Render a live session again from its log, and compare the result with the session's recordings."""
     from hearsim.core.audio_files import open_source, open_wave
     from hearsim.core.errors import HearsimError
+    from hearsim.core.files import folder_of
     from hearsim.live.log import read_log
     from hearsim.live.replay import Checksums
     from hearsim.live.replay import replay as replay_blocks
@@ -143,8 +144,7 @@ def replay(
     with tempfile.TemporaryDirectory() as folder:
         source = open_source(song or _song_of(session.source, Path(folder), log))
         checks = Checksums(session)
-        out.mkdir(parents=True, exist_ok=True)
-        with open_wave(target, session.rate) as file:
+        with folder_of(target), open_wave(target, session.rate) as file:
             for block in replay_blocks(session, source):
                 file.write(block)
                 checks.add(block)

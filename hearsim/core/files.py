@@ -132,21 +132,35 @@ def write_atomically(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def folder_of(path: Path) -> Iterator[None]:
+    """Make the folder of a file for the body to write; where it stays empty, it vanishes, with those above it.
+
+    Raises `WriteError` where it can't be made.
+    """
+    made = [folder for folder in path.parents if not folder.exists()]
+    try:
+        with writes(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for folder in made:
+            if folder.exists() and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+@contextmanager
 def temporary_folder(part: Path) -> Iterator[None]:
     """Make a folder for the body to fill and move away; what is left of it, and of the folders above it, vanishes.
 
     Folders above it that hold something by then stay. Raises `WriteError` where it can't be made.
     """
-    made = [folder for folder in part.parents if not folder.exists()]
-    try:
-        with writes(part):
-            part.mkdir(parents=True)
-        yield
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        for folder in made:
-            if folder.exists() and not any(folder.iterdir()):
-                folder.rmdir()
+    with folder_of(part):
+        try:
+            with writes(part):
+                part.mkdir()
+            yield
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:

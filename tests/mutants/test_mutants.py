@@ -52,4 +52,3 @@ def test_a_fault_turns_the_tests_of_its_room_red(mutant: dict[str, str], tmp_pat
     here = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(command, cwd=TESTS.parent, env=here, capture_output=True, text=True, check=False)
     assert done.returncode == 1, f"survived: {done.stdout[-2000:]}{done.stderr[-500:]}"  # 1: tests ran, and one failed
-    assert f"{tmp_path}" in done.stdout or "FAILED" in done.stdout
