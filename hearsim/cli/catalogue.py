@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from hearsim.core.errors import HearsimError
+
 Row = dict[str, Any]
 LISTENER_HZ = (250, 500, 1000, 2000, 4000, 6000)
 
@@ -99,11 +101,32 @@ def rules() -> list[Row]:
 
 
 def metrics() -> list[Row]:
-    """Return the objective metrics with their units."""
-    from hearsim.metrics.registry import metric, names
+    """Return the objective metrics: unit, better direction, source, and which commands compute them."""
+    from hearsim.metrics.registry import heard_names, metric, names, pair_names
 
-    found = {name: metric(name) for name in names()}
-    return [{"name": name, "unit": one.unit, "description": one.sentence} for name, one in found.items()]
+    commands = {
+        "experiment": heard_names(),
+        "score": pair_names("reference"),
+        "export": pair_names("reference", "stems"),
+    }
+    rows: list[Row] = []
+    for name in names():
+        try:
+            one = metric(name)
+        except HearsimError as error:  # a broken plug-in stops no other
+            rows.append({"name": name, "description": str(error)})
+            continue
+        rows.append(
+            {
+                "name": name,
+                "unit": one.unit or None,
+                "better": one.better or None,
+                "computed_by": ", ".join(command for command, those in commands.items() if name in those) or None,
+                "source": one.source or None,
+                "description": one.sentence,
+            }
+        )
+    return rows
 
 
 def models() -> list[Row]:
@@ -159,6 +182,7 @@ LABELS = {
     "microphone_full_scale_db_spl": "microphone",
     "headphones_full_scale_db_spl": "headphones",
     "live_ms": "live delay (ms)",
+    "computed_by": "computed by",
 }
 
 

@@ -1,4 +1,4 @@
-"""What the manifest says of a stimulus: loudness and level per ear, and objective metrics against the reference."""
+"""Measures of a stimulus for the manifest: loudness and level per ear, and objective metrics against the reference."""
 
 import math
 from collections.abc import Callable
@@ -11,21 +11,20 @@ from hearsim.core.errors import HearsimError
 from hearsim.core.units import FloatArray, gain_to_db
 from hearsim.listening_test.excerpts import Excerpt
 from hearsim.listening_test.stimuli import Stimulus
-from hearsim.metrics.intelligibility import StoiMeter
 from hearsim.metrics.loudness import integrated_lufs
-from hearsim.metrics.separation import SdrMeter
+from hearsim.metrics.pair import Pair
+from hearsim.metrics.registry import compute_pair, pair_names
 
 EARS = ("left", "right")
-METRICS = ("stoi_vocals", "estoi_vocals", "si_sdr_db", "csdr_db")
 SILENCE_DB = -200.0
 Table = dict[str, Any]
 
 
 def measure(stimulus: Stimulus, reference: Stimulus, excerpt: Excerpt, full_scale_db_spl: float) -> Table:
-    """Return loudness, levels and metrics of a stimulus; what can't be computed is missing, `unavailable` says why.
+    """Return loudness, levels and metrics of a stimulus; `unavailable` has the reasons for those that are missing.
 
-    `full_scale_db_spl` is the level of a sample RMS of 1.0 in the files, when they are played as calibrated. The SDRs
-    take the reference for the truth, STOI and ESTOI the true vocals, dry.
+    `full_scale_db_spl` is the level of a sample RMS of 1.0 in the files, when they are played as calibrated. The
+    metrics compare with the reference; those named after the vocals, with the true vocals, dry.
     """
     lost: dict[str, str] = {}
     found: dict[str, float] = {}
@@ -36,19 +35,13 @@ def measure(stimulus: Stimulus, reference: Stimulus, excerpt: Excerpt, full_scal
         except HearsimError as error:
             lost[name] = str(error)
 
-    sdr = SdrMeter(AID_RATE_HZ)
-    sdr.add(reference.samples, stimulus.samples)
-    note("si_sdr_db", sdr.si_sdr_db)
-    note("csdr_db", sdr.csdr_db)
-    if "vocals" in excerpt.stems:
-        speech = StoiMeter(AID_RATE_HZ, ("stimulus",))
-        speech.add_reference(excerpt.stems["vocals"][:, excerpt.part])
-        speech.add("stimulus", stimulus.samples)
-        speech.finish()
-        note("stoi_vocals", lambda: speech.value("stimulus", "stoi"))
-        note("estoi_vocals", lambda: speech.value("stimulus", "estoi"))
-    else:
-        lost["stoi_vocals"] = lost["estoi_vocals"] = f"song {excerpt.name} has no true vocals"
+    vocals = excerpt.stems["vocals"][:, excerpt.part] if "vocals" in excerpt.stems else None
+    sounds = (reference.samples, stimulus.samples)
+    pair = Pair(AID_RATE_HZ, lambda: sounds, vocals, f"song {excerpt.name} has no true vocals")
+    pair.add(*sounds)
+    pair.finish()
+    for name in pair_names("reference", "stems"):
+        note(name, lambda name=name: compute_pair(name, pair))  # type: ignore[misc]
     ears: dict[str, Table] = {}
     for ear, channel in zip(EARS, stimulus.samples, strict=True):
         rms, peak = _rms_dbfs(channel), max(SILENCE_DB, gain_to_db(float(np.abs(channel).max())))

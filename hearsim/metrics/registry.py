@@ -1,116 +1,29 @@
-"""The one registry of objective metrics: what each says, of what it is computed, and how.
+"""The one registry of objective metrics: meaning, unit, range, source and computation of each.
 
 To add a metric, add its entry to `METRICS` here. A package of your own adds one without touching hearsim, by an entry
 point under `hearsim.metrics` that names a `Metric`, or a function from a `Condition` to a number, with a docstring.
+Experiments, `Result.score`, `hearsim score`, listening tests, `hearsim metrics` and reports read this table.
 
     [project.entry-points."hearsim.metrics"]
     my-metric = "my_package.metrics:my_metric"
 """
 
 import inspect
+import math
 from collections.abc import Callable
-from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from hearsim.core.audio import Audio
 from hearsim.core.errors import HearsimError
 from hearsim.core.plugins import load_plugin, plugin_names
 from hearsim.core.units import FloatArray, samples_to_ms
 from hearsim.core.validation import nearest
 from hearsim.metrics.cepstral import cepstral_correlation
-from hearsim.metrics.intelligibility import StoiMeter
 from hearsim.metrics.loudness import integrated_lufs
+from hearsim.metrics.metric import Condition, Metric, Need
+from hearsim.metrics.pair import Pair
 from hearsim.metrics.separation import SdrMeter
 from hearsim.profile.schema import STEMS
-
-Better = Literal["higher", "lower", ""]
-Need = Literal["reference", "stems", "listener", "aid", "song"]
-
-
-class Condition(Protocol):
-    """What a listener hears, and what it is compared with; sounds (2, frames), in full scale or pascals.
-
-    Properties raise `HearsimError` where a condition has no such sound.
-    """
-
-    @property
-    def is_aided(self) -> bool:
-        """Whether the aid is worn."""
-
-    @property
-    def song(self) -> Audio:
-        """The song as it comes in."""
-
-    @property
-    def true_stems(self) -> Audio:
-        """The true stems (4, 2, frames)."""
-
-    @property
-    def estimated_stems(self) -> FloatArray:
-        """The stems that the aid remixes (4, 2, frames)."""
-
-    @property
-    def remix(self) -> FloatArray:
-        """The song remixed with the estimated stems, before the aid's compensation."""
-
-    @property
-    def reference_remix(self) -> FloatArray:
-        """The song remixed with the true stems."""
-
-    @property
-    def heard(self) -> FloatArray:
-        """The sound as the listener hears it, for normal ears, in full scale of the headphones."""
-
-    @property
-    def speech(self) -> StoiMeter:
-        """The intelligibility of the vocals in the sound that is heard."""
-
-    @property
-    def mpo_events(self) -> int:
-        """How often the limiter stepped in, both ears together."""
-
-    @property
-    def live_delay(self) -> int:
-        """Samples from microphone to ear."""
-
-    def heard_pa(self) -> FloatArray:
-        """Return `heard` in pascals."""
-
-    def target_pa(self) -> FloatArray:
-        """Return what would be heard if the stems were the true ones, in pascals."""
-
-    def song_pa(self) -> FloatArray:
-        """Return the song in pascals."""
-
-
-class Metric(NamedTuple):
-    """One metric.
-
-    Attributes
-    ----------
-    sentence
-        What it says, in a sentence.
-    unit, low, high
-        Its unit, and the range of its values; None where there is no bound.
-    better
-        In which direction it is better, "" where neither is.
-    needs
-        What it is computed from.
-    source
-        The publication or norm.
-    of
-        Computes it of what a listener hears; None where it belongs to a render's report or to `hearsim score` alone.
-    """
-
-    sentence: str
-    unit: str
-    of: Callable[[Condition], float] | None = None
-    low: float | None = None
-    high: float | None = None
-    better: Better = ""
-    needs: tuple[Need, ...] = ()
-    source: str = ""
 
 
 def _csdr_db(reference: FloatArray, estimate: FloatArray, rate: int) -> float:
@@ -135,17 +48,27 @@ def _mean_csdr_db(condition: Condition) -> float:
 
 
 def _share(
-    sentence: str, needs: tuple[Need, ...], source: str, of: Callable[[Condition], float] | None = None
+    label: str,
+    sentence: str,
+    needs: tuple[Need, ...],
+    source: str,
+    of: Callable[[Condition], float] | None = None,
+    of_pair: Callable[[Pair], float] | None = None,
 ) -> Metric:
     """Return a metric from 0 to 1, the higher the better."""
-    return Metric(sentence, "0–1", of, 0.0, 1.0, "higher", needs, source)
+    return Metric(sentence, "0–1", of, 0.0, 1.0, "higher", needs, source, of_pair, label)
 
 
 def _ratio(
-    sentence: str, needs: tuple[Need, ...], source: str, of: Callable[[Condition], float] | None = None
+    label: str,
+    sentence: str,
+    needs: tuple[Need, ...],
+    source: str,
+    of: Callable[[Condition], float] | None = None,
+    of_pair: Callable[[Pair], float] | None = None,
 ) -> Metric:
     """Return a metric in dB, at most 100, the higher the better."""
-    return Metric(sentence, "dB", of, -100.0, 100.0, "higher", needs, source)
+    return Metric(sentence, "dB", of, -100.0, 100.0, "higher", needs, source, of_pair, label)
 
 
 _STOI, _ESTOI = "Taal et al. 2011", "Jensen & Taal 2016"
@@ -154,56 +77,70 @@ _MDX = "Mitsufuji et al. 2022 (MDX)"
 
 METRICS: dict[str, Metric] = {
     "stoi_vocals": _share(
-        "STOI of what is heard against the true vocals: 0 to 1, higher is easier to understand",
+        "STOI of the vocals",
+        "STOI of the sound against the true vocals: 0 to 1, higher is easier to understand",
         ("stems",),
         _STOI,
         lambda condition: condition.speech.value("heard", "stoi"),
+        lambda pair: pair.vocals_speech.value("processed", "stoi"),
     ),
     "estoi_vocals": _share(
-        "ESTOI of what is heard against the true vocals: 0 to 1, higher is easier to understand",
+        "ESTOI of the vocals",
+        "ESTOI of the sound against the true vocals: 0 to 1, higher is easier to understand",
         ("stems",),
         _ESTOI,
         lambda condition: condition.speech.value("heard", "estoi"),
+        lambda pair: pair.vocals_speech.value("processed", "estoi"),
     ),
     "estoi_audible": _share(
-        "as estoi_vocals, but with the noise that a normal threshold amounts to: what can't be heard doesn't count",
+        "ESTOI of the vocals, as far as audible",
+        "as estoi_vocals, with noise at the threshold of normal hearing added: inaudible sound doesn't count",
         ("stems", "listener"),
         f"{_ESTOI}; threshold noise of ANSI S3.5-1997",
         lambda condition: condition.speech.value("audible", "estoi"),
     ),
     "cepstral_correlation_unprocessed": _share(
-        "cepstral correlation of what is heard with the song as normal ears hear it: 0 to 1, higher is more alike",
+        "Cepstral correlation with the song",
+        "cepstral correlation of the heard sound with the song as normal ears hear it: 0 to 1, higher is more alike",
         ("song", "listener"),
         _CEPSTRAL,
         lambda condition: cepstral_correlation(condition.song_pa(), condition.heard_pa(), condition.song.rate),
     ),
     "cepstral_correlation_target": _share(
-        "cepstral correlation of what is heard with what would be heard if the stems were the true ones: 0 to 1",
+        "Cepstral correlation with perfect separation",
+        "cepstral correlation of the heard sound with that of an aid whose stems are the true ones: 0 to 1",
         ("stems", "listener"),
         _CEPSTRAL,
         lambda condition: cepstral_correlation(condition.target_pa(), condition.heard_pa(), condition.song.rate),
     ),
     "remix_csdr_db": _ratio(
+        "SDR of the remix",
         "SDR of the remixed song, before the aid, against that of the true stems (whole clip; at most 100)",
         ("stems", "aid"),
         _MDX,
         _remix_csdr_db,
     ),
     "vocals_csdr_db": _ratio(
+        "SDR of the separated vocals",
         "SDR of the separated vocals (whole clip; at most 100)",
         ("stems",),
         _MDX,
         lambda condition: _stem_csdr_db(condition, "vocals"),
     ),
     "stems_csdr_db": _ratio(
-        "SDR of the separated stems (whole clip; at most 100), their mean", ("stems",), _MDX, _mean_csdr_db
+        "SDR of the separated stems",
+        "SDR of the separated stems (whole clip; at most 100), their mean",
+        ("stems",),
+        _MDX,
+        _mean_csdr_db,
     ),
     "lufs": Metric(
-        "loudness of what is heard, in full scale of the headphones",
+        "loudness of the sound that is heard, in full scale of the headphones",
         "LUFS",
         lambda condition: integrated_lufs(condition.heard, condition.song.rate),
         low=-70.0,
         source="ITU-R BS.1770-4",
+        label="Loudness of the file, BS.1770-4",
     ),
     "mpo_events": Metric(
         "how often the limiter stepped in, both ears together",
@@ -212,6 +149,7 @@ METRICS: dict[str, Metric] = {
         low=0.0,
         better="lower",
         needs=("aid",),
+        label="Limiter",
     ),
     "live_delay_ms": Metric(
         "delay from microphone to ear, with the input block",
@@ -220,19 +158,64 @@ METRICS: dict[str, Metric] = {
         low=0.0,
         better="lower",
         needs=("aid",),
+        label="Live delay",
     ),
-    "sii": _share("Speech Intelligibility Index at the eardrum", ("listener",), "ANSI S3.5-1997, 1/3 octaves"),
-    "stoi": _share("STOI of the processed sound against the reference", ("reference",), _STOI),
-    "estoi": _share("ESTOI of the processed sound against the reference", ("reference",), _ESTOI),
-    "si_sdr_db": _ratio("scale-invariant SDR (SI-SDR), whole clip", ("reference",), "Le Roux et al. 2019, eq. 2"),
-    "csdr_db": _ratio("SDR of the whole clip (cSDR)", ("reference",), _MDX),
-    "energy_sdr_db": _ratio("SDR, median of the 1 s frames in which the reference plays", ("reference",), _MDX),
-    "sdr_db": _ratio("SDR of a stem, median of the 1 s frames in which it plays", ("stems",), _MDX),
-    "sdr_mixture_db": _ratio("the same for the mixture, unseparated", ("stems",), _MDX),
-    "lag_samples": Metric("by how much the processed sound comes later", "samples", needs=("reference",),
-                          source="PHAT; Knapp & Carter 1976"),
-    "peak_dbfs": Metric("sample peak; the sound between samples can be higher", "dBFS"),
-}  # fmt: skip
+    "sii": _share("SII", "Speech Intelligibility Index at the eardrum", ("listener",), "ANSI S3.5-1997, 1/3 octaves"),
+    "stoi": _share(
+        "STOI",
+        "STOI of the processed sound against the reference",
+        ("reference",),
+        _STOI,
+        of_pair=lambda pair: pair.speech.value("processed", "stoi"),
+    ),
+    "estoi": _share(
+        "ESTOI",
+        "ESTOI of the processed sound against the reference",
+        ("reference",),
+        _ESTOI,
+        of_pair=lambda pair: pair.speech.value("processed", "estoi"),
+    ),
+    "si_sdr_db": _ratio(
+        "SI-SDR",
+        "scale-invariant SDR (SI-SDR), whole clip",
+        ("reference",),
+        "Le Roux et al. 2019, eq. 2",
+        of_pair=lambda pair: pair.sdr.si_sdr_db(),
+    ),
+    "csdr_db": _ratio(
+        "SDR of the whole clip (cSDR)",
+        "SDR of the whole clip (cSDR)",
+        ("reference",),
+        _MDX,
+        of_pair=lambda pair: pair.sdr.csdr_db(),
+    ),
+    "energy_sdr_db": _ratio(
+        "SDR, median of 1 s frames",
+        "SDR, median of the 1 s frames in which the reference plays",
+        ("reference",),
+        _MDX,
+        of_pair=lambda pair: pair.sdr.sdr_db(),
+    ),
+    "sdr_db": _ratio(
+        "SDR, median of 1 s frames", "SDR of a stem, median of the 1 s frames in which it plays", ("stems",), _MDX
+    ),
+    "sdr_mixture_db": _ratio(
+        "The same for the mixture, unseparated",
+        "SDR of the unseparated mixture against a stem, median of 1 s frames",
+        ("stems",),
+        _MDX,
+    ),
+    "lag_samples": Metric(
+        "by how much the processed sound comes later",
+        "samples",
+        needs=("reference",),
+        source="PHAT; Knapp & Carter 1976",
+        label="Delay",
+    ),
+    "peak_dbfs": Metric(
+        "sample peak; the sound between samples can be higher", "dBFS", label="Sample peak of the file"
+    ),
+}
 
 
 def metric(name: str) -> Metric:
@@ -252,16 +235,54 @@ def metric(name: str) -> Metric:
 
 
 def compute(name: str, condition: Condition) -> float:
-    """Return a metric of what a listener hears; raises `HearsimError` where it can't be computed."""
-    if (of := metric(name).of) is None:
-        raise HearsimError(f"{name} is no metric of what is heard: see a render's report, or hearsim score")
-    return float(of(condition))
+    """Return a metric of the sound that a listener hears; raises `HearsimError` where it can't be computed."""
+    of = metric(name).of
+    if of is None:
+        raise HearsimError(f"{name} is no metric of the heard sound: see a render's report, or hearsim score")
+    return _number(name, lambda: of(condition))
+
+
+def compute_pair(name: str, pair: Pair) -> float:
+    """Return a metric of a sound beside its reference; raises `HearsimError` where it can't be computed."""
+    of_pair = metric(name).of_pair
+    if of_pair is None:
+        raise HearsimError(f"{name} is no metric of a sound and its reference: an experiment or a report computes it")
+    return _number(name, lambda: of_pair(pair))
+
+
+def _number(name: str, computed: Callable[[], float]) -> float:
+    """Return a finite number; raises `HearsimError` where a plug-in fails or returns something else."""
+    if name in METRICS:
+        return float(computed())
+    try:
+        value = float(computed())
+    except HearsimError:
+        raise
+    except Exception as error:  # whatever the code of others raises
+        cause = f"{type(error).__name__}: {error}"
+        raise HearsimError(f"the plug-in {name!r} (hearsim.metrics) fails ({cause}): repair or update it") from error
+    if not math.isfinite(value):
+        raise HearsimError(f"the plug-in {name!r} (hearsim.metrics) returns {value}: a metric is a finite number")
+    return value
 
 
 def heard_names() -> list[str]:
-    """Return the names of the metrics of what is heard, which experiments can take: hearsim's own, then plug-ins'."""
-    own = [name for name, one in METRICS.items() if one.of is not None]
-    return own + plugin_names("hearsim.metrics", METRICS)
+    """Return the names of the metrics that experiments can take: hearsim's own, then plug-ins'."""
+    return [name for name in names() if (one := _loaded(name)) is None or one.of is not None]
+
+
+def pair_names(*there: Need) -> list[str]:
+    """Return the names of the metrics of a sound beside its reference that need only the inputs that are there."""
+    found = ((name, _loaded(name)) for name in names())
+    return [name for name, one in found if one is not None and one.of_pair is not None and set(one.needs) <= set(there)]
+
+
+def _loaded(name: str) -> Metric | None:
+    """Return a metric; None for a broken plug-in, which stops no other and gives its reason where it is asked for."""
+    try:
+        return metric(name)
+    except HearsimError:
+        return None
 
 
 def names() -> list[str]:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import writes
 from hearsim.core.units import Curve, FloatArray
+from hearsim.metrics.metric import Metric
 from hearsim.metrics.registry import METRICS
 from hearsim.pages.html import Cell, fill, number, table
 from hearsim.report.figures import (
@@ -26,22 +27,15 @@ from hearsim.report.spectra import GAIN_BANDS_HZ, gain_db, spectrogram
 from hearsim.simulation.clips import Excerpts
 
 Table = dict[str, Any]
-_METRICS: dict[str, dict[str, tuple[str, int]]] = {  # table -> metric -> label, digits
-    "The whole signal, by version (STOI: the true vocals against it, so the rest of the music is the masker)": {
-        "stoi_vocals": ("STOI of the vocals", 3),
-        "estoi_vocals": ("ESTOI of the vocals", 3),
-        "lufs": ("Loudness of the file, BS.1770-4", 1),
-        "peak_dbfs": ("Sample peak of the file", 1),
-    },
-    "The separated stems, against the true ones": {
-        "sdr_db": ("SDR, median of 1 s frames", 1),
-        "sdr_mixture_db": ("The same for the mixture, unseparated", 1),
-        "csdr_db": ("SDR of the whole clip (cSDR)", 1),
-        "si_sdr_db": ("SI-SDR", 1),
-    },
-    "Speech Intelligibility Index, ANSI S3.5: speech in quiet, and the vocals in the music": {
-        "sii": ("SII", 3),
-    },
+_METRICS: dict[str, tuple[str, ...]] = {  # the metrics of each table
+    "The whole signal, by version (STOI: the true vocals against it, so the rest of the music is the masker)": (
+        "stoi_vocals",
+        "estoi_vocals",
+        "lufs",
+        "peak_dbfs",
+    ),
+    "The separated stems, against the true ones": ("sdr_db", "sdr_mixture_db", "csdr_db", "si_sdr_db"),
+    "Speech Intelligibility Index, ANSI S3.5: speech in quiet, and the vocals in the music": ("sii",),
 }
 
 
@@ -49,18 +43,19 @@ def _metrics(metrics: Table) -> Table:
     """Return a table per group of metrics, and the reasons for those that are in no table."""
     missing = dict(metrics["unavailable"])
     known = {name for group in _METRICS.values() for name in group}
-    others = {name: (_plain(name), 3) for name in metrics if name not in known | {"unavailable"}}
+    others = tuple(name for name in metrics if name not in known | {"unavailable"})
     groups = (*_METRICS.items(), ("Others", others))
     tables = [_metric_table(caption, group, metrics, missing) for caption, group in groups]
     return {"metrics": tables, "reasons": [(_plain(name), why) for name, why in missing.items()]}
 
 
-def _metric_table(caption: str, group: Mapping[str, tuple[str, int]], metrics: Table, missing: Table) -> Markup | str:
+def _metric_table(caption: str, group: tuple[str, ...], metrics: Table, missing: Table) -> Markup | str:
     """Return the table of a group, a column per version, stem or ear; takes the reasons it prints out of `missing`."""
     found: list[tuple[str, str, int, Table]] = []
     reasons: list[list[Cell]] = []
-    for key, (label, digits) in group.items():
-        unit = METRICS[key].unit if key in METRICS else ""
+    for key in group:
+        one = METRICS.get(key, Metric("", ""))
+        label, unit, digits = one.label or _plain(key), one.unit, one.digits
         values = metrics.get(key, {})
         values = values if isinstance(values, dict) else {"value": values}
         if not values and key in missing:

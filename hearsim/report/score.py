@@ -16,10 +16,10 @@ from hearsim.core.audio_files import Source, open_source
 from hearsim.core.calibration import Calibration
 from hearsim.core.errors import HearsimError
 from hearsim.core.units import FloatArray, gain_to_db, ms_to_samples, samples_to_ms
-from hearsim.metrics.intelligibility import StoiMeter
 from hearsim.metrics.levels import BandLevels
 from hearsim.metrics.loudness import LoudnessMeter
-from hearsim.metrics.separation import SdrMeter
+from hearsim.metrics.pair import Pair
+from hearsim.metrics.registry import compute_pair, pair_names
 from hearsim.profile.schema import Profile
 
 Table = dict[str, Any]
@@ -52,11 +52,11 @@ def score(reference: str | Path, processed: str | Path, profile: Profile | None 
         for meter, block in zip(meters, pair, strict=True):
             meter.add(block)
 
-    sdr, speech = _compare(sources, 0, measure)
+    pair = _compare(sources, 0, measure)
     lost: dict[str, str] = {}
     lag = _lag(finder, sources[0], sources[1], lost)
     if shift := round(lag or 0.0):
-        sdr, speech = _compare(sources, shift)
+        pair = _compare(sources, shift)
 
     def known(name: str, compute: Callable[[], float]) -> float | None:
         try:
@@ -72,11 +72,7 @@ def score(reference: str | Path, processed: str | Path, profile: Profile | None 
         "profile": profile.name if profile else None,
         "metrics": {
             "lag_samples": lag,
-            "stoi": known("stoi", lambda: speech.value("processed", "stoi")),
-            "estoi": known("estoi", lambda: speech.value("processed", "estoi")),
-            "si_sdr_db": known("si_sdr_db", sdr.si_sdr_db),
-            "csdr_db": known("csdr_db", sdr.csdr_db),
-            "energy_sdr_db": known("energy_sdr_db", sdr.sdr_db),
+            **{name: known(name, lambda name=name: compute_pair(name, pair)) for name in pair_names("reference")},  # type: ignore[misc]
         },
         "levels": {
             name: {"lufs": known(f"{name} lufs", meter.loudness.integrated), **meter.levels()}
@@ -88,23 +84,26 @@ def score(reference: str | Path, processed: str | Path, profile: Profile | None 
 
 def _compare(
     sources: list[Source], shift: int, also: Callable[[FloatArray, FloatArray], None] = lambda *pair: None
-) -> tuple[SdrMeter, StoiMeter]:
-    """Return what compares the files with each other, the second brought forward by a number of samples.
+) -> Pair:
+    """Return the files beside each other, the second brought forward by a number of samples, each read once.
 
     `also` takes the same blocks.
     """
-    rate = sources[0].rate
-    sdr, speech = SdrMeter(rate), StoiMeter(rate, ("processed",))
-    reference, processed = (
-        _blocks(source, max(0, skip)) for source, skip in zip(sources, (-shift, shift), strict=True)
-    )
-    for pair in _pairs(reference, processed):
-        sdr.add(*pair)
-        speech.add_reference(pair[0])
-        speech.add("processed", pair[1])
-        also(*pair)
-    speech.finish()
-    return sdr, speech
+
+    def blocks() -> Iterator[tuple[FloatArray, FloatArray]]:
+        skips = (max(0, -shift), max(0, shift))
+        return _pairs(*(_blocks(source, skip) for source, skip in zip(sources, skips, strict=True)))
+
+    def read() -> tuple[FloatArray, FloatArray]:
+        reference, processed = zip(*blocks(), strict=True)
+        return np.concatenate(reference, axis=1), np.concatenate(processed, axis=1)
+
+    pair = Pair(sources[0].rate, read)
+    for both in blocks():
+        pair.add(*both)
+        also(*both)
+    pair.finish()
+    return pair
 
 
 def _pairs(reference: Iterator[FloatArray], processed: Iterator[FloatArray]) -> Iterator[tuple[FloatArray, FloatArray]]:

@@ -208,7 +208,7 @@ def test_what_cannot_be_measured_says_why(tmp_path: Path) -> None:
     manifest = json.loads((out / "manifest.json").read_text())
     for one in manifest["stimuli"]:
         assert one["unavailable"]["stoi_vocals"] == "song one has no true vocals"
-        assert set(one["metrics"]) == {"si_sdr_db", "csdr_db"}
+        assert set(one["metrics"]) == {"stoi", "estoi", "si_sdr_db", "csdr_db", "energy_sdr_db"}
     song = manifest["songs"]["one"]
     assert song["sha256"] == hashlib.sha256((tmp_path / "song.wav").read_bytes()).hexdigest()
 

@@ -1,0 +1,109 @@
+"""A metric: its meaning, unit, range and computation; and the condition that it is computed of."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple, Protocol
+
+from hearsim.core.audio import Audio
+from hearsim.core.units import FloatArray
+from hearsim.metrics.intelligibility import StoiMeter
+from hearsim.metrics.pair import Pair
+
+Better = Literal["higher", "lower", ""]
+Need = Literal["reference", "stems", "listener", "aid", "song"]
+_DIGITS = {"dB": 1, "dBFS": 1, "LUFS": 1, "ms": 2, "samples": 2, "times": 0}
+
+
+class Condition(Protocol):
+    """The sound that a listener hears, and those it is compared with: (2, frames), in full scale or pascals.
+
+    Properties raise `HearsimError` where a condition has no such sound.
+    """
+
+    @property
+    def is_aided(self) -> bool:
+        """Whether the aid is worn."""
+
+    @property
+    def song(self) -> Audio:
+        """The song as it comes in."""
+
+    @property
+    def true_stems(self) -> Audio:
+        """The true stems (4, 2, frames)."""
+
+    @property
+    def estimated_stems(self) -> FloatArray:
+        """The stems that the aid remixes (4, 2, frames)."""
+
+    @property
+    def remix(self) -> FloatArray:
+        """The song remixed with the estimated stems, before the aid's compensation."""
+
+    @property
+    def reference_remix(self) -> FloatArray:
+        """The song remixed with the true stems."""
+
+    @property
+    def heard(self) -> FloatArray:
+        """The sound as the listener hears it, for normal ears, in full scale of the headphones."""
+
+    @property
+    def speech(self) -> StoiMeter:
+        """The intelligibility of the vocals in the sound that is heard."""
+
+    @property
+    def mpo_events(self) -> int:
+        """How often the limiter stepped in, both ears together."""
+
+    @property
+    def live_delay(self) -> int:
+        """Samples from microphone to ear."""
+
+    def heard_pa(self) -> FloatArray:
+        """Return `heard` in pascals."""
+
+    def target_pa(self) -> FloatArray:
+        """Return what would be heard if the stems were the true ones, in pascals."""
+
+    def song_pa(self) -> FloatArray:
+        """Return the song in pascals."""
+
+
+class Metric(NamedTuple):
+    """One metric.
+
+    Attributes
+    ----------
+    sentence
+        Its meaning, in a sentence.
+    unit, low, high
+        Its unit, and the range of its values; None where there is no bound.
+    better
+        In which direction it is better, "" where neither is.
+    needs
+        The inputs that it is computed from.
+    source
+        The publication or norm.
+    of
+        Computes it of the sound that a listener hears, for experiments and `Result.score`; None where it can't be.
+    of_pair
+        Computes it of a sound beside its reference, for `hearsim score` and listening tests; None where it can't be.
+    label
+        Its name in the tables of a report.
+    """
+
+    sentence: str
+    unit: str
+    of: Callable[[Condition], float] | None = None
+    low: float | None = None
+    high: float | None = None
+    better: Better = ""
+    needs: tuple[Need, ...] = ()
+    source: str = ""
+    of_pair: Callable[[Pair], float] | None = None
+    label: str = ""
+
+    @property
+    def digits(self) -> int:
+        """How many decimal places tables print."""
+        return _DIGITS.get(self.unit, 3)
