@@ -27,6 +27,8 @@ from hearsim.profile.schema import STEMS
 
 SILENT_PEAK = 1e-3
 """A stem whose peak stays under -60 dBFS is not there."""
+LARGE_BYTES = 100e6
+"""Files that are decoded for the first time are announced from this size on, all together."""
 _CACHE_VERSION = 2
 
 Samples = npt.NDArray[np.int16] | FloatArray
@@ -104,7 +106,8 @@ def read_tracks(
     """Return the tracks under a folder whose names fit a pattern, their stems decoded into `cache` at a rate in Hz.
 
     With `load` they are read into memory, else the files of the cache are mapped. `ignore` are patterns of files that
-    are passed over. `say` is told what is left out, and why, a line each, and how many files are silent. Raises
+    are passed over. `say` is told of a large folder before its files are decoded for the first time; then what is left
+    out, and why, a line each, and how many files are silent. Raises
     `HearsimError` for files that can't be decoded whole, where no track can be used, where none fits one of the
     patterns, and where the cache can't be written.
     """
@@ -116,6 +119,7 @@ def read_tracks(
     sources = [source for source in found if isinstance(source, Source)]
     skipped = [source for source in found if isinstance(source, Skipped)]
     chosen = matching((source.name for source in sources), patterns, str(root)) if sources else set()
+    _announce([source for source in sources if source.name in chosen], root, rate, cache, say)
     tracks: list[Track] = []
     silent: list[Path] = []
     refused: list[HearsimError] = []
@@ -147,6 +151,15 @@ def read_tracks(
     return tracks
 
 
+def _announce(sources: list[Source], root: Path, rate: int, cache: Path, say: Callable[[str], None]) -> None:
+    """Tell of the files of `sources` that the cache lacks, where they are large."""
+    stems = [stem for source in sources for stem in source.stems.values() if all(part.path.is_file() for part in stem)]
+    new = {part.path for stem in stems if not any(map(Path.exists, _cached(stem, rate, cache))) for part in stem}
+    size = sum(path.stat().st_size for path in new)
+    if size >= LARGE_BYTES:
+        say(f"decoding {len(new)} files ({size / 1e6:.0f} MB) of {root} for the first time, into {cache} ...")
+
+
 def _names(paths: list[Path], root: Path) -> str:
     shown = ", ".join(str(path.relative_to(root)) for path in paths[:3])
     return shown if len(paths) <= 3 else f"{shown}, ..."
@@ -170,6 +183,12 @@ def _key(part: Part, rate: int) -> str:
     return f"{_CACHE_VERSION} {part.path.resolve()} {stat.st_size} {stat.st_mtime_ns} {rate}{stream}"
 
 
+def _cached(parts: tuple[Part, ...], rate: int, cache: Path) -> tuple[Path, Path]:
+    """Return the file of a stem's samples in the cache, and the one that marks it as silent."""
+    key = hashlib.sha256(" + ".join(_key(part, rate) for part in parts).encode()).hexdigest()[:24]
+    return cache / f"{key}.npy", cache / f"{key}.silent"
+
+
 def _stem(parts: tuple[Part, ...], rate: int, cache: Path, load: bool) -> Samples | None:
     """Return a stem's samples from the cache, decoding it first where needed; None where it is silent.
 
@@ -178,8 +197,7 @@ def _stem(parts: tuple[Part, ...], rate: int, cache: Path, load: bool) -> Sample
     for part in parts:
         if not part.path.is_file():
             raise HearsimError(f"{part.path} does not exist: copy the data set anew")
-    key = hashlib.sha256(" + ".join(_key(part, rate) for part in parts).encode()).hexdigest()[:24]
-    cached, silent = cache / f"{key}.npy", cache / f"{key}.silent"
+    cached, silent = _cached(parts, rate, cache)
     if silent.exists():
         return None
     if not cached.exists():
