@@ -32,10 +32,12 @@ if TYPE_CHECKING:  # what type checkers and editors see; the names and modules o
     from hearsim.core.errors import FormatError as FormatError
     from hearsim.core.errors import HearsimError as HearsimError
     from hearsim.core.errors import HearsimWarning as HearsimWarning
-    from hearsim.core.latency import budget as budget
-    from hearsim.core.latency import measure as measure
+    from hearsim.core.latency import LatencyEntry as LatencyEntry
+    from hearsim.core.latency import LatencyLedger as LatencyLedger
+    from hearsim.core.probing import measure as measure
     from hearsim.core.processor import Processor as Processor
     from hearsim.core.processor import describe as describe
+    from hearsim.core.processor import latency_ledger as latency_ledger
     from hearsim.core.processor import render as render
     from hearsim.ear.ear import Ear as Ear
     from hearsim.music.demo_song import demo_song as demo_song
@@ -67,6 +69,8 @@ _HOMES = {  # public name -> its module; None: a module itself
     "HearingAid": "hearsim.aid.device",
     "HearsimError": "hearsim.core.errors",
     "HearsimWarning": "hearsim.core.errors",
+    "LatencyEntry": "hearsim.core.latency",
+    "LatencyLedger": "hearsim.core.latency",
     "Listener": "hearsim.profile.schema",
     "Mix": "hearsim.profile.schema",
     "Parallel": "hearsim.core.composites",
@@ -77,13 +81,13 @@ _HOMES = {  # public name -> its module; None: a module itself
     "Result": "hearsim.simulation.listening",
     "Rig": "hearsim.profile.schema",
     "Stems": "hearsim.separation.stems",
-    "budget": "hearsim.core.latency",
     "demo_song": "hearsim.music.demo_song",
     "describe": "hearsim.core.processor",
     "hearing_aid": "hearsim.aid.hearing_aid",
+    "latency_ledger": "hearsim.core.processor",
     "listen": "hearsim.simulation.listening",
     "load_profile": "hearsim.profile.load",
-    "measure": "hearsim.core.latency",
+    "measure": "hearsim.core.probing",
     "metrics": None,
     "prescribe": "hearsim.aid.fitting.fitting",
     "mixture": "hearsim.music.demo_song",

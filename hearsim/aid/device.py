@@ -1,5 +1,6 @@
 """The aid as an object: a chain that knows its profile, and takes arrays."""
 
+import math
 from typing import TypeVar
 
 import numpy as np
@@ -7,9 +8,12 @@ from numpy.typing import NDArray
 
 from hearsim.core.audio import Audio, Format, check_array, check_kind
 from hearsim.core.audio_files import AID_RATE_HZ
-from hearsim.core.composites import Chain
+from hearsim.core.composites import Chain, Parallel, Reblock
+from hearsim.core.files import model_hop
+from hearsim.core.latency import LatencyEntry
 from hearsim.core.plugins import load_plugin
 from hearsim.core.processor import Processor, render
+from hearsim.core.units import samples_to_ms
 from hearsim.profile.schema import Profile
 
 Float = TypeVar("Float", np.float32, np.float64)
@@ -58,6 +62,25 @@ class HearingAid(Chain):
             raise self.refuse(fmt, "it has two ears: repeat a mono song for both, or give its array to the aid, aid(x)")
         return super().prepare(fmt)
 
+    def latency_entries(self) -> tuple[LatencyEntry, ...]:
+        """Return the rows of the ledger; where another block delays less, that `Reblock` says how to set it."""
+        entries = super().latency_entries()
+        stages, fmt = _reblocks(self), self.formats[0]
+
+        def delay(block: int) -> int:
+            return block + sum(stage.block - math.gcd(stage.block, block) for stage in stages)
+
+        best = min((stage.block for stage in stages), key=delay, default=fmt.block)
+        if (excess := delay(fmt.block) - delay(best)) <= 0:
+            return entries
+        cure = f"prepare it for blocks of {best}"
+        if fmt.block == self.profile.aid.block_samples:
+            default = " (or leave it out)" if model_hop(self.profile.model) == best else ""
+            cure = f"set aid.block_samples = {best}{default}"
+        advice = f"{cure}; blocks of {fmt.block} delay {samples_to_ms(excess, fmt.rate):.2f} ms more"
+        row = f"Reblock to {best}"
+        return tuple(entry._replace(advice=advice) if entry.name == row else entry for entry in entries)
+
     def __call__(self, x: NDArray[Float], rate: int = AID_RATE_HZ) -> NDArray[Float]:
         """Return the aid's output for an array; the aid is prepared for it.
 
@@ -81,3 +104,11 @@ class HearingAid(Chain):
         samples = np.ascontiguousarray(np.broadcast_to(check_array("x", x), (2, x.shape[-1])), np.float32)
         output = render(self, Audio(samples, rate), self.default_format.block).samples
         return output.astype(x.dtype, copy=False)
+
+
+def _reblocks(stage: Processor) -> list[Reblock]:
+    """Return the stages on the ledger's route that run in blocks of their own behind the host's."""
+    if isinstance(stage, Reblock):
+        return [stage]
+    inside = [stage.slowest] if isinstance(stage, Parallel) else stage.inside
+    return [found for inner in inside for found in _reblocks(inner)]

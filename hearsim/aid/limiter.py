@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from hearsim.core.audio import Format
-from hearsim.core.processor import Part, Processor
+from hearsim.core.latency import LatencyEntry
+from hearsim.core.processor import Processor
 from hearsim.core.units import FloatArray, ms_to_samples, spl_to_pascal
 from hearsim.dsp.dynamics import limit
 
@@ -34,8 +35,8 @@ class MpoLimiter(Processor):
     def name(self) -> str:  # noqa: D102
         return "MPO limiter"
 
-    def parts(self) -> tuple[Part, ...]:  # noqa: D102
-        return (Part("MPO limiter look-ahead", self.latency, self.kind),)
+    def latency_entries(self) -> tuple[LatencyEntry, ...]:  # noqa: D102
+        return (LatencyEntry("MPO limiter look-ahead", self.latency, self.kind),)
 
     @property
     def latency(self) -> int:  # noqa: D102

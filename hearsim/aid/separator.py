@@ -9,7 +9,8 @@ import numpy as np
 from hearsim.core.audio import Format
 from hearsim.core.errors import FormatError
 from hearsim.core.invalid_samples import MAX_FULL_SCALE, zero_invalid
-from hearsim.core.processor import Part, Processor
+from hearsim.core.latency import LatencyEntry
+from hearsim.core.processor import Processor
 from hearsim.core.units import FloatArray
 from hearsim.separation.models import ModelInfo, NetworkIdentity, load_network, network_sha256
 
@@ -47,8 +48,8 @@ class Separator(Processor):
     def name(self) -> str:  # noqa: D102
         return "Separator"
 
-    def parts(self) -> tuple[Part, ...]:  # noqa: D102
-        return (Part("overlap-add (window - hop)", self.latency, self.kind),)
+    def latency_entries(self) -> tuple[LatencyEntry, ...]:  # noqa: D102
+        return (LatencyEntry("overlap-add (window - hop)", self.latency, self.kind),)
 
     @property
     def latency(self) -> int:  # noqa: D102

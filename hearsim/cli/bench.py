@@ -28,11 +28,10 @@ Seconds = Annotated[float, typer.Option(help="Seconds of sound to time with.")]
 def blocks(profile: ProfileOption = DEFAULT_PROFILE, seconds: Seconds = 10.0, as_json: Json = False) -> None:
     """Time the separator, the aid and the whole chain per block, on one thread."""
     from hearsim.bench.blocks import bench as run_bench
-    from hearsim.cli.show import load_json
 
     found = run_bench(profile, seconds)
     if as_json:
-        print_json([{**one._asdict(), "load": load_json(one.load)} for one in found])
+        print_json([{**one._asdict(), "load": one.load.to_json()} for one in found])
         return
     for one in found:
         typer.echo(one)

@@ -69,7 +69,7 @@ def play(
     recordings: Annotated[Path, typer.Option(help="Folder where the page records.")] = Path(),
 ) -> None:
     """Play a song or the input through the aid; control it in the browser, or type `help`."""
-    from hearsim.cli.live_session import converse, counts, print_ledger
+    from hearsim.cli.live_session import converse, counts
     from hearsim.core.audio_files import open_source
     from hearsim.core.errors import HearsimError
     from hearsim.live.ledger import ledger
@@ -89,7 +89,7 @@ def play(
         again = (file is None and page if loop is None else loop) and song is not None
         with Session(loaded, song, device, with_loss, level, record, log, heard, loop=again) as session:
             session.control.wanted.cable = cable
-            print_ledger(ledger(session.control, session.rate))
+            typer.echo(ledger(session.control, session.rate))
             with PageProcess(session, presets, recordings) if page else nullcontext() as mixer:
                 if mixer is not None:
                     typer.echo(f"the mixer, in a browser on this machine: {mixer.link}")
@@ -97,7 +97,7 @@ def play(
                     f"fading in to {level:g} dB of the calibrated level; Enter is panic, `help` lists the controls"
                 )
                 converse(session, mixer, seconds)
-            print_ledger(ledger(session.control, session.rate))
+            typer.echo(ledger(session.control, session.rate))
             summary = counts(session)
         for line in (*session.messages, *summary):
             typer.echo(line)

@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from hearsim.cli.output import print_tables
-
 if TYPE_CHECKING:
-    from hearsim.core.latency import Budget
     from hearsim.live.page.process import PageProcess
     from hearsim.live.session import Session
     from hearsim.profile.schema import Profile
@@ -78,23 +75,6 @@ def counts(session: "Session") -> list[str]:
     ]
 
 
-def print_ledger(budget: "Budget") -> None:
-    """Print the latency of a session, part by part, from input to ear."""
-    from rich.table import Table
-
-    from hearsim.core.units import samples_to_ms
-
-    table = Table("part", "kind", "source", title="Latency, input to ear", title_justify="left")
-    table.add_column("samples", justify="right")
-    table.add_column("ms", justify="right")
-    for part in budget.parts:
-        cells = (str(part.samples), f"{samples_to_ms(part.samples, budget.rate):.2f}")
-        table.add_row(part.name, part.kind, part.source, *cells)
-    table.add_section()
-    table.add_row("sum", "", "", str(budget.total_samples), f"{budget.total_ms:.2f}")
-    print_tables(table)
-
-
 def measure_loopback(profile: "Profile", device: str | None, loss: bool, seconds: float) -> None:
     """Print the delay through a cable, chirp by chirp, beside what is declared and reported."""
     from hearsim.core.errors import HearsimError
@@ -125,7 +105,7 @@ def measure_loopback(profile: "Profile", device: str | None, loss: bool, seconds
         device_only = whole[0].device - session.control.playing.resampling
         session.control.wanted.cable = device_only
         declared = ledger(session.control, session.rate)
-        print_ledger(declared)
+        typer.echo(declared)
         reported, measured = session.control.playing.reported_ms, 1e3 * device_only / session.rate
         told = f"the device reports {reported:.2f} ms; measured {measured:.2f} ms"
         typer.echo(f"{told}, which `hearsim live play --cable {device_only}` shows")

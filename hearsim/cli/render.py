@@ -35,7 +35,7 @@ def render(
         note_new_form(context.command_path, ["--replay", str(replay)], f"hearsim live replay {replay}")
         replay_session(replay, songs[0] if songs else None, out, force)
         return
-    from hearsim.cli.tables import ledger, metrics, render_bar
+    from hearsim.cli.tables import latency, metrics, render_bar
     from hearsim.profile.load import load_profile
     from hearsim.report.run import render_song
 
@@ -49,7 +49,8 @@ def render(
     if as_json:
         print_json(report)
         return
-    print_tables(ledger(report["latency"]), metrics(report["metrics"]))
+    typer.echo(latency(report["latency"]))
+    print_tables(metrics(report["metrics"]))
     typer.echo(f"report: {out / 'report.html'}")
 
 

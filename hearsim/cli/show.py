@@ -1,5 +1,6 @@
 """`hearsim show`, `hearsim metrics` and `hearsim latency`: profiles, what ships, and how late an aid is."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,6 @@ from hearsim.cli.output import print_json, print_tables
 
 if TYPE_CHECKING:
     from hearsim.core.audio import Format
-    from hearsim.core.latency import Budget, Load
 
 
 def show(
@@ -40,13 +40,12 @@ def show(
     loaded = load_profile(name)  # before the heavy imports: a misspelt name is refused at once
     from hearsim.aid.hearing_aid import hearing_aid
     from hearsim.cli.tables import fitting
-    from hearsim.core.latency import budget
-    from hearsim.core.processor import describe
+    from hearsim.core.processor import describe, latency_ledger
     from hearsim.report.report_json import fitting as fitting_of
 
     aid, fmt = hearing_aid(loaded), format_of(loaded.block_samples)
     if as_json:
-        ledger = ledger_json(budget(aid, fmt))
+        ledger = latency_ledger(aid, fmt).to_json()
         print_json({"profile": loaded.model_dump(mode="json"), "latency": ledger, "fitting": fitting_of(loaded)})
         return
     typer.echo(describe(aid, fmt))
@@ -71,53 +70,27 @@ def latency(profile: ProfileArgument = DEFAULT_PROFILE, as_json: Json = False) -
     """Print the declared and the measured latency, the compute load, and the comb filter of the vent."""
     from hearsim.aid.hearing_aid import hearing_aid
     from hearsim.bench.blocks import time_blocks
-    from hearsim.core.latency import load_of, measure, measured_budget, verdicts
+    from hearsim.cli.tables import latency as latency_text
+    from hearsim.core.latency import latency_json, load_of
+    from hearsim.core.probing import measure, measured_ledger
     from hearsim.ear.vent import vent_comb
     from hearsim.profile.load import load_profile
 
     loaded = load_profile(profile)
     aid, fmt = hearing_aid(loaded), format_of(loaded.block_samples)
-    total = measured_budget(aid, fmt)
-    measured = measure(aid, fmt)
+    ledger = replace(measured_ledger(aid, fmt), measured_samples=measure(aid, fmt))
     aid.prepare(fmt)
-    load = load_of(time_blocks(aid, fmt, 5 * fmt.rate // fmt.block), fmt)
-    comb = vent_comb(total.total_ms, 10.0) if loaded.aid.vent is not None else None
+    found = latency_json(ledger, load_of(time_blocks(aid, fmt, 5 * fmt.rate // fmt.block), fmt))
+    comb = vent_comb(ledger.total_ms, 10.0) if loaded.aid.vent is not None else None
     if as_json:
-        found = {**ledger_json(total), "measured_samples": measured, **load_json(load)}
-        print_json({**found, "verdicts": [one._asdict() for one in verdicts(total.total_ms)], "vent_comb": comb})
+        print_json({**found, "vent_comb": comb})
         return
-    typer.echo(f"{aid.name}: {fmt}\n{total}")
-    typer.echo(f"measured with an impulse and a chirp: {measured} samples live (declared {total.total_samples})")
-    typer.echo(f"compute per block: {load}; load (p99 / deadline) {100 * load.load_p99:.0f} %")
-    for verdict in verdicts(total.total_ms):
-        typer.echo(f"{verdict.scenario}: {'OK' if verdict.ok else 'too slow'}; {verdict.sentence}")
+    typer.echo(f"{aid.name}: {fmt}\n{latency_text(found)}")
     if comb is not None:
         typer.echo(
             f"through the vent: notches every {comb['spacing_hz']:.0f} Hz, the first at {comb['first_notch_hz']:.0f}; "
             f"{comb['ripple_db']:.1f} dB of ripple where the aid is 10 dB over the direct sound"
         )
-
-
-def ledger_json(ledger: "Budget") -> dict[str, Any]:
-    """Return a ledger as JSON, with the names of report.json."""
-    from hearsim.core.units import samples_to_ms
-
-    return {
-        "rate_hz": ledger.rate,
-        "parts": [{**row._asdict(), "ms": samples_to_ms(row.samples, ledger.rate)} for row in ledger.parts],
-        "total_samples": ledger.total_samples,
-        "total_ms": ledger.total_ms,
-        "file_shift_samples": ledger.file_shift_samples,
-    }
-
-
-def load_json(load: "Load") -> dict[str, Any]:
-    """Return a compute load as JSON, with the names of report.json."""
-    return {
-        "deadline_ms": load.deadline_ms,
-        "compute_ms": {"p50": load.p50_ms, "p99": load.p99_ms, "max": load.max_ms},
-        "load_p99": load.load_p99,
-    }
 
 
 def format_of(block: int) -> "Format":

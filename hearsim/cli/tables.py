@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from hearsim.aid.hearing_aid import compensation
+from hearsim.core.latency import LatencyLedger, Load
 from hearsim.dsp.bands import AUDIOMETRIC_HZ
 from hearsim.profile.schema import Profile
 from hearsim.training.evaluation_tables import BESIDE, Scores, shown, stems_of, summarise
@@ -43,25 +44,12 @@ def render_bar(
         yield show
 
 
-def ledger(latency: dict[str, Any]) -> Table:
-    """Return the latency ledger of a report."""
-    table = Table("part", "kind", title="Latency, microphone to ear", title_justify="left")
-    table.add_column("samples", justify="right")
-    table.add_column("ms", justify="right")
-    for part in latency["parts"]:
-        table.add_row(part["name"], part["kind"], str(part["samples"]), f"{part['ms']:.2f}")
-    table.add_section()
-    table.add_row("live delay, declared", "", str(latency["total_samples"]), f"{latency['total_ms']:.2f}")
-    measured = latency["measured_samples"]
-    table.add_row("live delay, measured", "", str(measured), f"{1e3 * measured / latency['rate_hz']:.2f}")
-    table.add_row("file shift", "", str(latency["file_shift_samples"]), f"{latency['file_shift_ms']:.2f}")
-    table.add_section()
-    compute = latency["compute_ms"]
-    times = f"{compute['p50']:.2f} / {compute['p99']:.2f} / {compute['max']:.2f}"
-    table.add_row("compute per block, p50 / p99 / max", f"of {latency['deadline_ms']:.2f} ms", "", times)
-    for verdict in latency["verdicts"]:
-        table.add_row(f"for {verdict['scenario']}", "OK" if verdict["ok"] else "too slow", "", "")
-    return table
+def latency(found: dict[str, Any]) -> str:
+    """Return the `latency` of a report as text: ledger, compute load, verdicts."""
+    load = Load(found["deadline_ms"], *(found["compute_ms"][key] for key in ("p50", "p99", "max")))
+    verdicts = [f"{verdict['scenario']}: {verdict['sentence']}" for verdict in found["verdicts"]]
+    times = f"compute per block: {load}; load (p99 / deadline) {100 * load.load_p99:.0f} %"
+    return "\n".join([str(LatencyLedger.from_json(found)), times, *verdicts])
 
 
 def metrics(found: dict[str, Any]) -> Table:

@@ -8,7 +8,8 @@ import numpy as np
 
 from hearsim.core.audio import Format, check_count
 from hearsim.core.errors import HearsimError
-from hearsim.core.processor import Kind, Part, Processor, check_stage, describe, find, walk
+from hearsim.core.latency import Kind, LatencyEntry
+from hearsim.core.processor import Processor, check_stage, describe, find, walk
 from hearsim.core.units import FloatArray
 
 
@@ -91,8 +92,8 @@ class Chain(Processor):
         found = find(self, kind)
         return next(index for index, stage in enumerate(self.stages) if found in walk(stage))
 
-    def parts(self) -> tuple[Part, ...]:  # noqa: D102
-        return tuple(part for stage in self.stages for part in stage.parts())
+    def latency_entries(self) -> tuple[LatencyEntry, ...]:  # noqa: D102
+        return tuple(entry for stage in self.stages for entry in stage.latency_entries())
 
     def __repr__(self) -> str:
         """Return the latency ledger (`describe`), or the stages and why there is none."""
@@ -150,8 +151,8 @@ class Parallel(Processor):
     def latency(self) -> int:  # noqa: D102
         return self.slowest.latency
 
-    def parts(self) -> tuple[Part, ...]:  # noqa: D102
-        return self.slowest.parts()
+    def latency_entries(self) -> tuple[LatencyEntry, ...]:  # noqa: D102
+        return self.slowest.latency_entries()
 
     @property
     def slowest(self) -> Processor:
@@ -203,11 +204,11 @@ class Reblock(Processor):
         check_stage("Reblock", stage)
         check_count("Reblock: block", block)
         self.stage = stage
-        self._block = block
+        self.block = block
 
     @property
     def name(self) -> str:  # noqa: D102
-        return f"Reblock to {self._block}"
+        return f"Reblock to {self.block}"
 
     @property
     def inside(self) -> Sequence[Processor]:  # noqa: D102
@@ -217,23 +218,23 @@ class Reblock(Processor):
     def latency(self) -> int:  # noqa: D102
         return self._added + self.stage.latency
 
-    def parts(self) -> tuple[Part, ...]:  # noqa: D102
-        return (Part(self.name, self._added, "buffering"), *self.stage.parts())
+    def latency_entries(self) -> tuple[LatencyEntry, ...]:  # noqa: D102
+        return (LatencyEntry(self.name, self._added, "buffering"), *self.stage.latency_entries())
 
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
-        self._added = self._block - math.gcd(self._block, fmt.block)
+        self._added = self.block - math.gcd(self.block, fmt.block)
         upstream = fmt.upstream_latency + self._added
-        self.format = replace(fmt, block=self._block, upstream_latency=upstream)
+        self.format = replace(fmt, block=self.block, upstream_latency=upstream)
         outer = replace(self.stage.prepare(self.format), block=fmt.block)
-        room = self._block + fmt.block
+        room = self.block + fmt.block
         self._waiting = np.zeros((*fmt.shape[:-1], room), np.float32)
-        self._ready = np.zeros((*outer.shape[:-1], room + self._block), np.float32)
+        self._ready = np.zeros((*outer.shape[:-1], room + self.block), np.float32)
         self._out = np.zeros(outer.shape, np.float32)
         self._waiting_frames, self._ready_frames = 0, self._added
         return outer
 
     def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
-        frames, size = block.shape[-1], self._block
+        frames, size = block.shape[-1], self.block
         self._waiting[..., self._waiting_frames : self._waiting_frames + frames] = block
         self._waiting_frames += frames
         start = 0

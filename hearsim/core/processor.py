@@ -13,26 +13,18 @@ another stage. Where they move during a stream (the gains of `Remix`), the stage
 import abc
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from hearsim.core.audio import Audio, Format, check_kind
 from hearsim.core.block_checks import checked_prepare, checked_process, not_prepared
 from hearsim.core.errors import FormatError, HearsimError
-from hearsim.core.units import FloatArray, samples_to_ms
+from hearsim.core.latency import Kind, LatencyEntry, LatencyLedger
+from hearsim.core.units import FloatArray
 
-Kind = Literal["algorithm", "buffering", "device", "acoustics"]
 Stage = TypeVar("Stage", bound="Processor")
 _OF_PREPARE = {"_input_format", "_output_format", "_block_shape", "_running_thread"}
-
-
-class Part(NamedTuple):
-    """One row of the latency ledger: who is late, by how many samples, and of what kind the delay is."""
-
-    name: str
-    samples: int
-    kind: Kind
 
 
 class Processor(abc.ABC):
@@ -128,9 +120,9 @@ class Processor(abc.ABC):
         """The stages that this one is made of, in path order; empty for all but composites."""
         return ()
 
-    def parts(self) -> tuple[Part, ...]:
+    def latency_entries(self) -> tuple[LatencyEntry, ...]:
         """Return the rows of the latency ledger; their samples sum to `latency`."""
-        return (Part(self.name, self.latency, self.kind),)
+        return (LatencyEntry(self.name, self.latency, self.kind),)
 
     def refuse(self, fmt: Format, why: str) -> FormatError:
         """Return the error for a format this stage can't take: its name, the format, the reason."""
@@ -186,16 +178,16 @@ def check_stage(caller: str, chain: object) -> None:
     check_kind(f"{caller} takes a stage or chain of stages", chain, Processor, f"give {cure}")
 
 
-def describe(chain: Processor, fmt: Format | None = None) -> str:
-    """Return the latency ledger of a chain as text: name, kind, own and cumulative delay.
+def latency_ledger(chain: Processor, fmt: Format | None = None) -> LatencyLedger:
+    """Return the declared latency ledger of a chain.
 
     Parameters
     ----------
     chain
         Any stage.
     fmt
-        The format to prepare it for, which resets it. Without one the chain is described as it is prepared; one that
-        is not is prepared for its default format: 44.1 kHz stereo, and an aid's own block, 512 for other chains.
+        The format to prepare it for, which resets it. Without one the ledger is that of the chain as it is prepared;
+        one that is not is prepared for its default format: 44.1 kHz stereo, and an aid's own block, 512 for others.
 
     Raises
     ------
@@ -204,29 +196,35 @@ def describe(chain: Processor, fmt: Format | None = None) -> str:
 
     Examples
     --------
+    >>> from hearsim.core.composites import Delay
+    >>> ledger = latency_ledger(Delay(369), Format(44100, 2, 512))
+    >>> ledger.total_samples, ledger.processing_samples, round(ledger.total_ms, 2)
+    (881, 369, 19.98)
+    """
+    check_stage("latency_ledger", chain)
+    return LatencyLedger.of(_prepared(chain, fmt)[0], chain.latency_entries())
+
+
+def describe(chain: Processor, fmt: Format | None = None) -> str:
+    """Return a chain's formats and its latency ledger as text; parameters and errors as in `latency_ledger`.
+
+    Examples
+    --------
     >>> from hearsim.core.composites import Chain, Delay
-    >>> print(describe(Chain(Delay(44))).splitlines()[2])
-    Delay                                       buffering         44    1.00    1.00
+    >>> print(describe(Chain(Delay(44))).splitlines()[3])
+    Delay                       buffering   declared       44   1.00   12.61
     """
     check_stage("describe", chain)
+    before, after = _prepared(chain, fmt)
+    return f"{chain.name}: {before} -> {after}\n{latency_ledger(chain)}"
+
+
+def _prepared(chain: Processor, fmt: Format | None) -> tuple[Format, Format]:
+    """Return the formats of input and output; prepares a chain for `fmt`, or where it is not prepared yet."""
     if fmt is not None or chain._input_format is None or chain._output_format is None:
         fmt = fmt or chain.default_format
-        output = chain.prepare(fmt)
-    else:
-        fmt, output = chain._input_format, chain._output_format
-    lines = [
-        f"{chain.name}: {fmt} -> {output}",
-        f"{'stage':<44}{'kind':<12}{'samples':>8}{'ms':>8}{'sum ms':>8}",
-    ]
-    total = 0
-    for part in chain.parts():
-        total += part.samples
-        own, cumulative = samples_to_ms(part.samples, fmt.rate), samples_to_ms(total, fmt.rate)
-        lines.append(f"{part.name:<44}{part.kind:<12}{part.samples:>8}{own:>8.2f}{cumulative:>8.2f}")
-    lines.append(f"{'file shift':<56}{total:>8}{samples_to_ms(total, fmt.rate):>8.2f}")
-    live = total + fmt.block
-    lines.append(f"{f'live delay (one block of {fmt.block} more)':<56}{live:>8}{samples_to_ms(live, fmt.rate):>8.2f}")
-    return "\n".join(lines)
+        return fmt, chain.prepare(fmt)
+    return chain._input_format, chain._output_format
 
 
 def walk(stage: Processor) -> Sequence[Processor]:

@@ -8,13 +8,14 @@ Three blocks, each read by any process and written by one (`Controls` by two: se
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from hearsim.core.errors import HearsimError
-from hearsim.core.processor import Part
+from hearsim.core.latency import LatencyEntry
 from hearsim.core.units import db_to_gain, gain_to_db
 from hearsim.live.events import STEPS, MixerState, Step
 from hearsim.live.shared import Arrays, Block, real, text, whole
@@ -163,6 +164,7 @@ def _index(stem: str) -> int:
 
 
 LOADING, READY, CHANGING = 1, 2, 3
+PATH_BYTES = 4000
 
 
 class WorkerStatus(Block):
@@ -172,7 +174,7 @@ class WorkerStatus(Block):
     pid = whole()
     profile_number = whole()  # of the profile that runs; written after the path's latency and the ceiling
     latency = whole()  # of the path, samples
-    parts = text(4000)  # of that latency, as JSON: [name, samples, kind] each
+    parts = text(PATH_BYTES)  # of that latency, as JSON: [name, samples, kind] each
     blocks = whole()  # engine blocks done
     late_blocks = whole()  # of them, those whose first sample should have been playing
     dropped = whole()  # samples that came too late to be played
@@ -188,9 +190,16 @@ class WorkerStatus(Block):
         "ceiling": (np.float32, (2,)),  # largest magnitude that the profile allows, full scale, per ear
     }
 
-    def path_parts(self) -> list[Part]:
+    def set_path(self, entries: Sequence[LatencyEntry]) -> None:
+        """Publish the rows of the path's own latency; what has no room is summed in the last row. The worker."""
+        rows: list[tuple[str, int, str]] = [(entry.name[:80], entry.samples, entry.kind) for entry in entries]
+        while len(data := json.dumps(rows).encode()) > PATH_BYTES:
+            rows[-2:] = [("further stages", rows[-2][1] + rows[-1][1], "algorithm")]
+        self.parts = data
+
+    def path_entries(self) -> list[LatencyEntry]:
         """Return the rows of the path's own latency. Any process."""
-        return [Part(*row) for row in json.loads(self.parts)]
+        return [LatencyEntry(*row) for row in json.loads(self.parts)]
 
     def seconds(self) -> list[float]:
         """Return the compute times of the latest blocks. Any process."""

@@ -10,8 +10,7 @@ import math
 
 from hearsim.core.audio import Format
 from hearsim.core.errors import HearsimError
-from hearsim.core.latency import Budget, Load, Origin, Row, load_of
-from hearsim.core.processor import Part
+from hearsim.core.latency import LatencyEntry, LatencyLedger, Load, Origin, load_of
 from hearsim.live.control import Control, PlaybackStatus
 from hearsim.live.output_stage import FADE, LARGEST_PERIOD
 
@@ -41,29 +40,31 @@ def check_period(period: int) -> None:
         raise HearsimError(f"the device hands over {period} samples at a time: set its period to 16 .. 1024")
 
 
-def budget(playing: PlaybackStatus, parts: list[Part], rate: int, device: int, source: Origin) -> Budget:
+def session_ledger(
+    playing: PlaybackStatus, path: list[LatencyEntry], rate: int, device: int, source: Origin
+) -> LatencyLedger:
     """Return the ledger of a session whose stream has begun.
 
-    `parts` are the path's own; `device` is the delay in samples from the output back to the input, and `source` where
-    that number comes from. Compute time is no row: the worker's turn is its deadline.
+    `path` are the path's own entries; `device` is the delay in samples from the output back to the input, and `source`
+    where that number comes from. Compute time is no row: the worker's turn is its deadline.
     """
-    resampling = Row(f"resampling from and to {playing.device_rate} Hz", playing.resampling, "buffering", "declared")
+    resampling = LatencyEntry(f"resampling from and to {playing.device_rate} Hz", playing.resampling, "buffering")
     turns = turn(playing.period)
     rows = (
-        Row("device, out and in", device, "device", source),
+        LatencyEntry("device, out and in", device, "device", source),
         *([resampling] if playing.resampling else []),
-        Row(f"waiting for a block of {BLOCK}", playing.delay - turns, "buffering", "declared"),
-        Row("the worker's turn", turns, "buffering", "declared"),
-        *(Row(part.name, part.samples, part.kind, "declared") for part in parts),
+        LatencyEntry(f"waiting for a block of {BLOCK}", playing.delay - turns, "buffering"),
+        LatencyEntry("the worker's turn", turns, "buffering"),
+        *path,
     )
-    return Budget(rate, rows)
+    return LatencyLedger(rate, rows)
 
 
-def ledger(control: Control, rate: int) -> Budget:
+def ledger(control: Control, rate: int) -> LatencyLedger:
     """Return the ledger of a session as far as it is known: the device as a cable measured it, or as it reports."""
     cable, reported = control.wanted.cable, round(1e-3 * control.playing.reported_ms * rate)
     source: Origin = "measured" if cable else "device-reported"
-    return budget(control.playing, control.working.path_parts(), rate, cable or reported, source)
+    return session_ledger(control.playing, control.working.path_entries(), rate, cable or reported, source)
 
 
 def load(seconds: list[float], period: int, rate: int) -> Load:

@@ -22,7 +22,8 @@ from hearsim.aid.separator import Separator
 from hearsim.core.audio import Format
 from hearsim.core.calibration import ToPascal
 from hearsim.core.composites import Chain, Delay
-from hearsim.core.processor import Part, Processor, find
+from hearsim.core.latency import LatencyEntry
+from hearsim.core.processor import Processor, find
 from hearsim.core.units import Curve, FloatArray, ms_to_samples
 from hearsim.dsp.level_match import match_levels
 from hearsim.dsp.ramps import Ramp
@@ -79,9 +80,9 @@ class LivePath(Processor):
         """The largest magnitude (2,) that leaves, in full scale, per ear; see `ceiling_of`."""
         return ceiling_of(self._profile)
 
-    def parts(self) -> tuple[Part, ...]:  # noqa: D102
-        loss = (Part("hearing-loss simulation", self.loss_latency, "algorithm"),) if self._loss else ()
-        return (*self._aid.parts(), *loss)
+    def latency_entries(self) -> tuple[LatencyEntry, ...]:  # noqa: D102
+        loss = (LatencyEntry("hearing-loss simulation", self.loss_latency, "algorithm"),) if self._loss else ()
+        return (*self._aid.latency_entries(), *loss)
 
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
         output = self._aid.prepare(fmt)

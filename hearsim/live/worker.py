@@ -3,7 +3,6 @@
 It may be late, it may be killed: the audio process plays the dry signal meanwhile, and what comes late is dropped.
 """
 
-import json
 import time
 from collections.abc import Callable
 from multiprocessing.synchronize import Semaphore
@@ -43,7 +42,7 @@ class Worker:
         working, self._path, self._delay = self._control.working, path, 0
         path.remix.metered = True
         working.latency, working.match = path.latency, path.match
-        working.parts = json.dumps(path.parts()).encode()
+        working.set_path(path.latency_entries())
         working.array("ceiling")[...] = path.ceiling
         self._number = working.profile_number = number
 

@@ -8,6 +8,7 @@ from hearsim.core.audio_files import open_source
 from hearsim.core.calibration import Calibration
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import read_json, write_atomically, writes
+from hearsim.core.latency import LIVE_DELAY, PROCESSING_DELAY
 from hearsim.pages.html import fill, number, table
 from hearsim.report.page import SCHEMA
 from hearsim.report.player import LABELS, player
@@ -76,7 +77,7 @@ def _latency(latency: Table) -> Table:
     parts: dict[str, float] = {}
     for part in latency["parts"]:
         parts[part["name"]] = parts.get(part["name"], 0.0) + part["ms"]
-    return parts | {"live delay": latency["total_ms"], "file shift": latency["file_shift_ms"]}
+    return parts | {LIVE_DELAY: latency["total_ms"], PROCESSING_DELAY: latency["file_shift_ms"]}
 
 
 def _rows(first: Table, second: Table) -> list[Table]:

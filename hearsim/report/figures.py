@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from hearsim.core.latency import LIVE_DELAY, PROCESSING_DELAY
 from hearsim.core.units import Curve
 from hearsim.pages.svg import drawing, svg
 from hearsim.report.spectra import GAIN_BANDS_HZ, LOWEST_HZ, Spectrogram
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 Table = dict[str, Any]
 KIND_COLOURS = {"buffering": "#8fb4dc", "algorithm": "#f2b06b", "device": "#93cf87", "acoustics": "#cfb0a0"}
+OTHER_COLOUR = "#b9b9b9"  # of a kind that a stage of one's own names
 EAR_COLOURS = {"left": "#1f5fbf", "right": "#c23b3b"}  # ASHA 1990: left ear blue x, right ear red o
 EAR_MARKS = {"left": "x", "right": "o"}
 _OCTAVES_HZ = (125, 250, 500, 1000, 2000, 4000, 8000)
@@ -25,9 +27,9 @@ _LABELLED_SHARE = 0.1  # of the bar: narrower segments have no room for their nu
 
 
 def ledger_bar(latency: Table) -> Markup:
-    """Return the ledger as one stacked bar over an axis in ms, with live delay and file shift marked below.
+    """Return the ledger as one stacked bar over an axis in ms, with live and processing delay marked below.
 
-    The file shift ends with the bar: it is all but the input block, which comes first.
+    The processing delay ends with the bar: it is all but the input block, which comes first.
     """
     parts = [part for part in latency["parts"] if part["samples"] > 0]
     total = sum(part["ms"] for part in parts) or 1.0
@@ -36,7 +38,7 @@ def ledger_bar(latency: Table) -> Markup:
         share = part["ms"] / total
         shapes.append(
             Markup('<rect x="{:.3%}" y="2" width="{:.3%}" height="36" fill="{}"><title>{}</title></rect>').format(
-                start, share, KIND_COLOURS[part["kind"]], f"{part['name']}: {part['ms']:.2f} ms, {part['kind']}"
+                start, share, kind_colour(part["kind"]), f"{part['name']}: {part['ms']:.2f} ms, {part['kind']}"
             )
         )
         if share >= _LABELLED_SHARE:
@@ -48,14 +50,18 @@ def ledger_bar(latency: Table) -> Markup:
         shapes.append(Markup(f'<line x1="{at:.3%}" x2="{at:.3%}" y1="38" y2="43"/>'))
         anchor = "start" if count == 0 else "end" if at > 0.96 else "middle"
         shapes.append(_text(at, 56, f"{count * step:g}{' ms' if count == 0 else ''}", anchor))
-    for name, y in (("live delay", 76), ("file shift", 100)):
-        length = latency["total_ms"] if name == "live delay" else latency["file_shift_ms"]
+    for name, length, y in ((LIVE_DELAY, latency["total_ms"], 76), (PROCESSING_DELAY, latency["file_shift_ms"], 100)):
         begin = max(0.0, 1 - length / total)
         shapes.append(Markup(f'<line class="span" x1="{begin:.3%}" x2="100%" y1="{y + 5}" y2="{y + 5}"/>'))
         shapes.append(_text(1, y, f"{name} {length:.2f} ms", "end"))
     kinds = ", ".join(f"{kind} {ms:.2f} ms" for kind, ms in by_kind(latency).items())
-    label = f"Live delay {latency['total_ms']:.2f} ms: {kinds}; file shift {latency['file_shift_ms']:.2f} ms"
+    label = f"Live delay {latency['total_ms']:.2f} ms: {kinds}; {PROCESSING_DELAY} {latency['file_shift_ms']:.2f} ms"
     return Markup('<svg class="bar" role="img" aria-label="{}">{}</svg>').format(label, Markup("").join(shapes))
+
+
+def kind_colour(kind: str) -> str:
+    """Return the colour of a kind of delay."""
+    return KIND_COLOURS.get(kind, OTHER_COLOUR)
 
 
 def by_kind(latency: Table) -> dict[str, float]:

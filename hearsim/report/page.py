@@ -9,15 +9,16 @@ from markupsafe import Markup
 
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import writes
+from hearsim.core.latency import COLUMNS, LatencyLedger
 from hearsim.core.units import Curve, FloatArray
 from hearsim.metrics.metric import Metric
 from hearsim.metrics.registry import METRICS
 from hearsim.pages.html import Cell, fill, number, table
 from hearsim.report.figures import (
-    KIND_COLOURS,
     band_levels,
     by_kind,
     fitting,
+    kind_colour,
     ledger_bar,
     measured_gain,
     spectrogram_picture,
@@ -156,34 +157,28 @@ def _way(verdict: Table, latency: Table) -> str:
 
 
 def _swatch(kind: str) -> Markup:
-    return Markup('<span class="kind"><i style="background:{}"></i>{}</span>').format(KIND_COLOURS[kind], kind)
+    return Markup('<span class="kind"><i style="background:{}"></i>{}</span>').format(kind_colour(kind), kind)
 
 
 def _latency(latency: Table) -> Table:
     """Return the ledger as a bar and a table, the compute time and the verdicts."""
+    ledger = LatencyLedger.from_json(latency)
     rows: list[list[Cell]] = [
-        [part["name"], _swatch(part["kind"]), part["source"], str(part["samples"]), number(part["ms"], 2)]
-        for part in latency["parts"]
+        [name, _swatch(kind) if count < len(ledger.entries) else kind, source, samples, own or so_far]
+        for count, (name, kind, source, samples, own, so_far) in enumerate(ledger.rows())
     ]
     measured = latency["measured_samples"]
-    for name, source, samples in (
-        ("live delay: sum of the rows", "declared", latency["total_samples"]),
-        ("live delay: impulse and chirp", "measured", measured),
-        ("file shift: live delay less the input block", "declared", latency["file_shift_samples"]),
-    ):
-        rows.append([name, "", source, str(samples), number(1e3 * samples / latency["rate_hz"], 2)])
     difference = measured - latency["total_samples"]
     agree = (
         "Declared and measured delay are the same, to the sample."
         if difference == 0
         else f"The measured delay differs from the declared one by {number(difference, 0, '+')} samples: a fault."
     )
-    head = ("part", "kind", "source", "samples", "ms")
     return {
         "ledger_bar": ledger_bar(latency),
         "kinds": [(_swatch(kind), number(ms, 2)) for kind, ms in by_kind(latency).items()],
-        "ledger": table(f"Delay ledger at {latency['rate_hz']} Hz", head, rows, 2, sums=3),
-        "agreement": agree,
+        "ledger": table(f"Delay ledger at {latency['rate_hz']} Hz", COLUMNS[:-1], rows, 2, sums=3),
+        "agreement": " ".join([agree, *(f"{one}." for one in ledger.advice())]),
         "compute": _compute(latency),
         "verdicts": _verdicts(latency),
     }
@@ -207,8 +202,8 @@ def _verdicts(latency: Table) -> Markup:
     for one in latency["verdicts"]:
         limit = "none" if one["limit_ms"] is None else f"{one['limit_ms']:g}\u00a0ms"
         name = _way(one, latency)
-        rows.append([name, limit, _verdict(one["ok"], "OK", "too slow"), one["sentence"]])
-    return table("Is the live delay short enough?", ("way of listening", "limit", "verdict", "why"), rows, 0)
+        rows.append([name, limit, _verdict(one["ok"], one["sentence"], one["sentence"])])
+    return table("Is the live delay short enough?", ("way of listening", "limit", "verdict"), rows, 0)
 
 
 def _verdict(good: bool, yes: str, no: str) -> Markup:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import numpy as np
 from hearsim.aid.hearing_aid import compensation
 from hearsim.core.audio_files import sha256_of
 from hearsim.core.errors import HearsimError
-from hearsim.core.latency import load_of, measure, measured_budget, verdicts
+from hearsim.core.latency import latency_json, load_of
+from hearsim.core.probing import measure, measured_ledger
 from hearsim.core.processor import walk
 from hearsim.core.provenance import provenance
-from hearsim.core.units import Curve, samples_to_ms
+from hearsim.core.units import Curve
 from hearsim.dsp.bands import AUDIOMETRIC_HZ, NOMINAL_THIRD_OCTAVES_HZ
 from hearsim.metrics.loudness import LoudnessMeter
 from hearsim.profile.schema import STEMS, Profile
@@ -82,22 +84,10 @@ def _gain(factor: float) -> float | None:
 
 
 def _latency(result: Result) -> Table:
-    ledger = measured_budget(result.aid, result.fmt)
-    load = load_of(result.seconds, result.fmt)
-    return {
-        "rate_hz": ledger.rate,
-        "parts": [{**row._asdict(), "ms": samples_to_ms(row.samples, ledger.rate)} for row in ledger.parts],
-        "total_samples": ledger.total_samples,
-        "total_ms": ledger.total_ms,
-        "file_shift_samples": ledger.file_shift_samples,
-        "file_shift_ms": samples_to_ms(ledger.file_shift_samples, ledger.rate),
-        "measured_samples": measure(result.aid, result.fmt),
-        "deadline_ms": load.deadline_ms,
-        "compute_ms": {"p50": load.p50_ms, "p99": load.p99_ms, "max": load.max_ms},
-        "load_p99": load.load_p99,
-        "scenario": result.profile.aid.scenario,
-        "verdicts": [verdict._asdict() for verdict in verdicts(ledger.total_ms)],
-    }
+    ledger = measured_ledger(result.aid, result.fmt)
+    measured = replace(ledger, measured_samples=measure(result.aid, result.fmt))
+    found = latency_json(measured, load_of(result.seconds, result.fmt))
+    return {**found, "scenario": result.profile.aid.scenario}
 
 
 def fitting(profile: Profile) -> Table:

@@ -21,8 +21,8 @@ from hearsim.core.audio import Audio, Format, check_kind
 from hearsim.core.audio_files import open_source
 from hearsim.core.composites import Chain
 from hearsim.core.errors import HearsimError
-from hearsim.core.latency import Budget, budget
-from hearsim.core.processor import render
+from hearsim.core.latency import LatencyLedger
+from hearsim.core.processor import latency_ledger, render
 from hearsim.core.units import FloatArray
 from hearsim.ear.ear import unaided
 from hearsim.metrics.intelligibility import StoiMeter
@@ -223,7 +223,7 @@ class Result:
         song: Audio,
         sounds: dict[str, Audio],
         stems: Audio,
-        ledger: Budget,
+        ledger: LatencyLedger,
         condition: ListeningCondition,
     ) -> None:
         self.profile, self.song, self.stems, self.ledger = profile, song, stems, ledger
@@ -305,7 +305,7 @@ def listen(aid: Chain | Profile, song: Audio | str | Path, stems: Audio | str | 
     rendered = Rendered(kept[AIDED].samples, kept[HEARD].samples, sum(engine.mpo_events), engine.aid.latency - late)
     condition = ListeningCondition(profile, True, truth, estimates.samples, lead, late, sound, rendered)
     found = Audio(np.ascontiguousarray(condition.estimated_stems), sound.rate)
-    return Result(profile, sound, sounds, found, budget(engine.aid, engine.format), condition)
+    return Result(profile, sound, sounds, found, latency_ledger(engine.aid, engine.format), condition)
 
 
 def _inputs(song: Audio | str | Path, stems: Audio | str | Path | None) -> tuple[Audio, Audio | None]:

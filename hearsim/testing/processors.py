@@ -7,7 +7,7 @@ import numpy as np
 
 from hearsim.core.audio import Format, check_kind
 from hearsim.core.errors import HearsimError
-from hearsim.core.latency import heard
+from hearsim.core.probing import probe_latency
 from hearsim.core.processor import Processor, check_stage
 from hearsim.core.units import FloatArray
 
@@ -114,7 +114,7 @@ def check_ledger(stage: Processor, fmt: Format) -> None:
     latency: object = stage.latency
     if not isinstance(latency, int) or latency < 0:
         raise AssertionError(f"{stage.name}: its latency is {latency!r}: give a whole number of samples from 0 on")
-    total = sum(part.samples for part in stage.parts())
+    total = sum(entry.samples for entry in stage.latency_entries())
     if total != latency:
         raise AssertionError(f"{stage.name}: its ledger rows sum to {total} samples, its latency is {latency}")
 
@@ -141,11 +141,11 @@ def check_host_blocks(make: Callable[[], Processor], formats: Sequence[Format], 
 def check_latency(stage: Processor, fmt: Format) -> None:
     """Check the declared latency by an impulse and a chirp, through every channel."""
     try:
-        found = heard(stage, fmt)
+        found = probe_latency(stage, fmt)
     except HearsimError as error:
         raise AssertionError(f"{stage.name}: its latency can't be measured: {error}") from None
     declared = fmt.block + stage.latency
-    if found.agreed != declared:
+    if found.consistent_delay != declared:
         raise AssertionError(
             f"{stage.name}: it declares {stage.latency} samples of latency, with its input block {declared}; "
             f"measured: {found}"

@@ -140,7 +140,9 @@ def test_the_command_itself() -> None:
 def test_commands_print_what_they_should(run: Run) -> None:
     assert "moderate-vocals-up" in run("show")[1]
     ledger = run("latency", "moderate-vocals-up")[1]
-    assert "1068 samples live (declared 1068)" in ledger
+    for source in ("declared", "measured"):
+        assert re.search(rf"^live delay +{source} +1068 +24\.22$", ledger, re.MULTILINE)
+    assert "\nclosed dome: too slow: 24.2 ms is over the limit of 10 ms\n" in ledger
     p50, p99, longest = map(float, re.findall(r"p50 ([\d.]+), p99 ([\d.]+), max ([\d.]+) of 11\.61 ms", ledger)[0])
     assert 0 < p50 <= p99 <= longest + 0.005  # the longest with two places
     assert "notches every" in run("latency", "mild-open")[1]

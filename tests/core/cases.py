@@ -157,7 +157,7 @@ GUARDS: dict[str | type[Processor], tuple[float, str]] = {
 # How far the output is off even then: the level match of the live path forgets over seconds.
 REMEMBERED = {"live path": 1e-5}
 
-# Where only one probe can be right about the latency (`hearsim.core.latency.Heard`): a low-pass, a filter without
+# Where only one probe can be right about the latency (`hearsim.core.probing.ProbeResult`): a low-pass, a filter without
 # phase.
 ONE_PROBE: dict[str, str] = {"direct sound": "impulse", "hearing loss": "chirp"}
 

@@ -11,7 +11,7 @@ from cases import CASES, ONE_PROBE
 import hearsim
 from hearsim.aid.separator import Separator
 from hearsim.core.audio import Format
-from hearsim.core.latency import heard, measure
+from hearsim.core.probing import measure, probe_latency
 from hearsim.core.processor import Processor
 from hearsim.testing.processors import BLOCKS, check_latency, check_processor, run
 from hearsim.testing.processors import moving_noise as noise
@@ -49,7 +49,7 @@ def test_declared_latency_is_measured(name: str) -> None:
     for block in (100, 128):
         stage, fmt = build(), form(block)
         if name in ONE_PROBE:
-            found = heard(stage, fmt)
+            found = probe_latency(stage, fmt)
             assert getattr(found, ONE_PROBE[name]) == {fmt.block + stage.latency}
         else:
             check_latency(stage, fmt)

@@ -1,5 +1,9 @@
 """The sum of the declared rows is the measured delay, for every shipped profile and for odd host blocks."""
 
+import json
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from cases import pa, quick_profile, tiny_net
@@ -12,8 +16,9 @@ from hearsim.core.audio import Format
 from hearsim.core.calibration import Calibration, ToPascal
 from hearsim.core.composites import Chain, Delay, Parallel, Reblock
 from hearsim.core.errors import HearsimError
-from hearsim.core.latency import budget, measure, measured_budget, verdicts
-from hearsim.core.processor import find
+from hearsim.core.latency import COLUMNS, LatencyEntry, LatencyLedger, verdicts
+from hearsim.core.probing import measure, measured_ledger
+from hearsim.core.processor import find, latency_ledger
 from hearsim.ear.hearing_loss import HOP, HearingLoss
 from hearsim.ear.vent import vent_comb
 from hearsim.profile.load import load_listener, load_profile, profile_names
@@ -25,7 +30,7 @@ from hearsim.separation.net import NetState
 @pytest.mark.parametrize("block", [128, 441, 512])
 def test_declared_is_measured(name: str, block: int) -> None:
     aid, fmt = hearing_aid(load_profile(name)), Format(44100, 2, block)
-    assert measure(aid, fmt) == budget(aid, fmt).total_samples
+    assert measure(aid, fmt) == latency_ledger(aid, fmt).total_samples
 
 
 class Liar(Delay):
@@ -73,7 +78,7 @@ class WaitsAHop(HSTasNet):
 def test_measuring_sees_an_undeclared_delay() -> None:
     fmt = Format(44100, 2, 128)
     liar = Chain(Liar())
-    assert budget(liar, fmt).total_samples == 131
+    assert latency_ledger(liar, fmt).total_samples == 131
     assert measure(liar, fmt) == 138
 
 
@@ -93,7 +98,7 @@ def test_a_network_that_is_later_than_it_says_is_found_out(kind: type[HSTasNet],
     fmt = Format(44100, 2, block)
     net = kind(tiny_net().config).eval()
     alone = Reblock(Separator(net), 64)
-    assert measure(alone, fmt) == budget(alone, fmt).total_samples + 64
+    assert measure(alone, fmt) == latency_ledger(alone, fmt).total_samples + 64
     with pytest.raises(HearsimError, match=r"^aid 'flat' has no single delay"):
         measure(hearing_aid(quick_profile("flat").model_copy(update={"model": net})), fmt)
 
@@ -102,7 +107,7 @@ def test_reblock_primed_wrongly_is_found_out() -> None:
     """One sample too late, against the dry branch and against its own word."""
     fmt = Format(44100, 2, 96)
     for stage in (LateBy(Delay(0), 64), LateBy(Separator(tiny_net()), 64)):
-        assert measure(Chain(stage), fmt) == budget(stage, fmt).total_samples + 1
+        assert measure(Chain(stage), fmt) == latency_ledger(stage, fmt).total_samples + 1
     aid = hearing_aid(quick_profile("flat"))
     wet = aid.stages[0].branches[1]
     wet.stages = (LateBy(wet.stages[0].stage, 64), *wet.stages[1:])
@@ -113,14 +118,14 @@ def test_reblock_primed_wrongly_is_found_out() -> None:
 def test_rows_are_measured_one_by_one_or_stay_declared() -> None:
     fmt = Format(44100, 2, 100)
     aid = hearing_aid(quick_profile("asymmetric-instrumental"))
-    ledger = measured_budget(aid, fmt)
-    assert [row[:3] for row in ledger.parts] == [row[:3] for row in budget(aid, fmt).parts]
-    assert [row.source for row in ledger.parts] == ["declared"] + 7 * ["measured"]
-    assert {row.name for row in ledger.parts if row.samples} >= {"Reblock to 64", "MPO limiter look-ahead"}
+    ledger = measured_ledger(aid, fmt)
+    assert [row[:3] for row in ledger.entries] == [row[:3] for row in latency_ledger(aid, fmt).entries]
+    assert [row.source for row in ledger.entries] == ["declared"] + 7 * ["measured"]
+    assert {row.name for row in ledger.entries if row.samples} >= {"Reblock to 64", "MPO limiter look-ahead"}
     for listener, sources in (("normal", ["measured"] * 2), ("N3", ["declared"] * 2)):
         loss = Chain(ToPascal(Calibration(94.0)), Reblock(HearingLoss(load_listener(listener).ears), HOP))
-        assert [row.source for row in measured_budget(loss, fmt).parts[2:]] == sources
-    assert [row.source for row in measured_budget(Chain(Liar(), Delay(2)), fmt).parts] == [
+        assert [row.source for row in measured_ledger(loss, fmt).entries[2:]] == sources
+    assert [row.source for row in measured_ledger(Chain(Liar(), Delay(2)), fmt).entries] == [
         "declared",
         "declared",
         "measured",
@@ -142,19 +147,62 @@ def test_a_probe_leaves_nothing_behind() -> None:
 
 
 def test_the_ledger_in_print() -> None:
-    lines = str(measured_budget(Chain(Delay(44), Liar()), Format(44100, 2, 441))).splitlines()
-    assert [line.split() for line in lines[1:]] == [
-        ["input", "block", "of", "441", "buffering", "declared", "441", "10.00", "10.00"],
-        ["Delay", "buffering", "measured", "44", "1.00", "11.00"],
-        ["Delay", "buffering", "declared", "3", "0.07", "11.07"],
-        ["live", "delay", "488", "11.07"],
-        ["file", "shift", "(without", "the", "input", "block)", "47", "1.07"],
+    lines = str(measured_ledger(Chain(Delay(44), Liar()), Format(44100, 2, 441))).splitlines()
+    assert lines == [
+        "part                        kind        source    samples     ms  sum ms",
+        "input block of 441          buffering   declared      441  10.00   10.00",
+        "Delay                       buffering   measured       44   1.00   11.00",
+        "Delay                       buffering   declared        3   0.07   11.07",
+        "live delay                              declared      488          11.07",
+        "processing delay (offline)  file shift  declared       47           1.07",
     ]
 
 
-def test_file_shift_is_the_live_delay_less_a_block() -> None:
-    ledger = budget(hearing_aid(load_profile("flat")), Format(44100, 2, 512))
-    assert (ledger.total_samples, ledger.file_shift_samples) == (512 + 512 + 44, 512 + 44)
+def test_stages_of_ones_own_fit_into_the_ledger() -> None:
+    """Long and broken names, several rows, none, a kind of one's own: in text, HTML, JSON and measured."""
+
+    class Own(Delay):
+        def latency_entries(self) -> tuple[LatencyEntry, ...]:
+            name = "<b>a stage whose name is\n  longer than forty-four characters</b>"
+            return LatencyEntry(name, 3, "algorithm"), LatencyEntry("its tail", 4, "alchemy")  # type: ignore[arg-type]
+
+    class Silent(Delay):
+        def latency_entries(self) -> tuple[LatencyEntry, ...]:
+            return ()
+
+    fmt, chain = Format(44100, 2, 441), Chain(Own(7), Silent(0), Reblock(Silent(0), 64))
+    ledger = measured_ledger(chain, fmt)
+    assert [(entry.samples, entry.source) for entry in ledger.entries] == [
+        (441, "declared"), (3, "measured"), (4, "measured"), (63, "measured"),
+    ]  # fmt: skip
+    header, *lines = str(ledger).splitlines()
+    assert len(lines) == 6 and all(len(line) == len(header) for line in lines)
+    assert "name is longer" in lines[1] and "alchemy" in lines[2]
+    assert "&lt;b&gt;a stage" in ledger._repr_html_() and "<b>" not in ledger._repr_html_()
+    assert LatencyLedger.from_json(json.loads(json.dumps(ledger.to_json()))) == ledger
+
+
+def test_every_form_of_the_ledger_has_the_same_rows() -> None:
+    """Text, HTML and JSON: entries, the declared and the measured live delay, the processing delay."""
+    fmt = Format(44100, 2, 128)
+    declared = latency_ledger(Chain(Reblock(Delay(100), 512), Delay(44)), fmt)
+    ledger = replace(declared, measured_samples=657)
+    sums = {name: (source, samples) for name, _, source, samples, _, _ in ledger.rows()[-3:]}
+    assert sums == {"live delay": ("measured", "657"), "processing delay (offline)": ("declared", "528")}
+    assert [row[3] for row in ledger.rows()] == ["128", "384", "100", "44", "656", "657", "528"]
+    assert [line.split()[-1] for line in str(ledger).splitlines()[1:]] == [row[-1] for row in ledger.rows()]
+    cells = re.findall(r"<t[hd]>(.*?)</t[hd]>", ledger._repr_html_())
+    assert cells == [cell for row in (COLUMNS, *ledger.rows()) for cell in row]
+    table = ledger.to_json()
+    assert [part["samples"] for part in table["parts"]] == [128, 384, 100, 44]
+    assert (table["total_samples"], table["file_shift_samples"], table["measured_samples"]) == (656, 528, 657)
+    assert LatencyLedger.from_json(table) == ledger
+    assert [row[3] for row in declared.rows()] == ["128", "384", "100", "44", "656", "528"]  # nothing was measured
+
+
+def test_processing_delay_is_the_live_delay_less_a_block() -> None:
+    ledger = latency_ledger(hearing_aid(load_profile("flat")), Format(44100, 2, 512))
+    assert (ledger.total_samples, ledger.processing_samples) == (512 + 512 + 44, 512 + 44)
 
 
 @pytest.mark.parametrize(("difference_db", "ripple_db"), [(24.8, 1.0), (15.3, 3.0), (9.6, 6.0)])
@@ -167,3 +215,8 @@ def test_comb(difference_db: float, ripple_db: float) -> None:
 def test_verdicts_follow_the_delay() -> None:
     assert [verdict.ok for verdict in verdicts(24.2)] == [True, False, False]
     assert [verdict.ok for verdict in verdicts(0.9)] == [True, True, True]
+    assert [verdict.sentence for verdict in verdicts(6.8)] == [
+        "no limit: nothing else reaches the ear (lip-sync aside)",
+        "OK: 6.8 ms is within the limit of 10 ms",
+        "too slow: 6.8 ms is over the limit of 1 ms",
+    ]

@@ -68,8 +68,8 @@ SLIPS: dict[str, tuple[Callable[[], object], str]] = {
     "rate into prepare": (lambda: hs.Delay(1).prepare(44100), "Delay: prepare takes a Format, not 44100"),
     "describe a name": (lambda: hs.describe("flat"), "describe takes a stage or chain of stages, not 'flat'"),
     "measure a name": (lambda: hs.measure("flat", fs(512)), "measure takes a stage or chain of stages, not 'flat'"),
-    "budget of a profile": (lambda: hs.budget(hs.Profile("N3"), fs(512)), "budget takes a stage"),
-    "format left out": (lambda: hs.budget(hs.Delay(1), 512), "Delay: prepare takes a Format, not 512"),
+    "ledger of a profile": (lambda: hs.latency_ledger(hs.Profile("N3"), fs(512)), "latency_ledger takes a stage"),
+    "format left out": (lambda: hs.latency_ledger(hs.Delay(1), 512), "Delay: prepare takes a Format, not 512"),
     "chain of a class": (lambda: hs.Chain(hs.Delay), r"Chain takes a stage .*: give Delay\(\.\.\.\)"),
     "chain of a list": (lambda: hs.Chain([hs.Delay(1)]), "Chain takes a stage or chain of stages, not list"),
     "no branches": (hs.Parallel, "Parallel has no branch"),
@@ -172,7 +172,7 @@ def test_a_stage_of_the_fewest_lines_has_all_of_the_contract() -> None:
     stage = Halve()
     assert stage.prepare(fs(512)) == fs(512) and stage.latency == 0 and stage.name == "Halve"
     stage.reset()
-    assert [part[:2] for part in stage.parts()] == [("Halve", 0)] and stage.non_finite == ()
+    assert [part[:2] for part in stage.latency_entries()] == [("Halve", 0)] and stage.non_finite == ()
     assert hasattr(stage, "probe") is False
 
 

@@ -13,6 +13,7 @@ import shlex
 import shutil
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -203,10 +204,9 @@ def test_readme_figures_are_those_of_the_study() -> None:
 
 
 def test_readme_ledger_is_that_of_the_default_profile() -> None:
-    from hearsim.core.latency import measured_budget
+    from hearsim.core.probing import measure, measured_ledger
 
     block = next(one for one in fences(PAGES[0]) if one.info == "text" and "live delay" in one.text)
-    printed = str(
-        measured_budget(hearsim.hearing_aid(hearsim.load_profile("moderate-vocals-up")), hearsim.Format(44100, 2, 512))
-    )
-    assert block.text.splitlines() == printed.splitlines()
+    aid, fmt = hearsim.hearing_aid(hearsim.load_profile("moderate-vocals-up")), hearsim.Format(44100, 2, 512)
+    ledger = replace(measured_ledger(aid, fmt), measured_samples=measure(aid, fmt))
+    assert block.text.splitlines() == str(ledger).splitlines()

@@ -20,7 +20,7 @@ from hearsim.core.audio_files import Source, open_source, read, write
 from hearsim.core.errors import HearsimError
 from hearsim.live.control import FAILED, READY, RUNNING
 from hearsim.live.events import Kind
-from hearsim.live.ledger import budget
+from hearsim.live.ledger import session_ledger
 from hearsim.live.log import SessionLog, read_log
 from hearsim.live.loopback import Arrival, chirps, flatten, measure
 from hearsim.live.output_stage import FADE
@@ -50,7 +50,7 @@ def loop(period: int, seconds: float, rate: int = 44100) -> None:
         flatten(session)
         found = list(measure(session, seconds))
         device = period * session.rate // rate  # with blocksize=0 a device costs one period
-        ledger = budget(playing, working.path_parts(), session.rate, device, "measured")
+        ledger = session_ledger(playing, working.path_entries(), session.rate, device, "measured")
         print(f"\n{len(found)} chirps, {found[0].device} + engine = {found[0].total} samples; {counts(session)}")
         assert playing.dry_samples < playing.position  # the path was heard, not the dry signal alone
         resampling = playing.resampling

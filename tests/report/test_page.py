@@ -41,14 +41,14 @@ def test_ledger_rows(whole: str) -> None:
         ["remix", "algorithm", "declared", "0", "0.00"],
         ["sound card", "device", "device-reported", "192", "4.00"],
         ["tube", "acoustics", "measured", "48", "1.00"],
-        ["live delay: sum of the rows", "", "declared", "1248", "26.00"],
-        ["live delay: impulse and chirp", "", "measured", "1248", "26.00"],
-        ["file shift: live delay less the input block", "", "declared", "768", "16.00"],
+        ["live delay", "", "declared", "1248", "26.00"],
+        ["live delay", "", "measured", "1248", "26.00"],
+        ["processing delay (offline)", "file shift", "declared", "768", "16.00"],
     ]
     assert ["in time at p99", "10.00", "3.66", "6.27", "9.61", "63\u00a0%"] in rows
-    assert ["streamed music", "none", "OK", "no direct sound"] in rows
-    assert ["closed dome (this aid)", "10\u00a0ms", "too slow", "over the 10 ms"] in rows
-    assert ["open dome", "1\u00a0ms", "too slow", "over the 1 ms"] in rows
+    assert ["streamed music", "none", "no direct sound"] in rows
+    assert ["closed dome (this aid)", "10\u00a0ms", "over the 10 ms"] in rows
+    assert ["open dome", "1\u00a0ms", "over the 1 ms"] in rows
 
 
 def test_faults_are_told(report: dict[str, Any], whole: str) -> None:

@@ -9,7 +9,7 @@ from cases import tiny_net
 from torch import Tensor
 
 import hearsim as hs
-from hearsim.core.processor import Part
+from hearsim.core.latency import LatencyEntry
 from hearsim.core.units import FloatArray
 from hearsim.separation.hs_tasnet import HSTasNet
 from hearsim.separation.net import NetState, SeparatorNet
@@ -70,8 +70,8 @@ class DeclaresHalf(hs.Delay):
 
 
 class LeavesARowOut(hs.Reblock):
-    def parts(self) -> tuple[Part, ...]:
-        return super().parts()[1:]
+    def latency_entries(self) -> tuple[LatencyEntry, ...]:
+        return super().latency_entries()[1:]
 
 
 FAULTS: list[tuple[Callable[[], hs.Processor], str]] = [

@@ -118,13 +118,7 @@ def fill(control: Control, rings: Rings) -> dict[str, float]:
 
 def latency(control: Control) -> dict[str, Any]:
     """Return the ledger of the session, and what the device reports."""
-    found = ledger(control, AID_RATE_HZ)
-    return {
-        "rate_hz": AID_RATE_HZ,
-        "parts": [part._asdict() for part in found.parts],
-        "total_samples": found.total_samples,
-        "reported_ms": control.playing.reported_ms,
-    }
+    return {**ledger(control, AID_RATE_HZ).to_json(), "reported_ms": control.playing.reported_ms}
 
 
 def delay(control: Control, rings: Rings) -> dict[str, Any] | None:
