@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
+from hearsim.core.latency import LatencyEntry
 from hearsim.live.control import Control
 from hearsim.live.page import state as view
 from hearsim.live.player import Rings
@@ -83,4 +84,15 @@ def test_moves_of_terminal_and_page_are_counted_apart_so_none_is_missed() -> Non
     assert control.wanted.version == sum(before) + 3
     assert (control.wanted.gain_db("vocals"), of_the_page.gain_db("drums")) == (-3.0, 2.0)
     of_the_page.close()
+    control.close()
+
+
+def test_a_path_of_many_stages_fits_its_cell_and_keeps_its_sum() -> None:
+    """Stages of one's own with long names: rows that have no room are summed in the last one."""
+    control = Control.create()
+    entries = [LatencyEntry(f"{k} " + 300 * "ä", k, "algorithm") for k in range(100)]
+    control.working.set_path(entries)
+    rows = control.working.path_entries()
+    assert sum(row.samples for row in rows) == sum(range(100)) and rows[-1].name == "further stages"
+    assert rows[0].name.startswith("0 ää") and len(rows) > 5
     control.close()

@@ -38,7 +38,7 @@ def test_a_result_shows_players_measures_and_ledger() -> None:
     lufs = next(name for name in rows if "lufs" in name)
     assert rows[lufs][1] == f"{result.score(lufs):.3f}".replace("-", "−")
     assert "no true stems" in rows["stoi_vocals"][1]  # and says so in place of a number
-    assert rows["live delay"][2:] == [str(result.ledger.total_samples), f"{result.ledger.total_ms:.2f}"]
+    assert rows["live delay"][2:] == [str(result.ledger.total_samples), "", f"{result.ledger.total_ms:.2f}"]
 
 
 def test_short_names_of_measures() -> None:
