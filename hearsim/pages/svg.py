@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
+from hearsim.core.errors import HearsimError
 from hearsim.core.files import write_atomically, writes
 
 if TYPE_CHECKING:
@@ -18,8 +19,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def drawing(width_in: float, height_in: float) -> Iterator[tuple["Figure", "Axes"]]:
-    """Yield a figure and its axes under settings of our own, whatever the user's matplotlibrc says."""
-    import matplotlib
+    """Yield a figure and its axes under settings of our own, whatever the user's matplotlibrc says.
+
+    Raises `HearsimError` where MPLBACKEND names no backend, with which matplotlib can't be imported.
+    """
+    try:
+        import matplotlib
+    except ValueError as error:
+        raise HearsimError(f"matplotlib can't be imported ({error}): unset MPLBACKEND, or name a backend") from None
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context():
