@@ -16,20 +16,22 @@ profiles (tests/aid/test_speech_gain.py).
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from hearsim.aid.fitting.fitting import PRESCRIBED_AT_DB_SPL
 from hearsim.aid.speech_level import speech_detector_offset_db
-from hearsim.core.audio import Format
+from hearsim.core.audio import Format, check_kind, check_number, number_array
+from hearsim.core.errors import HearsimError
 from hearsim.core.processor import Processor
 from hearsim.core.units import Curve, FloatArray, spl_to_pascal
 from hearsim.dsp.bands import analysis_sections, speech_band_levels
 from hearsim.dsp.dynamics import DETECTOR_HOP, compress
 from hearsim.dsp.equalizer import BANDS, correct, interaction_inverse, response_table, section, section_designs
+from hearsim.profile.schema import Compression
 
 SETTLING = 40  # corrections of the equalizer before the first sample: its gains are then right to 1e-6 dB
+MOST_GAIN_DB = 120.0
 STEP_DB = 35.0  # ANSI S3.22: 55 -> 90 dB SPL
 TIMED_ATTACK_DB, TIMED_RELEASE_DB = 3.15, 4.1
 """The least changes of gain with anything to time: within 3 dB or 4 dB of its end a gain has arrived by the norm."""
@@ -37,29 +39,28 @@ UNTIMED_DB = 7.0
 """The change of gain whose time constants are taken where there is nothing to time: that of a ratio of 1.25."""
 
 
-@dataclass(frozen=True)
-class WdrcSettings:
-    """Ratio, knee point (level of speech in the band), and attack and release as measured by ANSI S3.22."""
-
-    ratio: float
-    knee_db_spl: float
-    attack_ms: float
-    release_ms: float
-
-
 class Compensation(Processor):
     """Insertion gain for two ears, each with its own; pascals in, pascals out.
 
-    `insertion_gain_db` is (2, 9): prescribed gain at `AUDIOMETRIC_HZ` for speech at 65 dB SPL. Without `wdrc` the
-    gain is linear. A band is compressed no further than its prescribed gain goes: the extra gain for soft sound
+    `insertion_gain_db` is (2, 9): prescribed gain at `AUDIOMETRIC_HZ` for speech at 65 dB SPL. Without `compression`
+    the gain is linear. A band is compressed no further than its prescribed gain goes: the extra gain for soft sound
     is at most the prescribed gain, so a band without loss stays linear.
     """
 
-    def __init__(self, insertion_gain_db: Curve, wdrc: WdrcSettings | None = None) -> None:
-        if insertion_gain_db.shape != (2, BANDS):
-            raise ValueError(f"insertion gains of shape {insertion_gain_db.shape}: give (2 ears, {BANDS} bands)")
-        self._prescribed = insertion_gain_db
-        self._wdrc = wdrc
+    def __init__(self, insertion_gain_db: Curve, compression: Compression | None = None) -> None:
+        gains = number_array("Compensation: insertion_gain_db", insertion_gain_db)
+        if gains.shape != (2, BANDS):
+            raise HearsimError(
+                f"Compensation: insertion gains of the shape {gains.shape}: give (2 ears, {BANDS} bands)"
+            )
+        for gain in gains.flat:
+            check_number("Compensation: an insertion gain in dB", float(gain), -MOST_GAIN_DB, MOST_GAIN_DB)
+        cure = "give hearsim.profile.schema.Compression(ratio=2, ...)"
+        check_kind(
+            "Compensation: compression must be a Compression or None", compression, (Compression, type(None)), cure
+        )
+        self._prescribed = gains
+        self._compression = compression
         self._curve = self._static_curve()
 
     @property
@@ -74,20 +75,21 @@ class Compensation(Processor):
         """Return (2, bands, 4): gain at the knee dB, knee dB re 1 Pa peak of a tone, slope 1 - 1/CR, floor dB."""
         curve = np.zeros((2, BANDS, 4))
         curve[..., 0] = self._prescribed
-        if self._wdrc is not None:
-            above_knee = np.maximum(speech_band_levels(PRESCRIBED_AT_DB_SPL) - self._wdrc.knee_db_spl, 0.0)
+        if self._compression is not None:
+            above_knee = np.maximum(speech_band_levels(PRESCRIBED_AT_DB_SPL) - self._compression.knee_db_spl, 0.0)
             bound = np.divide(self._prescribed, above_knee, out=np.full((2, BANDS), np.inf), where=above_knee > 0)
-            slope = np.minimum(1 - 1 / self._wdrc.ratio, bound) * (self._prescribed > 0)
+            slope = np.minimum(1 - 1 / self._compression.ratio, bound) * (self._prescribed > 0)
             curve[..., 0] += slope * above_knee
-            curve[..., 1] = 20 * math.log10(math.sqrt(2) * spl_to_pascal(self._wdrc.knee_db_spl))
+            curve[..., 1] = 20 * math.log10(math.sqrt(2) * spl_to_pascal(self._compression.knee_db_spl))
             curve[..., 2] = slope
         return curve
 
     def insertion_gain_db(self, overall_db_spl: float) -> Curve:
         """Return the gain (2, 9) in dB at `AUDIOMETRIC_HZ` for average speech of an overall level in dB SPL."""
-        if self._wdrc is None:
+        check_number("Compensation: overall_db_spl", overall_db_spl, -200, 200)
+        if self._compression is None:
             return self._prescribed.copy()
-        over = np.maximum(speech_band_levels(overall_db_spl) - self._wdrc.knee_db_spl, 0.0)
+        over = np.maximum(speech_band_levels(overall_db_spl) - self._compression.knee_db_spl, 0.0)
         gain: Curve = np.maximum(self._curve[..., 0] - self._curve[..., 2] * over, 0.0)
         return gain
 
@@ -112,7 +114,7 @@ class Compensation(Processor):
         self._table = response_table(fmt.rate)
         self._smoothing = self._time_constants(fmt.rate)
         self._detected = self._curve.copy()
-        if self._wdrc is not None:
+        if self._compression is not None:
             for curve, release_factors in zip(self._detected, self._smoothing[..., 0], strict=True):
                 curve[:, 1] += speech_detector_offset_db(fmt.rate, tuple(release_factors.tolist()))
         self._delays, self._memory = np.zeros((2, BANDS, 4)), np.zeros((2, BANDS, 2))
@@ -128,16 +130,16 @@ class Compensation(Processor):
     def _time_constants(self, rate_hz: int) -> Curve:
         """Return (2, bands, 2): the detector's factor per sample, the attack's share per detector hop."""
         constants = np.ones((2, BANDS, 2))
-        if self._wdrc is None:
+        if self._compression is None:
             return constants
         for ear in range(2):
             for band in range(BANDS):
                 change_db = STEP_DB * self._curve[ear, band, 2]
                 fall_db = STEP_DB * (1 - 4 / (change_db if change_db > TIMED_RELEASE_DB else UNTIMED_DB))
-                fall_samples = 1e-3 * self._wdrc.release_ms * rate_hz
+                fall_samples = 1e-3 * self._compression.release_ms * rate_hz
                 constants[ear, band, 0] = 10 ** (-fall_db / 20 / fall_samples)
                 attack_db = change_db if change_db > TIMED_ATTACK_DB else UNTIMED_DB
-                tau = 1e-3 * self._wdrc.attack_ms * rate_hz / math.log(attack_db / 3)
+                tau = 1e-3 * self._compression.attack_ms * rate_hz / math.log(attack_db / 3)
                 constants[ear, band, 1] = 1 - math.exp(-DETECTOR_HOP / tau)
         return constants
 

@@ -49,6 +49,7 @@ class HearingAid(Chain):
     """
 
     def __init__(self, profile: Profile, *stages: Processor) -> None:
+        check_kind("HearingAid takes a Profile first", profile, Profile, "make aids with hearsim.hearing_aid(profile)")
         super().__init__(*stages, name=f"aid {profile.name!r}")
         self.profile = profile
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from hearsim.aid.compensation import Compensation, WdrcSettings
+from hearsim.aid.compensation import Compensation
 from hearsim.aid.device import HearingAid, plugin_stage
 from hearsim.aid.fitting.fitting import insertion_gain_db
 from hearsim.aid.limiter import MpoLimiter
@@ -84,7 +84,5 @@ def separate_and_remix(profile: Profile) -> Parallel:
 
 def compensation(profile: Profile) -> Compensation:
     """Return the compensation stage of a profile: each ear fitted to its own audiogram."""
-    chosen = profile.aid.compression
-    wdrc = WdrcSettings(**chosen.model_dump()) if chosen else None
     gains = np.stack([insertion_gain_db(profile.aid.rule, ear.at) for ear in profile.listener.ears])
-    return Compensation(gains, wdrc)
+    return Compensation(gains, profile.aid.compression)

@@ -1,14 +1,18 @@
 """The maximum power output (MPO): the limit of each sample that leaves the aid."""
 
 import math
+import reprlib
+from collections.abc import Sequence
 
 import numpy as np
 
-from hearsim.core.audio import Format
+from hearsim.core.audio import Format, check_number
+from hearsim.core.errors import HearsimError
 from hearsim.core.latency import LatencyEntry
 from hearsim.core.processor import Processor
 from hearsim.core.units import FloatArray, ms_to_samples, spl_to_pascal
 from hearsim.dsp.dynamics import limit
+from hearsim.profile.schema import MPO_DB_SPL
 
 ROUNDINGS = 1 + 2.0**-22
 """Room under the limit, 2e-6 dB, for three roundings to float32 of up to 2^-24 each: of the limit itself, and of
@@ -24,12 +28,20 @@ class MpoLimiter(Processor):
 
     The limit holds for samples. Between them the reconstructed sound may be louder: by 0.7 dB for a tone at an eighth
     of the rate, by 3.0 dB at a quarter (5.5 kHz and 11 kHz at 44.1 kHz), and by 3 to 5 dB for white noise.
-    Where an ear needs a true-peak limit, set the MPO 5 dB under it.
+    Where an ear needs a true-peak limit, set the MPO 5 dB under it. Raises `HearsimError` for levels outside 60 .. 140
+    dB SPL and for negative times.
     """
 
     def __init__(self, mpo_db_spl: tuple[float, float], look_ahead_ms: float = 1.0, release_ms: float = 50.0) -> None:
-        self.mpo_db_spl = mpo_db_spl
-        self._look_ahead_ms, self._release_ms = look_ahead_ms, release_ms
+        ears: object = mpo_db_spl
+        if not isinstance(ears, Sequence | np.ndarray) or isinstance(ears, str) or len(ears) != 2:
+            raise HearsimError(
+                f"MpoLimiter: mpo_db_spl = {reprlib.repr(ears)} is no pair: give (left, right) in dB SPL"
+            )
+        left, right = (check_number("MpoLimiter: mpo_db_spl", ear, *MPO_DB_SPL) for ear in ears)
+        self.mpo_db_spl = left, right
+        self._look_ahead_ms = check_number("MpoLimiter: look_ahead_ms", look_ahead_ms, 0, 100)
+        self._release_ms = check_number("MpoLimiter: release_ms", release_ms, 1, 10000)
 
     @property
     def name(self) -> str:  # noqa: D102

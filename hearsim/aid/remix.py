@@ -3,14 +3,25 @@
 y[n] = x[n - d] + sum_k (g_k - 1) s_k[n]. With 0 dB on every stem nothing is added, bit for bit.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from hearsim.core.audio import Format
+from hearsim.core.audio import Format, check_kind, check_number
 from hearsim.core.processor import Processor
 from hearsim.core.units import Curve, FloatArray, ms_to_samples
 from hearsim.dsp.ramps import Ramp
 
 RAMP_MS = 10.0
+MOST_FACTOR = 4.0
+"""The greatest amplitude factor of a stem, +12 dB."""
+
+
+def _factors(gains: object) -> dict[str, float]:
+    """Return a copy of gains by stem; raises `HearsimError` for factors outside 0 .. 4."""
+    check_kind("Remix takes amplitude factors by stem", gains, Mapping, 'give {"vocals": 2.0}, say')
+    assert isinstance(gains, Mapping)
+    return {stem: check_number(f"Remix: amplitude factor of {stem}", gains[stem], 0, MOST_FACTOR) for stem in gains}
 
 
 class Remix(Processor):
@@ -20,7 +31,7 @@ class Remix(Processor):
     """
 
     def __init__(self, gains: dict[str, float]) -> None:
-        self._gains = dict(gains)
+        self._gains = _factors(gains)
         self.metered, self._probed = False, False
 
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
@@ -49,7 +60,7 @@ class Remix(Processor):
         None, or a sample that has passed, means the next to be mixed (`now`). Moves are given in order, by the thread
         that calls `process`. Stems left out go to 1.
         """
-        self._gains = dict(gains)
+        self._gains = _factors(gains)
         return self._glide.move(self._weights(), at, self._ramp)
 
     def probe(self, on: bool) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hearsim.core.audio import Format
-from hearsim.core.errors import FormatError
+from hearsim.core.audio import Format, kind_of
+from hearsim.core.errors import FormatError, HearsimError
 from hearsim.core.invalid_samples import MAX_FULL_SCALE, zero_invalid
 from hearsim.core.latency import LatencyEntry
 from hearsim.core.processor import Processor
@@ -41,6 +41,11 @@ class Separator(Processor):
     _width: Literal["silent", "mono", "stereo"] = "silent"  # of the mixture since the beginning
 
     def __init__(self, model: "str | Path | SeparatorNet") -> None:
+        named: object = model
+        if not isinstance(named, str | Path) and (isinstance(named, type) or not hasattr(named, "hop")):
+            raise HearsimError(
+                f"Separator: model = {kind_of(named)}: give a model's name, its folder, or a SeparatorNet"
+            )
         self._model = model
         self.backend = ""
 

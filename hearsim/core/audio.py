@@ -49,7 +49,8 @@ class Format:
     def __post_init__(self) -> None:
         for name in ("rate", "channels", "block"):
             check_count(f"Format: {name}", getattr(self, name))
-        if not isinstance(self.stems, tuple):
+        check_count("Format: upstream_latency", self.upstream_latency, least=0)
+        if not isinstance(self.stems, tuple) or not all(isinstance(stem, str) for stem in self.stems):
             raise HearsimError(f"Format: stems = {reprlib.repr(self.stems)} is no tuple of names: give ('vocals', ...)")
         if self.unit not in UNIT_NAMES:
             raise HearsimError(f"Format: unit = {self.unit!r} is not known: give 'fs' (full scale) or 'pa' (pascal)")
@@ -198,6 +199,35 @@ def check_count(name: str, value: object, least: int = 1) -> None:
     """Raise `HearsimError` for what is no whole number from `least` on."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
         raise HearsimError(f"{name} = {reprlib.repr(value)} is no whole number from {least} on: give one")
+
+
+def check_number(name: str, value: object, least: float, most: float) -> float:
+    """Return a real number from `least` to `most`; raises `HearsimError` for others, NaN and truth values.
+
+    >>> check_number("release_ms", float("nan"), 1, 5000)
+    Traceback (most recent call last):
+    hearsim.core.errors.HearsimError: release_ms = nan is no number from 1 to 5000: give one
+    """
+    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not real or not least <= value <= most:  # type: ignore[operator]
+        raise HearsimError(f"{name} = {reprlib.repr(value)} is no number from {least:g} to {most:g}: give one")
+    return float(value)  # type: ignore[arg-type]
+
+
+def number_array(name: str, values: object) -> Curve:
+    """Return finite numbers as an array of float64; raises `HearsimError` for others.
+
+    >>> number_array("gains", [1, "x"])
+    Traceback (most recent call last):
+    hearsim.core.errors.HearsimError: gains = [1, 'x'] are no finite numbers: give an array of them
+    """
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind in "iuf" and np.isfinite(array).all():
+            return array.astype(np.float64)
+    except ValueError:  # lists of different lengths
+        pass
+    raise HearsimError(f"{name} = {reprlib.repr(values)} are no finite numbers: give an array of them")
 
 
 def array_fault(samples: object, name: str) -> str:

@@ -1,12 +1,10 @@
 """Calibration between full scale and pascals, and the two stages that change the unit."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from hearsim.core.audio import UNIT_NAMES, Format, Unit
-from hearsim.core.errors import HearsimError
+from hearsim.core.audio import UNIT_NAMES, Format, Unit, check_kind, check_number
 from hearsim.core.invalid_samples import MAX_PRESSURE_PA, zero_invalid
 from hearsim.core.processor import Processor
 from hearsim.core.units import FloatArray, spl_to_pascal
@@ -17,7 +15,7 @@ class Calibration:
     """The level, in dB SPL, of a digital signal whose RMS is 1.0.
 
     It belongs to the rig (microphone, headphones), never to a person. A sine of full scale has RMS 0.707 and
-    lies 3.01 dB lower.
+    lies 3.01 dB lower. Raises `HearsimError` for what is no level in dB SPL.
 
     Examples
     --------
@@ -28,14 +26,16 @@ class Calibration:
     full_scale_db_spl: float
 
     def __post_init__(self) -> None:
-        level: object = self.full_scale_db_spl
-        if not isinstance(level, int | float) or not math.isfinite(level):
-            raise HearsimError(f"Calibration: full_scale_db_spl = {level!r} is no level in dB SPL: give 94.0, say")
+        check_number("Calibration: full_scale_db_spl", self.full_scale_db_spl, -200, 400)
 
     @property
     def pascal_per_unit(self) -> float:
         """Pressure in pascals of a sample of 1.0."""
         return spl_to_pascal(self.full_scale_db_spl)
+
+
+def _checked(stage: str, calibration: object) -> None:
+    check_kind(f"{stage} takes a Calibration", calibration, Calibration, "give profile.rig.microphone, say")
 
 
 class _Scale(Processor):
@@ -63,6 +63,7 @@ class ToPascal(_Scale):
     _from, _to = "fs", "pa"
 
     def __init__(self, calibration: Calibration) -> None:
+        _checked("ToPascal", calibration)
         super().__init__(calibration.pascal_per_unit)
         self._loudest = MAX_PRESSURE_PA / calibration.pascal_per_unit
 
@@ -87,6 +88,7 @@ class ToFullScale(_Scale):
     _from, _to = "pa", "fs"
 
     def __init__(self, calibration: Calibration) -> None:
+        _checked("ToFullScale", calibration)
         super().__init__(1 / calibration.pascal_per_unit)
 
     def process(self, block: FloatArray) -> FloatArray:  # noqa: D102

@@ -3,9 +3,9 @@
 import difflib
 import re
 import reprlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -24,7 +24,8 @@ def plain_init(init: Init) -> Init:
 class Settings(BaseModel):
     """Settings of a profile: frozen, finite, no unknown keys.
 
-    A wrong value, or an attempt to change one, raises `HearsimError` with one sentence: class, key, value, cure.
+    A wrong value, or an attempt to change one, raises `HearsimError` with one sentence: class, key, value, cure. A copy
+    with other values is checked as well.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -42,6 +43,18 @@ class Settings(BaseModel):
         if name in kind.model_fields:
             raise HearsimError(f"{kind.__name__} is frozen: copy it with model_copy(update={{{name!r}: ...}})")
         super().__setattr__(name, value)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with other values, which are checked; raises `HearsimError`."""
+        if not update:
+            return super().model_copy(deep=deep)
+        values = {name: getattr(self, name) for name in self.model_fields_set} | dict(update)
+        try:
+            copied = type(self).model_validate(values)
+        except ValidationError as error:
+            sentence = format_validation_error(error, type(self))
+            raise HearsimError(f"{type(self).__name__}: {sentence}") from None
+        return copied.model_copy(deep=True) if deep else copied
 
 
 Table = TypeVar("Table", bound=BaseModel)

@@ -62,6 +62,7 @@ class Ear:
 
 def unaided(profile: Profile) -> Chain:
     """Return what the listener hears without the aid, for normal-hearing ears: `unaided.wav`."""
+    check_kind("unaided takes a Profile", profile, Profile, "give hearsim.load_profile(name), or aid.profile")
     return Chain(ToPascal(profile.rig.microphone), *_loss(profile), name="unaided")
 
 

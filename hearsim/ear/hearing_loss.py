@@ -9,7 +9,8 @@ Bands are 1.5 ERB wide, half an ERB apart (Glasberg & Moore 1990). A first simul
 import numpy as np
 from scipy import fft
 
-from hearsim.core.audio import Format
+from hearsim.core.audio import Format, kind_of
+from hearsim.core.errors import HearsimError
 from hearsim.core.invalid_samples import MAX_PRESSURE_PA, zero_invalid
 from hearsim.core.processor import Processor
 from hearsim.core.units import REFERENCE_PA, Curve, FloatArray
@@ -43,6 +44,11 @@ class HearingLoss(Processor):
     """
 
     def __init__(self, ears: tuple[Audiogram, Audiogram]) -> None:
+        two: object = ears
+        if not isinstance(two, tuple | list) or [type(ear) for ear in two] != [Audiogram, Audiogram]:
+            raise HearsimError(
+                f"HearingLoss takes two audiograms, left and right, not {kind_of(two)}: give listener.ears"
+            )
         self._ears = ears
 
     @property

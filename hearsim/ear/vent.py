@@ -8,10 +8,11 @@ import math
 
 import numpy as np
 
-from hearsim.core.audio import Format
+from hearsim.core.audio import Format, check_number
 from hearsim.core.processor import Processor
 from hearsim.core.units import Curve, FloatArray, gain_to_db
 from hearsim.dsp.dynamics import split
+from hearsim.profile.schema import CUTOFF_HZ
 
 
 def vent_comb(delay_ms: float, aided_over_direct_db: float) -> dict[str, float]:
@@ -22,6 +23,7 @@ def vent_comb(delay_ms: float, aided_over_direct_db: float) -> dict[str, float]:
     >>> round(vent_comb(23.2, 15.3)["ripple_db"], 1)
     3.0
     """
+    check_number("vent_comb: delay_ms", delay_ms, 1e-3, 1e5)
     tau, g = 1e-3 * delay_ms, 10 ** (aided_over_direct_db / 20)
     ripple = gain_to_db((1 + g) / max(abs(1 - g), 1e-3))
     return {"spacing_hz": 1 / tau, "first_notch_hz": 0.5 / tau, "ripple_db": ripple}
@@ -37,7 +39,7 @@ class DirectSound(Processor):
     """What comes through the vent: a first-order low-pass."""
 
     def __init__(self, cutoff_hz: float) -> None:
-        self._cutoff_hz = cutoff_hz
+        self._cutoff_hz = check_number(f"{type(self).__name__}: cutoff_hz", cutoff_hz, *CUTOFF_HZ)
 
     @property
     def non_finite(self) -> tuple[int, ...]:  # noqa: D102

@@ -8,22 +8,26 @@ import math
 import reprlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Never, Self
 
 import numpy as np
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from hearsim.core.audio import check_kind
+from hearsim.core.audio import check_kind, number_array
 from hearsim.core.calibration import Calibration
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import model_hop
 from hearsim.core.plugins import known_names, plugin_names
 from hearsim.core.units import Curve, db_to_gain
-from hearsim.core.validation import Settings, nearest, plain_init
+from hearsim.core.validation import Settings, nearest, plain_init, unknown_key
 
 CLOSED_RULES = ("nal-nl", "dsl", "nl1", "nl2")
 PEAK_OVER_RMS_DB = 3.0103  # of a sine: 20 lg sqrt 2
+MPO_DB_SPL = (60.0, 140.0)
+"""Least and greatest limit of an aid's output."""
+CUTOFF_HZ = (20.0, 8000.0)
+"""Least and greatest cutoff of a vent."""
 
 
 def _gain_db(value: object) -> object:
@@ -46,6 +50,7 @@ def _known_rule(name: str) -> str:
 Number = Annotated[float, Field(strict=True)]  # neither true nor "12"
 ThresholdDbHl = Annotated[Number, Field(ge=-20, le=130)]
 FrequencyHz = Annotated[Number, Field(ge=100, le=20000)]
+LimitDbSpl = Annotated[Number, Field(ge=MPO_DB_SPL[0], le=MPO_DB_SPL[1])]
 GainDb = Annotated[float | Literal["mute"], BeforeValidator(_gain_db)]
 
 
@@ -76,16 +81,18 @@ class Audiogram(Settings):
         >>> float(Audiogram(frequencies_hz=(500, 2000), thresholds_db_hl=(10, 30)).at((1000.0,))[0])
         20.0
         """
-        wanted = np.log(np.asarray(frequencies_hz, np.float64))
-        thresholds: Curve = np.interp(wanted, np.log(self.frequencies_hz), self.thresholds_db_hl)
+        given_hz = number_array("Audiogram.at: frequencies_hz", frequencies_hz)
+        if not (given_hz > 0).all():
+            raise HearsimError("Audiogram.at: frequencies_hz must be over 0 Hz: remove the others")
+        thresholds: Curve = np.interp(np.log(given_hz), np.log(self.frequencies_hz), self.thresholds_db_hl)
         return thresholds
 
 
 class Ears(Settings):
     """One level in dB SPL per ear."""
 
-    left: Number = Field(ge=60, le=140)
-    right: Number = Field(ge=60, le=140)
+    left: LimitDbSpl
+    right: LimitDbSpl
 
 
 class Listener(Settings):
@@ -161,7 +168,7 @@ class Listener(Settings):
 
 def _audiogram(ear: str, thresholds_db_hl: object) -> Audiogram:
     """Return the audiogram of one ear from thresholds by frequency; raises `HearsimError`."""
-    if not isinstance(thresholds_db_hl, Mapping):
+    if not isinstance(thresholds_db_hl, Mapping) or not thresholds_db_hl:
         raise HearsimError(f"{ear} ear: {reprlib.repr(thresholds_db_hl)} holds no thresholds: give {{500: 30, ...}}")
     for hz, db_hl in thresholds_db_hl.items():
         try:
@@ -202,11 +209,13 @@ class Mix(Settings):
     gains_db: Gains = Gains()
 
     def gain(self, stem: str) -> float:
-        """Return the amplitude factor of a stem.
+        """Return the amplitude factor of a stem; raises `HearsimError` for a stem that is none of `STEMS`.
 
         >>> Mix(name="x", gains_db=Gains(drums="mute")).gain("drums")
         0.0
         """
+        if stem not in STEMS:
+            raise HearsimError(f"Mix: there is no stem {stem!r}: give {', '.join(STEMS[:-1])} or {STEMS[-1]}")
         db: float | str = getattr(self.gains_db, stem)
         return 0.0 if isinstance(db, str) else db_to_gain(db)
 
@@ -236,7 +245,7 @@ def _known_stage(name: str) -> str:
 class Vent(Settings):
     """An opening: direct sound comes in below the cutoff, aided sound leaks out there."""
 
-    cutoff_hz: Number = Field(ge=20, le=8000)
+    cutoff_hz: Number = Field(ge=CUTOFF_HZ[0], le=CUTOFF_HZ[1])
 
 
 class Aid(Settings):
@@ -256,7 +265,7 @@ class Aid(Settings):
     scenario: Literal["streamed music", "closed dome", "open dome"]
     block_samples: int | None = Field(default=None, strict=True, ge=16, le=8192)
     rule: Annotated[str, AfterValidator(_known_rule)]
-    mpo_db_spl: Number = Field(ge=60, le=140)
+    mpo_db_spl: LimitDbSpl
     compression: Compression | None = None
     vent: Vent | None = None
     stages: tuple[Annotated[str, AfterValidator(_known_stage)], ...] = ()
@@ -365,9 +374,12 @@ class Profile(Settings):
         rig: Rig | str = "aid",
         model: str | Path | object = "hs-tasnet-lite",
         name: str | None = None,
+        **unknown: Never,
     ) -> None:
         from hearsim.profile import load  # which imports this file
 
+        for key in unknown:
+            raise HearsimError(f"Profile: {unknown_key(key, key, list(type(self).model_fields))}")
         for key, part, kind in (
             ("listener", listener, Listener),
             ("mix", mix, Mix),
@@ -375,7 +387,12 @@ class Profile(Settings):
             ("rig", rig, Rig),
         ):
             kinds = (kind, str, Mapping) if kind is not Listener else (kind, str)
-            check_kind(f"Profile: {key} must be a {kind.__name__}, a name or a file", part, kinds, "give one of them")
+            check_kind(
+                f"Profile: {key} must be {'an' if kind is Aid else 'a'} {kind.__name__}, a name or a file",
+                part,
+                kinds,
+                "give one of them",
+            )
         if isinstance(mix, Mapping):
             mix = Mix(name="own", gains_db=Gains(**mix))  # type: ignore[arg-type]
         parts = {

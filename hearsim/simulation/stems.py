@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from hearsim.aid.separator import Separator
 from hearsim.core.audio import Audio, Format
@@ -66,11 +66,15 @@ class Separation(Settings):
 
         model = resolve_model(self.model, base, f"{where}: ")
         if is_own(model):
-            return self.model_copy(update={"model": model, **_own(model, where)})
+            return self._filled_in(model=model, **_own(model, where))
         folder = find_model(model)
         info = read_info(folder)
         config = read_config(info.architecture, info.network, f"{folder / 'model.toml'}: [network]")
-        return self.model_copy(update={"model": str(folder), "sha256": info.sha256, "hop": config.hop})
+        return self._filled_in(model=str(folder), sha256=info.sha256, hop=config.hop)
+
+    def _filled_in(self, **values: Any) -> "Separation":
+        """Return a copy with the model's own hop, which no file may give."""
+        return BaseModel.model_copy(self, update=values)
 
     def latency(self, block: int) -> int:
         """Return by how many samples the stems come later than the song, in an aid of this block."""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hearsim.aid.compensation import Compensation, WdrcSettings
+from hearsim.aid.compensation import Compensation
 from hearsim.aid.fitting.fitting import insertion_gain_db
 from hearsim.aid.limiter import MpoLimiter
 from hearsim.core.audio import Audio, Format
@@ -24,9 +24,10 @@ from hearsim.dsp.bands import (
 from hearsim.ear.hearing_loss import HOP, HearingLoss
 from hearsim.metrics.sii import BANDS_HZ
 from hearsim.profile.load import load_listener
-from hearsim.profile.schema import Audiogram
+from hearsim.profile.schema import Audiogram, Compression
 
 RATE = 44100
+COMPRESSION = Compression(ratio=2.0, knee_db_spl=45.0, attack_ms=5.0, release_ms=50.0)
 BISGAARD = ("N1", "N2", "N3", "N4", "N5", "N6", "N7", "S1", "S2", "S3")
 
 
@@ -118,7 +119,9 @@ def test_attack_and_release_of_ansi_s3_22(ratio: float, attack_ms: float, releas
 
     A gain that changes by no more than these 3 or 4 dB is there at once.
     """
-    stage = Compensation(np.full((2, 9), 40.0), WdrcSettings(ratio, 30.0, attack_ms, release_ms))
+    stage = Compensation(
+        np.full((2, 9), 40.0), Compression(ratio=ratio, knee_db_spl=30.0, attack_ms=attack_ms, release_ms=release_ms)
+    )
     stage.prepare(pa())
     up, down = round(1.2 * RATE), round(2.0 * RATE)
     t = np.arange(round(2.5 * RATE + 2e-3 * release_ms * RATE)) / RATE
@@ -143,7 +146,7 @@ def test_attack_and_release_of_ansi_s3_22(ratio: float, attack_ms: float, releas
 
 def test_input_output_curve() -> None:
     """Linear below the knee, slope 1/CR above it, gain never under 0 dB."""
-    stage = Compensation(np.full((2, 9), 20.0), WdrcSettings(2.0, 45.0, 5.0, 50.0))
+    stage = Compensation(np.full((2, 9), 20.0), COMPRESSION)
     gains = []
     for spl in (25, 35, 60, 70, 110):
         stage.prepare(pa())
@@ -155,7 +158,7 @@ def test_input_output_curve() -> None:
 
 
 def test_ears_are_apart() -> None:
-    stage = Compensation(np.stack([np.full(9, 20.0), np.zeros(9)]), WdrcSettings(2.0, 45.0, 5.0, 50.0))
+    stage = Compensation(np.stack([np.full(9, 20.0), np.zeros(9)]), COMPRESSION)
     stage.prepare(pa())
     sound = tone(1000, 60, 0.4)
     out = run(stage, sound)

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from hearsim.aid.compensation import Compensation, WdrcSettings
+from hearsim.aid.compensation import Compensation
 from hearsim.aid.hearing_aid import HearingAid, hearing_aid
 from hearsim.aid.limiter import MpoLimiter
 from hearsim.aid.remix import Remix
@@ -23,7 +23,7 @@ from hearsim.ear.vent import DirectSound, VentLeak
 from hearsim.live.events import MixerState
 from hearsim.live.path import LivePath
 from hearsim.profile.load import load_listener, load_profile
-from hearsim.profile.schema import Profile
+from hearsim.profile.schema import Compression, Profile
 from hearsim.separation.hs_tasnet import HSTasNetConfig
 from hearsim.separation.net import NetConfig, SeparatorNet
 from hearsim.separation.registry import build
@@ -31,6 +31,7 @@ from hearsim.separation.tasnet import TasNetConfig
 from hearsim.separation.x_umx import XUmxConfig
 
 RATE = 44100
+COMPRESSION = Compression(ratio=2.0, knee_db_spl=45.0, attack_ms=5.0, release_ms=50.0)
 STEMS = ("vocals", "drums", "bass", "other")
 
 
@@ -93,7 +94,7 @@ CASES: dict[str, Case] = {
     "to pascal": (ToPascal, lambda: ToPascal(Calibration(94.0)), fs),
     "to full scale": (ToFullScale, lambda: ToFullScale(Calibration(112.0)), pa),
     "limiter": (MpoLimiter, _limiter, pa),
-    "compensation": (Compensation, lambda: Compensation(_gains(), WdrcSettings(2.0, 45.0, 5.0, 50.0)), pa),
+    "compensation": (Compensation, lambda: Compensation(_gains(), COMPRESSION), pa),
     "linear": (Compensation, lambda: Compensation(_gains()), pa),
     "remix": (Remix, lambda: Remix({"vocals": 2.0, "drums": 0.0}), stems),
     "direct sound": (DirectSound, lambda: DirectSound(1000.0), pa),
