@@ -44,7 +44,7 @@ class Compensation(Processor):
 
     `insertion_gain_db` is (2, 9): prescribed gain at `AUDIOMETRIC_HZ` for speech at 65 dB SPL. Without `compression`
     the gain is linear. A band is compressed no further than its prescribed gain goes: the extra gain for soft sound
-    is at most the prescribed gain, so a band without loss stays linear.
+    is at most the prescribed gain, so a band without loss stays linear. Above 6 kHz the gain is that at 6 kHz.
     """
 
     def __init__(self, insertion_gain_db: Curve, compression: Compression | None = None) -> None:

@@ -56,7 +56,7 @@ class Separation(Settings):
         """The model's own separation that this one is made of; None for the true stems."""
         if self.model is None:
             return None
-        return self.model_copy(update={"name": "", "error_scale": 1.0})
+        return self._with(name="", error_scale=1.0)
 
     def resolved(self, base: Path, where: str) -> "Separation":
         """Return it with the model's folder, checksum and hop filled in; raises `HearsimError` for none such."""
@@ -66,14 +66,14 @@ class Separation(Settings):
 
         model = resolve_model(self.model, base, f"{where}: ")
         if is_own(model):
-            return self._filled_in(model=model, **_own(model, where))
+            return self._with(model=model, **_own(model, where))
         folder = find_model(model)
         info = read_info(folder)
         config = read_config(info.architecture, info.network, f"{folder / 'model.toml'}: [network]")
-        return self._filled_in(model=str(folder), sha256=info.sha256, hop=config.hop)
+        return self._with(model=str(folder), sha256=info.sha256, hop=config.hop)
 
-    def _filled_in(self, **values: Any) -> "Separation":
-        """Return a copy with the model's own hop, which no file may give."""
+    def _with(self, **values: Any) -> "Separation":
+        """Return a copy that keeps the model's hop, which no file may give."""
         return BaseModel.model_copy(self, update=values)
 
     def latency(self, block: int) -> int:

@@ -285,7 +285,7 @@ def test_write_refuses_what_it_can_not_keep(tmp_path: Path) -> None:
     ):
         with pytest.raises(HearsimError, match=words):
             write(tmp_path / name, hot)
-    with pytest.raises(HearsimError, match="write takes an Audio, not ndarray"):
+    with pytest.raises(HearsimError, match="write takes an Audio, not an array of float32"):
         write(tmp_path / "x.wav", music())
     with pytest.raises(HearsimError, match="these are 2 stems: write each"):
         write(tmp_path / "x.wav", Audio(np.stack([music()] * 2), RATE))
