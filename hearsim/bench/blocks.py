@@ -1,4 +1,4 @@
-"""`hearsim bench blocks`: what separator, aid and the whole chain cost on one thread, side by side in one run."""
+"""`hearsim bench blocks`: the cost of separator, aid and whole chain on one thread, side by side in one run."""
 
 import time
 from collections.abc import Iterator

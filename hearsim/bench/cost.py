@@ -1,4 +1,4 @@
-"""What a step of a network costs, counted while it runs: multiply-adds, and bytes of weights that must be read.
+"""The cost of a network's step, counted while it runs: multiply-adds, and bytes of weights that must be read.
 
 The bytes decide the time of a step wherever the weights don't fit into the cache (`facts/runtime.md`).
 """

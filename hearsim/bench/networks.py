@@ -1,6 +1,6 @@
-"""`hearsim bench networks`: what each separation network costs, counted and timed, on one thread and on two.
+"""`hearsim bench networks`: the cost of each separation network, counted and timed, on one thread and on two.
 
-The networks have random weights, which cost what trained ones cost, and run in the separator stage. Systems and
+The networks have random weights, which cost as much as trained ones, and run in the separator stage. Systems and
 thread counts take turns, so that a slow moment of the machine meets all of them.
 """
 
@@ -28,7 +28,7 @@ COLUMNS = (
 
 
 class SystemBench(NamedTuple):
-    """What a system costs: sizes, counts per hop, and times per hop for each number of threads."""
+    """The cost of a system: sizes, counts per hop, and times per hop for each number of threads."""
 
     name: str
     config: NetConfig

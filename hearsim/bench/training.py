@@ -3,12 +3,12 @@
 Whole steps (forward, loss, backward, clipping, optimizer, averaging) on noise, one thread a process, rounds of all
 systems interleaved. Drawing examples is not in it (a thread of its own does that, at about 200 times real time).
 
-Alone, the time is the thread's own, so that what else runs on the machine counts little. As
+Alone, the time is the thread's own, so that other processes on the machine count little. As
 `torchrun --nproc-per-node 2 -m hearsim bench training` the processes share each batch, as in training, and the time
 is the wall's: waiting for each other and exchanging gradients count.
 
-What limits two processes is what doesn't shrink with a process's examples, about half of hs-tasnet-lite's step of
-4 x 4 s in bfloat16: Muon's matrix products, which each process makes for all matrices (a quarter of the step), and the
+Two processes are limited by the work that doesn't shrink with a process's examples, about half of hs-tasnet-lite's
+step of 4 x 4 s in bfloat16: Muon's matrix products, which each process makes for all matrices (a quarter of the step), and the
 recurrent layers, which step through time as slowly with two examples as with four.
 """
 

@@ -170,7 +170,7 @@ LISTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "models": ("Models: trained separation networks", models),
     "systems": ("Systems: architectures and sizes of separation networks", systems),
 }
-"""What `hearsim show` lists: the title of each list and its rows."""
+"""The lists of `hearsim show`: title and rows of each."""
 
 
 LABELS = {

@@ -1,4 +1,4 @@
-"""What the shell completes: names of profiles and their parts, models, metrics, pages. Each callback is quick."""
+"""Shell completion: names of profiles and their parts, models, metrics, pages. Each callback is quick."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -33,7 +33,7 @@ def topics(incomplete: str) -> list[str]:
 
 
 def shown(incomplete: str) -> list[str]:
-    """Return what `hearsim show` takes: its lists and the profiles."""
+    """Return the arguments of `hearsim show`: its lists and the profiles."""
     from hearsim.cli.catalogue import LISTS
 
     return [*_starting(incomplete, LISTS), *profiles(incomplete)]

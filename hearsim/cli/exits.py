@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
 
     @property
     def meaning(self) -> str:
-        """What the code says, as `hearsim --help` prints it."""
+        """The meaning of the code, as `hearsim --help` prints it."""
         return _MEANINGS[self]
 
 
@@ -64,7 +64,7 @@ def run(command: Callable[[], None]) -> NoReturn:
 
 
 def _code_of(error: BaseException, received: list[int]) -> object:
-    """Return the exit code for what a command raised, having said why; raises what is a fault of hearsim."""
+    """Print the reason of a command's exception and return its exit code; re-raises faults of hearsim itself."""
     from hearsim.core.errors import HearsimError
 
     if isinstance(error, SystemExit) and (not received or error.code in (None, 0)):

@@ -1,4 +1,4 @@
-"""What `hearsim live` prints while a session runs: its messages, status, ledger and load; obeys typed lines."""
+"""Output of `hearsim live` while a session runs: messages, status, ledger and load; typed lines are commands."""
 
 import queue
 import sys
@@ -17,7 +17,7 @@ STATUS_EVERY_S = 5.0
 
 
 def converse(session: "Session", mixer: "PageProcess | None", seconds: float | None) -> None:
-    """Obey typed lines and say what happens until the session ends."""
+    """Execute typed lines and print the session's events until it ends."""
     from hearsim.core.errors import HearsimError
     from hearsim.live.commands import execute
 
@@ -76,7 +76,7 @@ def counts(session: "Session") -> list[str]:
 
 
 def measure_loopback(profile: "Profile", device: str | None, loss: bool, seconds: float) -> None:
-    """Print the delay through a cable, chirp by chirp, beside what is declared and reported."""
+    """Print the delay through a cable, chirp by chirp, beside the declared and the reported one."""
     from hearsim.core.errors import HearsimError
     from hearsim.live.ledger import ledger
     from hearsim.live.loopback import chirps, flatten, measure

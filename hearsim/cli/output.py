@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for programs. User text is never read as markup."""
+"""Output of commands: tables for people, JSON for programs. User text is never read as markup."""
 
 import csv
 import json

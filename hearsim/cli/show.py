@@ -1,4 +1,4 @@
-"""`hearsim show`, `hearsim metrics` and `hearsim latency`: profiles, what ships, and how late an aid is."""
+"""`hearsim show`, `hearsim metrics` and `hearsim latency`: profiles, shipped files, and the delay of an aid."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def render_bar(
     console: Console, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Callable[[float, float], None]]:
-    """Yield what takes the share that is done, 0 .. 1, and the song's length in seconds; silent but on a terminal.
+    """Yield a function of the share done, 0 .. 1, and of the song's length in seconds; silent but on a terminal.
 
     The clock starts with the first call: reading the song and loading the model is no rendering.
     """

@@ -2,7 +2,7 @@
 
 
 def list() -> dict[str, str]:
-    """Return every metric's name with what it says: hearsim's own, and those of installed packages.
+    """Return every metric's name with its meaning: hearsim's own, and those of installed packages.
 
     Examples
     --------

@@ -50,7 +50,7 @@ class BssScores(NamedTuple):
 
 
 class BssEval:
-    """Scores estimates of the stems of one track; what depends on the true stems alone is computed once.
+    """Scores estimates of the stems of one track; terms of the true stems alone are computed once.
 
     `truth` gives the true stems, `shape` is (stems, channels, frames) of the whole track, `window` the length of a
     frame in samples (museval: one second). Raises `HearsimError` for a stem that is silent in the whole track: leave

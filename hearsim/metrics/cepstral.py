@@ -25,7 +25,7 @@ _SILENCE_DB = 2.5  # mean level over threshold that a frame of the reference mus
 def cepstral_correlation(reference_pa: FloatArray, processed_pa: FloatArray, rate_hz: int) -> float:
     """Return the cepstral correlation of two sounds (channels, frames) in pascals, the mean over channels.
 
-    Both are taken as heard by normal ears: what lies under their threshold is not there. Raises `HearsimError` for
+    Both are heard by normal ears: bands under their threshold are left out. Raises `HearsimError` for
     unequal lengths, and where nothing of the reference is audible.
     """
     if reference_pa.shape != processed_pa.shape:

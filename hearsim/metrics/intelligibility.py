@@ -47,7 +47,7 @@ class StoiMeter:
         self._judge()
 
     def finish(self) -> None:
-        """Judge what is left; raises `HearsimError` where the signals are not equally long."""
+        """Judge the last excerpt; raises `HearsimError` where the signals are not equally long."""
         streams = (self._reference, *self._versions.values())
         for stream in streams:
             stream.finish()

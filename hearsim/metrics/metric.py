@@ -63,7 +63,7 @@ class Condition(Protocol):
         """Return `heard` in pascals."""
 
     def target_pa(self) -> FloatArray:
-        """Return what would be heard if the stems were the true ones, in pascals."""
+        """Return the sound that an aid with the true stems would give, in pascals."""
 
     def song_pa(self) -> FloatArray:
         """Return the song in pascals."""

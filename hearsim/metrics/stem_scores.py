@@ -10,7 +10,7 @@ _ROUNDING_DB = 120.0  # float32 samples have 24 bits
 
 
 class Score(BaseModel):
-    """What one system scores on one stem of a track, in dB; None where a definition has no value."""
+    """The scores of one system on one stem of a track, in dB; None where a definition has no value."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -26,7 +26,7 @@ class Score(BaseModel):
 
 
 class StemJudge:
-    """Scores systems on one track; what depends on its true stems alone is computed once.
+    """Scores systems on one track; terms of its true stems alone are computed once.
 
     `truth` gives the true stems (stems, channels, n), named `stems`; `frames` is the length of the track. Raises
     `HearsimError` where one of them is silent.

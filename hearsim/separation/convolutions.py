@@ -1,4 +1,4 @@
-"""Causal convolutions over time and bands, for what looks alike in every band: partials, sibilants, strokes.
+"""Causal convolutions over time and bands, for patterns alike in every band: partials, sibilants, strokes.
 
 The dense layers of a recurrent block learn each band separately; convolutions share such patterns across bands (as the
 convolutional blocks of most separators do, Jansson et al. 2017, ISMIR). They encode the features for the recurrent
@@ -22,7 +22,7 @@ NARROW = 8
 class Convolution(nn.Module):
     """A causal convolution of (batch, T, bands, inputs) to (batch, T, bands, outputs).
 
-    What it carries from frame to frame are its last inputs. Its weight is a matrix, so that Muon moves it.
+    Its state from frame to frame is its last inputs. Its weight is a matrix, so that Muon moves it.
     """
 
     def __init__(self, inputs: int, outputs: int, bands: int, hop: int) -> None:
@@ -56,7 +56,7 @@ class Refinement(nn.Module):
     def __init__(self, features: int, masks: int, bands: int, units: int, conv_channels: int, hop: int) -> None:
         super().__init__()
         self.first = Convolution(features, conv_channels, bands, hop)
-        self.place = nn.Parameter(torch.zeros(1, 1, bands, conv_channels))  # what differs from band to band
+        self.place = nn.Parameter(torch.zeros(1, 1, bands, conv_channels))  # the difference from band to band
         self.early = nn.ModuleList(Convolution(conv_channels, conv_channels, bands, hop) for _ in range(EARLY))
         self.narrow = nn.Linear(conv_channels, NARROW)
         self.remembered = nn.Linear(NARROW * bands, units, bias=False)

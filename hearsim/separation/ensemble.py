@@ -13,7 +13,7 @@ from hearsim.separation.net import MaskEstimate, NetConfig, SeparatorNet
 from hearsim.separation.recurrent import Stateful
 
 ALIKE = ("rate", "window", "hop", "channels", "stems", "bands", "features")
-"""What members must have in common for the mean of their masks to have a meaning."""
+"""The settings that members share, so that their masks have a mean."""
 
 
 class EnsembleConfig(NetConfig):

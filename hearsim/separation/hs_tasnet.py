@@ -33,12 +33,12 @@ class HSTasNetConfig(NetConfig):
     bands: int = Field(default=0, strict=True, ge=0)
     """Bands that pool the bins, per channel; 0 is one magnitude a bin, the mean of the channels."""
     features: Literal["magnitude", "complex"] = "magnitude"
-    """What the spectrogram branch sees and masks: magnitudes, or real and imaginary parts, all bins."""
+    """Input of the spectrogram branch, also that of its masks: magnitudes, or real and imaginary parts, all bins."""
     branch: Literal["both", "spectrum", "waveform"] = "both"
     """The hybrid, or one of its branches alone."""
     memory: RecurrentKind = "lstm"
     skip: bool = Field(default=True, strict=True)
-    """Whether what the encoders make is added after the fusion."""
+    """Whether the encoders' outputs are added after the fusion."""
     masks: Literal["free", "centred"] = "free"
     """"free" masks each stem for itself, as in the paper. "centred" shares out what the stems lack of the mixture, or
     have too much, in equal parts, so that they sum to it (Wisdom et al. 2019, arXiv 1811.08521, without weights); the
@@ -144,7 +144,7 @@ class HSTasNet(SeparatorNet):
         return _as_weights(bins), _as_weights(features)
 
     def _masks(self, logits: Tensor) -> Tensor:
-        """Return masks as in `MaskEstimate` of what the mask layer gives (b, T, stems * values)."""
+        """Return masks as in `MaskEstimate` from the mask layer's output (b, T, stems * values)."""
         values = self.config.bands or self.window // 2 + 1
         if self.complex_masks:
             masks = logits.unflatten(-1, (len(self.stems), self.channels, 2, values))
@@ -159,7 +159,7 @@ class HSTasNet(SeparatorNet):
         return masks + (whole - masks.sum(2, keepdim=True)) / len(self.stems)
 
     def _remember(self, inputs: list[Tensor], states: tuple[Tensor, ...]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
-        """Return what each branch's mask layer sees (b, T, units), and the states of the memories."""
+        """Return the input of each branch's mask layer (b, T, units), and the recurrent states."""
         found = [memory(x, state) for memory, x, state in zip(self._recurrent(), inputs, states, strict=False)]
         outputs, after = [output for output, _ in found], [state for _, state in found]
         full = self.config.fusion == "full"

@@ -31,7 +31,7 @@ Precision = Literal["float32", "float16"]
 
 
 class ModelInfo(BaseModel):
-    """What model.toml says."""
+    """The contents of model.toml."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,13 +46,13 @@ class ModelInfo(BaseModel):
 
 
 def read_info(folder: Path) -> ModelInfo:
-    """Return what a model's model.toml says; raises `HearsimError` naming file and key."""
+    """Return the contents of a model's model.toml; raises `HearsimError` naming file and key."""
     path = folder / "model.toml"
     return check(path, ModelInfo, read_toml(path))
 
 
 def checksum(info: ModelInfo, weights: bytes) -> str:
-    """Return the SHA-256 over what decides a model's output: architecture, sizes, precision and weights."""
+    """Return the SHA-256 over all that determines a model's output: architecture, sizes, precision and weights."""
     decisive = info.model_dump(include={"architecture", "parameters", "weights", "network"})
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode() + b"\n" + weights).hexdigest()
 
@@ -99,7 +99,7 @@ class NetworkIdentity(NamedTuple):
 def load_network(model: "str | Path | SeparatorNet") -> tuple["SeparatorNet", ModelInfo | None]:
     """Return a network, and its info where it is a model's: of a name, a plug-in's name, a folder, or itself.
 
-    Raises `HearsimError` as `load_model` does, and for what is no `SeparatorNet`.
+    Raises `HearsimError` as `load_model` does, and for an object that is not a `SeparatorNet`.
     """
     from hearsim.separation.net import SeparatorNet
 
@@ -153,7 +153,7 @@ def save_weights(net: "SeparatorNet", path: Path) -> None:
 def read_weights(path: Path, config: "NetConfig | None" = None) -> "SeparatorNet":
     """Return the network of a file that `save_weights` wrote; `config` is for files that name none.
 
-    Raises `HearsimError` where the file is no such file or its weights don't fit or are not finite.
+    Raises `HearsimError` where the file has another format or its weights don't fit or are not finite.
     """
     from safetensors import SafetensorError, safe_open
 

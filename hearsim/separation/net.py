@@ -1,4 +1,4 @@
-"""What every separation network is: trained on whole signals, streamed hop by hop, equal in both.
+"""The base of every separation network: trained on whole signals, streamed hop by hop, equal in both.
 
 A network estimates masks for the encodings of a frame (`estimate_masks`): a spectrum, learned bases, or both. This
 module holds the rest: framing, synthesis, overlap-add, state. `estimate_masks` does not apply the masks, so that
@@ -23,7 +23,7 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 
 
 class NetConfig(BaseModel):
-    """What all networks have: rate in Hz, window, hop and synthesis window in samples, channels, stems.
+    """The configuration of all networks: rate in Hz, window, hop and synthesis window in samples, channels, stems.
 
     Raises pydantic's `ValidationError` for sizes that no network can have; `hearsim.separation.registry` words it.
     """
@@ -43,7 +43,7 @@ class NetConfig(BaseModel):
 
     @property
     def live_ms(self) -> float:
-        """Live delay: one hop of input, and what streaming is late."""
+        """Live delay: one hop of input, and the delay of streaming."""
         return 1e3 * self.synthesis_length / self.rate
 
     @field_validator("hop")
@@ -56,7 +56,7 @@ class NetConfig(BaseModel):
 
 
 class NetState(NamedTuple):
-    """What a stream carries from hop to hop."""
+    """The state of a stream from hop to hop."""
 
     history: Tensor  # (batch, channels, window - hop): the input before the newest hop
     overlap: Tensor  # (batch, stems, channels, synthesis_length - hop): output still to be completed
@@ -64,7 +64,7 @@ class NetState(NamedTuple):
 
 
 class MaskEstimate(NamedTuple):
-    """What a network makes of frames; None for what belongs to a branch that it does not have."""
+    """A network's estimate for frames; None for a branch that it does not have."""
 
     masks: Tensor | None  # (batch, T, stems, channels or 1, K or bands); complex: (..., 2, K or bands)
     bins: Tensor | None  # (batch, T, channels, 2 K): the spectra they mask, as from `spectrum`

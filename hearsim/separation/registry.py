@@ -56,7 +56,7 @@ def build(config: NetConfig) -> SeparatorNet:
 
 
 def system(name: str) -> NetConfig:
-    """Return the configuration of a system; raises `HearsimError` for a name that is none."""
+    """Return the configuration of a system; raises `HearsimError` for an unknown name."""
     if name not in SYSTEMS:
         raise HearsimError(f"no system is called {name!r}: there are {', '.join(SYSTEMS)}")
     return SYSTEMS[name]

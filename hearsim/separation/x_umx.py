@@ -33,7 +33,7 @@ class _Norm(nn.BatchNorm1d):
         return (self._of_all(rows) if shared else super().forward(rows)).view_as(x)
 
     def _of_all(self, rows: Tensor) -> Tensor:
-        """Return what one process with the rows of all would have; its statistics are then the same in each."""
+        """Return the statistics of one process with the rows of all; they are then the same in each."""
         from torch.distributed.nn.functional import all_reduce  # has a gradient
 
         assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
@@ -70,7 +70,7 @@ class _OpenUnmix(nn.Module):
         return torch.tanh(self.input_norm(self.input(scaled.flatten(-2))))
 
     def mask(self, x: Tensor, channels: int) -> Tensor:
-        """Return the mask (b, T, c, K) of what is remembered (b, T, 2 units)."""
+        """Return the mask (b, T, c, K) from the memory's output (b, T, 2 units)."""
         hidden = torch.relu(self.hidden_norm(self.hidden(x)))
         values = self.output_norm(self.output(hidden)).unflatten(-1, (channels, -1))
         return torch.relu(values * self.output_scale + self.output_mean)

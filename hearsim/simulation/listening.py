@@ -1,4 +1,4 @@
-"""One listener, one song, one aid: what is heard, and the sounds that it is compared with.
+"""One listener, one song, one aid: the heard sound, and the sounds that it is compared with.
 
 `listen` runs a song through an aid and an ear for a user of Python. `ListeningCondition` does it for an experiment:
 
@@ -79,7 +79,7 @@ class ListeningCondition:
         self._true_stems, self._estimated, self._lead = true_stems, estimated_stems, lead
         self.song = song or Audio(self.true_stems.samples.sum(axis=0), self.true_stems.rate)
         if rendered is not None:
-            self._rendered = rendered  # in the place of what would be computed
+            self._rendered = rendered  # a cached property is not computed where it is set
 
     @property
     def true_stems(self) -> Audio:

@@ -1,4 +1,4 @@
-"""What a notebook shows for the result of `hearsim.listen`: measures, a player for each sound, the ledger."""
+"""A notebook's view of the result of `hearsim.listen`: measures, a player for each sound, the ledger."""
 
 from typing import TYPE_CHECKING
 

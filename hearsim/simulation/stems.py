@@ -1,4 +1,4 @@
-"""What takes songs apart in an experiment: a shipped model, the true stems, or something in between.
+"""The separators of an experiment: a shipped model, the true stems, or something in between.
 
 Errors of a model, scaled:  s + e (s' - s)  with the true stem s and the model's s': the SDR of the model less 20 lg e.
 Leakage:  s + l (x - s)  with the song x: a stem in which all the others are left, 20 lg l dB softer.
@@ -81,7 +81,7 @@ class Separation(Settings):
         return self.hop + self.hop - math.gcd(self.hop, block) if self.hop else 0
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides the stems and their delay."""
+        """Return the settings that determine the stems and their delay."""
         settings = self.model_dump(exclude={"name", "model"})
         return settings | {"errors": settings.pop("error_scale")}  # under the name that it had in the first results
 

@@ -275,8 +275,8 @@ def test_plain_rows_can_be_filled_in(exported: Path, manifest: dict[str, Any]) -
     assert len(positions) > 2  # not always at the same place
 
 
-def test_the_spec_of_the_readme_is_one(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+def test_the_spec_of_the_documentation_is_one(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "hearsim/docs/listening-tests.md").read_text(encoding="utf-8")
     (block,) = [part for part in text.split("```toml\n")[1:] if "[[participants]]" in part]
     (tmp_path / "spec.toml").write_text(block.split("```")[0], encoding="utf-8")
     plan = read_plan(tmp_path / "spec.toml")

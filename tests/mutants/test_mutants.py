@@ -26,6 +26,7 @@ ROOMS = {
     "metrics",
     "profile",
     "separation",
+    "simulation",
     "training",
 }
 

@@ -13,7 +13,7 @@ from hearsim.core.units import FloatArray
 
 
 class _Flat(nn.Module):
-    """A network's step with its state as a flat list of tensors, which is what tracing can see."""
+    """A network's step with its state as a flat list of tensors, as tracing needs it."""
 
     def __init__(self, net: Any) -> None:
         super().__init__()
@@ -45,8 +45,8 @@ def use_threads(count: int) -> Iterator[None]:
 class TorchStep:
     """Runs a network hop by hop: (channels, hop) in, (stems, channels, hop) out, float32.
 
-    `backend` names what runs, for the report. A step runs on `threads` threads and flushes denormal numbers; before and
-    after it both settings are the caller's, whose program may need others.
+    `backend` is the name of the runtime, for the report. A step runs on `threads` threads and flushes denormal numbers;
+    before and after it both settings are the caller's, whose program may need others.
     """
 
     backend = "torch, traced, float32, 1 thread"
