@@ -8,8 +8,8 @@ Alone, the time is the thread's own, so that other processes on the machine coun
 is the wall's: waiting for each other and exchanging gradients count.
 
 Two processes are limited by the work that doesn't shrink with a process's examples, about half of hs-tasnet-lite's
-step of 4 x 4 s in bfloat16: Muon's matrix products, which each process makes for all matrices (a quarter of the step), and the
-recurrent layers, which step through time as slowly with two examples as with four.
+step of 4 x 4 s in bfloat16: Muon's matrix products, which each process makes for all matrices (a quarter of the step),
+and the recurrent layers, which step through time as slowly with two examples as with four.
 """
 
 import time
