@@ -48,6 +48,20 @@ def test_another_song_has_no_delay(song: np.ndarray) -> None:
     assert find_delay(noise[0], noise[1], RATE) is None
 
 
+def test_a_second_in_common_is_no_delay() -> None:
+    """It stands out of the whole correlation; the other seven seconds don't confirm it."""
+    ours, theirs = np.random.default_rng(0).standard_normal((2, 2, 8 * RATE)).astype(np.float32)
+    theirs[:, 3 * RATE + 900 : 4 * RATE + 900] = ours[:, 3 * RATE : 4 * RATE]
+    assert find_delay(ours, theirs, RATE) is None
+
+
+def test_fractions_of_a_sample() -> None:
+    noise = np.random.default_rng(0).standard_normal((2, 4 * RATE)).astype(np.float32)
+    turned = np.fft.rfft(noise) * np.exp(-2j * np.pi * np.fft.rfftfreq(4 * RATE) * 700.3)
+    found = find_delay(noise, np.fft.irfft(turned, 4 * RATE).astype(np.float32), RATE)
+    assert found is not None and found.samples == pytest.approx(700.3, abs=0.05)
+
+
 def test_lost_samples_are_no_constant_delay(song: np.ndarray) -> None:
     cut = np.concatenate((song[:, : 4 * RATE], song[:, 4 * RATE + 500 :], np.zeros((2, 500), np.float32)), axis=1)
     found = find_delay(song, cut, RATE)

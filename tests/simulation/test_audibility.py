@@ -101,6 +101,9 @@ def test_the_level_moves_the_gain() -> None:
 def test_each_ear_has_its_own() -> None:
     found = sii_in_quiet(load_profile("asymmetric-instrumental"), RATE)
     assert found["quiet_unaided"]["left"] != pytest.approx(found["quiet_unaided"]["right"], abs=0.05)
+    for ear in ("left", "right"):
+        thresholds = getattr(load_profile("asymmetric-instrumental").listener, ear).at(BANDS_HZ)
+        assert found["quiet_unaided"][ear] == pytest.approx(sii(NORMAL_SPEECH_DB, thresholds), abs=1e-9)
     who = load_profile("asymmetric-instrumental")
     swapped = who.listener.model_copy(update={"left": who.listener.right, "right": who.listener.left})
     turned = sii_in_quiet(who.model_copy(update={"listener": swapped}), RATE)
