@@ -66,7 +66,7 @@ class Remix(Processor):
     def probe(self, on: bool) -> None:
         """Let the sum of the stems pass while the latency is measured, or go back to the gains; both at once."""
         self._probed = on
-        self._glide.jump(self._weights(), self.now)
+        self._glide.set_now(self._weights(), self.now)
 
     def _weights(self) -> Curve:
         if self._probed:
@@ -83,10 +83,10 @@ class Remix(Processor):
 
     def _add(self, block: FloatArray) -> None:
         self._out.fill(-0.0)  # the one number that changes nothing when added, not even the sign of a zero
-        for part, weights in self._glide.pieces(block.shape[-1]):
+        for part, weights in self._glide.segments(block.shape[-1]):
             for stem, weight in zip(block, weights.astype(np.float32), strict=True):
                 if weight.any():
                     self._out[:, part] += np.multiply(stem[:, part], weight, out=self._scaled[:, part])
 
     def reset(self) -> None:  # noqa: D102
-        self._glide.jump(self._weights(), -self._upstream_latency)
+        self._glide.set_now(self._weights(), -self._upstream_latency)

@@ -24,9 +24,9 @@ class Ramp:
     """A row of numbers, one value of each for every sample. Used by one thread."""
 
     def __init__(self, values: Curve, position: int = 0) -> None:
-        self.jump(values, position)
+        self.set_now(values, position)
 
-    def jump(self, values: Curve, position: int) -> None:
+    def set_now(self, values: Curve, position: int) -> None:
         """Take values at once, forget moves to come; the next sample is that at `position`."""
         self.position = position
         self._begin = self._end = np.array(values, np.float64)
@@ -51,7 +51,7 @@ class Ramp:
         return self._end
 
     @property
-    def still(self) -> bool:
+    def is_settled(self) -> bool:
         """Whether the next sample has the values of `target` and no move waits."""
         return not self._waiting and self.position >= self._settled
 
@@ -66,8 +66,8 @@ class Ramp:
         values: Curve = self._begin[:, None] + (self._end - self._begin)[:, None] * share
         return values
 
-    def pieces(self, frames: int) -> list[tuple[slice, Curve]]:
-        """Return the next `frames` samples in pieces: where, and (k,) still values or (k, n) moving ones."""
+    def segments(self, frames: int) -> list[tuple[slice, Curve]]:
+        """Return the next `frames` samples in segments: where, and (k,) constant values or (k, n) moving ones."""
         start, stop, found = self.position, self.position + frames, []
         here = start
         while here < stop:

@@ -45,7 +45,7 @@ class OutputStage:
     @property
     def silent(self) -> bool:
         """Whether nothing is heard any more."""
-        return self.level.still and bool(self.level.target[0] == 0.0)
+        return self.level.is_settled and bool(self.level.target[0] == 0.0)
 
     def take(self, event: Event) -> None:
         """Do what an event of the audio process says, at its sample."""
@@ -68,7 +68,7 @@ class OutputStage:
         frames = wet.shape[1]
         out, part = self._out[:, :frames], self._part[:, :frames]
         np.multiply(dry, self._dry_gain, out=part)
-        for here, (share,) in self.share.pieces(frames):
+        for here, (share,) in self.share.segments(frames):
             weight = np.float32(share)
             if np.all(weight == 1):
                 out[:, here] = wet[:, here]
@@ -76,7 +76,7 @@ class OutputStage:
                 out[:, here] = part[:, here] + weight * (wet[:, here] - part[:, here])
             else:
                 out[:, here] = part[:, here]
-        for here, (level,) in self.level.pieces(frames):
+        for here, (level,) in self.level.segments(frames):
             out[:, here] *= np.float32(level)
         np.minimum(out, self._ceiling, out=out)
         np.maximum(out, -self._ceiling, out=out)

@@ -149,7 +149,7 @@ class LivePath(Processor):
         mixed[...] = self._mixed.process(remixed)
         aided[...] = self._fitting.process(remixed)
         match_levels(self._steps, self._decay, self._powers, self._matches, self._gains)
-        for part, weights in self._select.pieces(frames):
+        for part, weights in self._select.segments(frames):
             match = weights[-1]
             factors = [weights[k] * (1 + match * (self._gains[k, part] - 1)) for k in range(len(STEPS))]
             self._weigh(self._steps, self._selected, part, factors)
@@ -158,7 +158,7 @@ class LivePath(Processor):
             return out
         ear, bare = self._loss
         signals = (self._plain.process(out), ear.process(out, block), self._bare.process(bare.process(block)))
-        for part, weights in self._final.pieces(frames):
+        for part, weights in self._final.segments(frames):
             self._weigh(signals, self._out, part, list(weights))
         return self._out
 

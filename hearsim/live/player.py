@@ -159,7 +159,7 @@ class Player:
         if self._output.wet and not enough:
             playing.fallbacks += int(not self._output.silent)
             self._post(Kind.DRY, now, max(1, min(FADE, ready)), self._control.working.match)
-        elif not self._output.wet and enough and self._output.share.still:
+        elif not self._output.wet and enough and self._output.share.is_settled:
             self._post(Kind.WET, now, FADE)
         playing.dry = int(not self._output.wet)
 

@@ -30,7 +30,7 @@ def glided(block: int) -> np.ndarray:
         assert glide.move(np.array(target), at, ramp) == at
     found = np.empty(640)
     for start in range(0, 640, block):
-        for part, values in glide.pieces(block):
+        for part, values in glide.segments(block):
             found[start:][part] = values[0]
     return found
 
@@ -43,10 +43,10 @@ def test_glide_is_the_walk(block: int) -> None:
 
 def test_moves_come_in_order_and_never_in_the_past() -> None:
     glide = Ramp(np.zeros(1))
-    glide.pieces(100)
+    glide.segments(100)
     assert glide.move(np.ones(1), 30, 10) == 100
     assert glide.move(np.ones(1), 200, 10) == 200
-    assert not glide.still
+    assert not glide.is_settled
     with pytest.raises(ValueError, match="in order"):
         glide.move(np.ones(1), 150, 10)
 
