@@ -45,12 +45,15 @@ class Delay(NamedTuple):
         The delay at the beginning and at the end; they differ by a sample or more where two clocks drift apart.
     agreement
         The whitened correlation of the two sounds with the delay taken away: 1 for a copy, 0.2 for a voice in a mix.
+    inverted
+        Whether the second sound has the opposite polarity.
     """
 
     samples: float
     first: float
     last: float
     agreement: float
+    inverted: bool = False
 
     @property
     def drifts(self) -> bool:
@@ -94,15 +97,17 @@ class DelayFinder:
             return None
         at, delays = np.concatenate([track.at for track in tracks]), np.concatenate([track.delays for track in tracks])
         agreement = float(np.mean([track.agreement for track in tracks]))
+        inverted = sum(track.polarity for track in tracks) < 0
         if np.ptp(delays) < _CONSTANT:
             samples = float(np.median(delays))
-            return Delay(samples, samples, samples, agreement)
+            return Delay(samples, samples, samples, agreement, inverted)
         slope, offset = np.polyfit(at, delays, 1)
         if np.median(np.abs(delays - offset - slope * at)) > _CONSTANT:
             samples = float(np.median(delays))
-            return Delay(samples, float(delays[0]), float(delays[-1]), agreement)
+            return Delay(samples, float(delays[0]), float(delays[-1]), agreement, inverted)
         end = self._starts[-1] + self._length
-        return Delay(float(offset + slope * end / 2), float(offset), float(offset + slope * end), agreement)
+        middle = float(offset + slope * end / 2)
+        return Delay(middle, float(offset), float(offset + slope * end), agreement, inverted)
 
     def _excerpts(self) -> Iterator[tuple[int, Pair, int]]:
         """Yield where an excerpt starts, its two sounds, and about their delay; quarters where the whole shows none."""
@@ -208,11 +213,12 @@ def _coarse(reference: FloatArray, processed: FloatArray, rate_hz: int) -> int |
 
 
 class _Track(NamedTuple):
-    """The delays of the pieces of an excerpt, at their places in samples, and the mean agreement."""
+    """The delays of an excerpt's pieces, at their places in samples, their mean agreement and sum of polarities."""
 
     at: Curve
     delays: Curve
     agreement: float
+    polarity: float
 
 
 def _track(reference: FloatArray, processed: FloatArray, lag: int, start: int, rate_hz: int) -> _Track:
@@ -231,13 +237,15 @@ def _track(reference: FloatArray, processed: FloatArray, lag: int, start: int, r
         phases = _phases(ours[:, piece], theirs[:, piece], 2 * length)
         correlation = fft.irfft(phases, 2 * length)
         near = np.concatenate((correlation[-reach:], correlation[: reach + 1]))
-        if near.max() > _OVER_BACKGROUND * np.quantile(np.abs(correlation), _BACKGROUND):
-            fine, agreement = _fraction(phases, int(np.argmax(near)) - reach)
-            found.append((start + max(0, -lag) + piece.start + length / 2, lag + fine, agreement))
+        peak = int(np.argmax(np.abs(near)))
+        polarity = float(np.sign(near[peak]))
+        if abs(near[peak]) > _OVER_BACKGROUND * np.quantile(np.abs(correlation), _BACKGROUND):
+            fine, agreement = _fraction(polarity * phases, peak - reach)
+            found.append((start + max(0, -lag) + piece.start + length / 2, lag + fine, agreement, polarity))
     if len(found) < max(2, _CONFIRMED * np.count_nonzero(audible)):
-        return _Track(np.zeros(0), np.zeros(0), 0.0)
-    at, delays, agreements = np.array(found).T
-    return _Track(at, delays, float(agreements.mean()))
+        return _Track(np.zeros(0), np.zeros(0), 0.0, 0.0)
+    at, delays, agreements, polarities = np.array(found).T
+    return _Track(at, delays, float(agreements.mean()), float(polarities.sum()))
 
 
 def _fraction(phases: np.ndarray, lag: int) -> tuple[float, float]:

@@ -1,12 +1,18 @@
-"""Containers of audio, byte by byte: streams chained in an Ogg, a WAV without a size, what a cut file lacks."""
+"""Containers of audio, byte by byte: chained streams, joined files, WAV without a size, bytes that a file lacks."""
 
 import io
+import mmap
 import struct
 from pathlib import Path
 
 Part = Path | bytes | tuple[Path, bytes]
 """Something that libsndfile reads as one file: a path, its bytes, or a path with other first bytes."""
 
+STREAMED = {0xFFFFFFFF, 0x7FFFF000}
+"""What ffmpeg and SoX write where they can't know the size of a WAV's data: into a pipe."""
+
+_FLAC_STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")  # RFC 9639, section 8: STREAMINFO, 34 bytes
+_UNEXPLAINED = 4096  # bytes after the last chunk: players leave tags and padding there, but no music
 _OGG_PAGE_MOST = 27 + 255 + 255 * 255  # RFC 3533, section 6: header, segment table, segments
 
 
@@ -45,6 +51,61 @@ def ogg_streams(path: Path) -> tuple[list[Part], str]:
     return parts, f"holds {len(parts)} Ogg streams one after the other; all are read"
 
 
+def flac_streams(path: Path) -> tuple[list[Part], str]:
+    """Return the streams of a file of joined FLACs: libsndfile reads the first alone."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        starts = [0]
+        while places := [at for mark in _FLAC_STARTS if (at := data.find(mark, starts[-1] + 8)) > 0]:
+            starts.append(min(places))
+        return _parts(path, starts, data, "FLAC")
+
+
+def chunk_files(path: Path) -> tuple[list[Part], str]:
+    """Return the files of joined WAVs or AIFFs (each a RIFF, RIFX or FORM chunk): libsndfile reads the first alone."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        magic = data[:4]
+        starts, at = [0], 0
+        unpack = struct.Struct("<I" if magic == b"RIFF" else ">I").unpack_from
+        while (size := int(unpack(data, at + 4)[0])) and at + size < len(data):
+            at += 8 + size
+            at += data[at : at + 4] != magic and data[at + 1 : at + 5] == magic  # the padding of an odd size
+            if data[at : at + 4] != magic:
+                break
+            starts.append(at)
+        return _parts(path, starts, data, "WAV" if magic.startswith(b"RIF") else "AIFF")
+
+
+def _parts(path: Path, starts: list[int], data: mmap.mmap, name: str) -> tuple[list[Part], str]:
+    if len(starts) < 2:
+        return [path], ""
+    ends = (*starts[1:], len(data))
+    return [data[start:end] for start, end in zip(starts, ends, strict=True)], (
+        f"holds {len(starts)} {name} files one after the other; all are read"
+    )
+
+
+def bytes_after_chunks(path: Path) -> tuple[int, int]:
+    """Return the size of a WAV's data chunk, and how many bytes at the end of the file no chunk explains."""
+    with path.open("rb") as file:
+        total = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        order = "<" if file.read(4) == b"RIFF" else ">"
+        at, data = 12, 0
+        while at + 8 <= total:
+            file.seek(at)
+            name, size = struct.unpack(f"{order}4sI", file.read(8))
+            if not (name.isascii() and name.decode("ascii").isprintable()) or (data and at + 8 + size > total):
+                break
+            data = size if name == b"data" else data
+            at += 8 + size
+            if size % 2:  # padded, by most programs
+                file.seek(at)
+                at += not file.read(4).isalnum()
+        file.seek(min(at, total))
+        rest = file.read()
+    return data, len(rest) if len(rest) > _UNEXPLAINED and any(rest) else 0
+
+
 def wav_without_size(path: Path) -> tuple[Part, str] | None:
     """Return a WAV's file with the right sizes and a note, where its header holds no or too high a size of the data.
 
@@ -71,7 +132,8 @@ def wav_without_size(path: Path) -> tuple[Part, str] | None:
         if align == 0 or there <= 0 or total >= 2**32:
             return None
         file.seek(start)
-        unsized = size == 0 and file.read(4) not in (b"LIST", b"fact", b"id3 ", b"bext", b"JUNK")
+        empty = size == 0 and file.read(4) not in (b"LIST", b"fact", b"id3 ", b"bext", b"JUNK")
+        unsized = empty or size in STREAMED
         whole = there - there % align
         if not unsized and not (there < size <= there + start and whole == there):
             return None

@@ -116,7 +116,7 @@ def open_source(path: str | Path, rate: int | None = AID_RATE_HZ) -> Source:
         _check(path, samples, frames, decoder.rate)
         frames += len(samples)
     if lack := decoder.shortfall(frames):
-        raise HearsimError(f"{path} is cut off ({lack}): copy or export it anew")
+        raise HearsimError(f"{path} is cut off or damaged ({lack}): copy or export it anew")
     if frames == 0:
         raise HearsimError(f"{path} holds no sound (0 frames): choose another file")
     if decoder.note:

@@ -15,7 +15,17 @@ from typing import IO, Any, Protocol
 import numpy as np
 import soundfile
 
-from hearsim.core.audio_containers import Part, last_ogg_page_is_whole, missing_bytes, ogg_streams, wav_without_size
+from hearsim.core.audio_containers import (
+    STREAMED,
+    Part,
+    bytes_after_chunks,
+    chunk_files,
+    flac_streams,
+    last_ogg_page_is_whole,
+    missing_bytes,
+    ogg_streams,
+    wav_without_size,
+)
 from hearsim.core.errors import HearsimError
 from hearsim.core.mp3 import Mp3, scan_mp3
 from hearsim.core.units import FloatArray
@@ -53,7 +63,6 @@ SUFFIXES = (
 """Suffixes of files that `open_decoder` reads, the second line by PyAV."""
 
 _SIZES = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
-_STREAMED = {0xFFFFFFFF, 0x7FFFF000}  # what ffmpeg and SoX write where they can't know the size: into a pipe
 _UNKNOWN_FRAMES = 2**63 - 1  # libsndfile's word for a length that a FLAC written into a pipe lacks; it can't read on
 _ROUNDING_S, _PRIMING_S = 0.05, 0.1  # of the durations that containers tell; an MP4 counts what AAC adds at both ends
 
@@ -92,8 +101,12 @@ def open_decoder(path: Path) -> Decoder:
     note = ""
     if head[:4] == b"OggS":
         parts, note = ogg_streams(path)
+    elif head[:4] == b"fLaC":
+        parts, note = flac_streams(path)
     elif head[:4] in (b"RIFF", b"RIFX") and (repaired := wav_without_size(path)):
         parts, note = [repaired[0]], repaired[1]
+    elif head[:4] in (b"RIFF", b"RIFX", b"FORM"):
+        parts, note = chunk_files(path)
     elif head[:3] == b"ID3" or (head[:1] == b"\xff" and len(head) > 1 and head[1] & 0xE6 == 0xE2):  # MPEG layer III
         mp3 = scan_mp3(path)
         if mp3 is not None and mp3.rebuilt:
@@ -206,8 +219,16 @@ class _SndfileDecoder:
         if self._headers[0].format == "MP3" and self._mp3 is None and not _tells_its_length(self._path):
             return "it is an MP3 without a length in its header, which may go on"
         for size, there in ((int(a), int(b)) for h in self._headers for a, b in _SIZES.findall(h.extra_info)):
-            if there < size and size not in _STREAMED:
+            if there < size and size not in STREAMED:
                 return f"{there} of {size} bytes are there"
+        return self._end_lacks()
+
+    def _end_lacks(self) -> str:
+        if self._parts == [self._path] and self._headers[0].format in ("WAV", "WAVEX"):
+            size, more = bytes_after_chunks(self._path)
+            return (
+                f"its header tells {size} bytes of sound, and {more} bytes follow that it does not name" if more else ""
+            )
         if self._headers[-1].format == "OGG" and not last_ogg_page_is_whole(self._path):
             return "its last page is not whole"
         return ""

@@ -130,6 +130,11 @@ def _lag(finder: DelayFinder, reference: Source, processed: Source, lost: dict[s
             "different sounds, or further apart; check that they are aligned"
         )
         return None
+    if delay.inverted:
+        raise HearsimError(
+            f"{processed.path} has the opposite polarity of {reference.path}: multiply one of them by -1; an inversion "
+            "would be scored as distortion"
+        )
     if delay.drifts:
         raise HearsimError(
             f"{processed.path} comes {delay.first:.0f} samples later than {reference.path} at its beginning and "

@@ -65,7 +65,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         ("render song.wav stems/../song.wav", "song.wav and stems/../song.wav would have one output folder: rename"),
         ("render mine.toml", "mine.toml can't be read as audio"),
         ("render huge.wav", "huge.wav holds samples over 100 times full scale, the first at 0.100 s"),
-        ("render cut.wav", "cut.wav is cut off (40000 of 176400 bytes are there): copy or export it anew"),
+        ("render cut.wav", "cut.wav is cut off or damaged (40000 of 176400 bytes are there): copy or export it anew"),
         ("render song.wav --profile nope", "no profile is called 'nope'"),
         ("render song.wav --profile .", "no profile is called '.'"),
         ("render song.wav --profile noise.toml", "noise.toml is not a text in UTF-8"),

@@ -36,6 +36,15 @@ def test_the_delay_of_a_filtered_and_noisy_copy(song: np.ndarray, late: int) -> 
     assert back.samples == pytest.approx(-late, abs=0.4)
 
 
+@pytest.mark.parametrize("late", [0, 12000])
+def test_an_inverted_copy_has_the_delay_of_the_copy(song: np.ndarray, late: int) -> None:
+    found = find_delay(song, -np.roll(song, late, axis=1), RATE)
+    assert found is not None and found.inverted and not found.drifts
+    assert found.samples == pytest.approx(late, abs=0.1)
+    copy = find_delay(song, np.roll(song, late, axis=1), RATE)
+    assert copy is not None and not copy.inverted
+
+
 def test_a_voice_is_found_in_its_mix(stems: np.ndarray, song: np.ndarray) -> None:
     found = find_delay(stems[0], shifted(song, 12000), RATE)
     assert found is not None and found.samples == pytest.approx(12000, abs=0.1)

@@ -104,6 +104,13 @@ def test_under_a_millisecond_the_metrics_are_those_at_that_lag(
     assert found["si_sdr_db"] == found["csdr_db"] == 100 and found["stoi"] > 0.999
 
 
+def test_an_inverted_song_is_told(song: np.ndarray, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", song, 44100)
+    soundfile.write(tmp_path / "b.wav", -song, 44100)
+    with pytest.raises(HearsimError, match=r"b\.wav has the opposite polarity of .*a\.wav: multiply one of them by -1"):
+        score(tmp_path / "a.wav", tmp_path / "b.wav")
+
+
 def test_half_a_sample_is_told(song: np.ndarray, tmp_path: Path) -> None:
     turn = np.exp(-2j * np.pi * np.fft.rfftfreq(len(song))[:, None] * 0.5)
     half = np.fft.irfft(np.fft.rfft(song, axis=0) * turn, len(song), axis=0)
