@@ -11,7 +11,7 @@ from hearsim.core.errors import HearsimError
 from hearsim.core.units import FloatArray, gain_to_db
 from hearsim.listening_test.excerpts import Excerpt
 from hearsim.listening_test.stimuli import Stimulus
-from hearsim.metrics.loudness import integrated_lufs
+from hearsim.metrics.loudness import integrated_lufs, true_peak_dbtp
 from hearsim.metrics.pair import Pair
 from hearsim.metrics.registry import compute_pair, pair_names
 
@@ -46,6 +46,7 @@ def measure(stimulus: Stimulus, reference: Stimulus, excerpt: Excerpt, full_scal
     for ear, channel in zip(EARS, stimulus.samples, strict=True):
         rms, peak = _rms_dbfs(channel), max(SILENCE_DB, gain_to_db(float(np.abs(channel).max())))
         ears[ear] = {"rms_db_spl": rms + full_scale_db_spl, "rms_dbfs": rms, "peak_dbfs": peak, "lufs": None}
+        ears[ear]["true_peak_dbtp"] = true_peak_dbtp(channel[None], AID_RATE_HZ)
         try:
             ears[ear]["lufs"] = integrated_lufs(channel[None], AID_RATE_HZ)
         except HearsimError as error:

@@ -11,6 +11,7 @@ _ABSOLUTE_GATE_LUFS, _RELATIVE_GATE_LU = -70.0, -10.0  # BS.1770-4, annex 1, eq.
 _CHUNK_S = 20
 _MARGIN_S = 1  # before: the filters' memory (the slowest is a high-pass at 38 Hz); after: the chunk's last blocks end
 _SILENCE_DBFS = -200.0
+_OVERSAMPLING = 4  # BS.1770-4, annex 2: true peak at 192 kHz or more from 44.1 or 48 kHz (here 176.4 from 44.1)
 
 
 class LoudnessMeter:
@@ -27,6 +28,7 @@ class LoudnessMeter:
         self._filled = _MARGIN_S * rate_hz  # before the signal there is silence
         self._blocks: list[Curve] = []
         self.peak = 0.0
+        self._true_peak = 0.0  # of the chunks that are complete
 
     def add(self, block: FloatArray) -> None:
         """Take the next block; raises `HearsimError` for NaN or Inf."""
@@ -45,6 +47,7 @@ class LoudnessMeter:
             start = end
             if self._filled == size:
                 self._blocks.append(self._weighed()[: _CHUNK_S * _BLOCKS_PER_S])
+                self._true_peak = max(self._true_peak, self._oversampled_peak(size - keep // 4))
                 self._held[:, :keep] = self._held[:, -keep:]
                 self._filled = keep
 
@@ -70,6 +73,32 @@ class LoudnessMeter:
     def peak_dbfs(self) -> float:
         """Return the sample peak in dBFS; -200 for silence."""
         return max(_SILENCE_DBFS, gain_to_db(self.peak))
+
+    def true_peak_dbtp(self) -> float:
+        """Return the true peak in dBTP (BS.1770-4, annex 2): between samples too, by oversampling; -200 for silence."""
+        return max(_SILENCE_DBFS, gain_to_db(max(self.peak, self._true_peak, self._oversampled_peak(self._filled))))
+
+    def _oversampled_peak(self, end: int) -> float:
+        """Return the peak of the held sound up to `end`; what is near its beginning was in the chunk before."""
+        if self._held.size == 0:
+            return 0.0
+        from scipy.signal import resample_poly
+
+        start = _MARGIN_S * self._rate // 2
+        fine = resample_poly(self._held[:, : self._filled], _OVERSAMPLING, 1, axis=1)
+        return float(np.abs(fine[:, start * _OVERSAMPLING : end * _OVERSAMPLING]).max(initial=0.0))
+
+
+def true_peak_dbtp(samples: FloatArray, rate_hz: int) -> float:
+    """Return the true peak in dBTP of a whole sound (channels, frames).
+
+    >>> tone = np.sin(np.pi / 2 * np.arange(4410) + np.pi / 4)[None] * np.hanning(4410)  # a quarter of the rate, 45 deg
+    >>> round(true_peak_dbtp(tone.astype(np.float32), 44100) - gain_to_db(float(np.abs(tone).max())), 1)
+    3.0
+    """
+    meter = LoudnessMeter(rate_hz)
+    meter.add(samples)
+    return meter.true_peak_dbtp()
 
 
 def integrated_lufs(samples: FloatArray, rate_hz: int) -> float:

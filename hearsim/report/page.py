@@ -250,7 +250,7 @@ def _limiter(levels: Table) -> Markup:
         ]
         for ear in _EARS
     ]
-    head = ("ear", "peak, dB SPL (as a sine)", "MPO, dB SPL", "times limited")
+    head = ("ear", "sample peak, dB SPL (of a sine with that peak)", "MPO, dB SPL", "times limited")
     return table("The limiter at the end of the aid", head, rows, 3)
 
 
@@ -279,7 +279,8 @@ def _files(report: Table) -> list[tuple[str, str, str]]:
     return facts + [
         (
             f"Output: {one['path']}",
-            f"{number(one['lufs'], 1)} LUFS, peak {number(one['peak_dbfs'], 1)} dBFS",
+            f"{number(one['lufs'], 1)} LUFS, sample peak {number(one['peak_dbfs'], 1)} dBFS, "
+            f"true peak {number(one.get('true_peak_dbtp'), 1)} dBTP",
             one["sha256"],
         )
         for one in report["outputs"]

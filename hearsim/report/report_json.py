@@ -75,7 +75,13 @@ def _output(path: Path, folder: Path, meters: dict[str, LoudnessMeter]) -> Table
     except HearsimError:  # of silence, and of less than 0.4 s
         lufs = None
     name, sha256 = path.relative_to(folder).as_posix(), sha256_of(path)
-    return {"path": name, "sha256": sha256, "lufs": lufs, "peak_dbfs": meter.peak_dbfs()}
+    return {
+        "path": name,
+        "sha256": sha256,
+        "lufs": lufs,
+        "peak_dbfs": meter.peak_dbfs(),
+        "true_peak_dbtp": meter.true_peak_dbtp(),
+    }
 
 
 def _gain(factor: float) -> float | None:

@@ -170,6 +170,7 @@ def test_levels_per_ear_are_those_of_the_files(exported: Path, manifest: dict[st
             told = one["ears"][ear]
             assert told["rms_db_spl"] == pytest.approx(112 + 10 * np.log10(np.mean(channel**2)), abs=1e-3)
             assert told["lufs"] == pytest.approx(meter.integrated_loudness(channel), abs=0.01)
+            assert told["peak_dbfs"] - 0.01 <= told["true_peak_dbtp"] <= told["peak_dbfs"] + 6
             assert told["peak_dbfs"] == pytest.approx(20 * np.log10(np.abs(channel).max()), abs=1e-3)
         assert one["lufs_into_aid"] == pytest.approx(-24, abs=1e-6)
 

@@ -85,3 +85,23 @@ def test_too_short_or_silent_is_said(frames: int) -> None:
 def test_non_finite_is_said(bad: float) -> None:
     with pytest.raises(HearsimError, match="NaN or Inf"):
         LoudnessMeter(8000).add(np.full((2, 10), bad, np.float32))
+
+
+@pytest.mark.parametrize(("divisor", "over_db"), [(4, 3.01), (6, 1.25), (8, 0.69)])
+def test_true_peak_is_that_between_the_samples(divisor: int, over_db: float) -> None:
+    """Tones whose samples miss the crest: fs/4 at 45 degrees lies 3.01 dB over its samples, also past a chunk."""
+    n = np.arange(8000 * 45)
+    tone = 0.25 * np.cos(2 * np.pi * n / divisor + np.pi / divisor)
+    tone *= np.minimum(1, np.minimum(n, n[::-1]) / 8000)  # no click at the ends
+    meter = metered(np.stack([tone, 0 * tone]).astype(np.float32), 8000, 4096)
+    assert meter.true_peak_dbtp() == pytest.approx(20 * np.log10(0.25), abs=0.05)
+    assert meter.true_peak_dbtp() - meter.peak_dbfs() == pytest.approx(over_db, abs=0.05)
+
+
+def test_true_peak_of_a_short_loud_place_does_not_depend_on_where_it_lies() -> None:
+    burst = np.sin(np.pi / 2 * np.arange(400) + np.pi / 4) * np.hanning(400)
+    for start in (0, 3800, 8000 * 20 - 200, 8000 * 21 - 200, 8000 * 22 - 200, 8000 * 30 - 400):
+        sound = np.zeros((1, 8000 * 30), np.float32)
+        sound[0, start : start + 400] = burst
+        assert metered(sound, 8000, 1000).true_peak_dbtp() == pytest.approx(0.0, abs=0.1)
+    assert LoudnessMeter(8000).true_peak_dbtp() == -200.0

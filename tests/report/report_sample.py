@@ -84,7 +84,8 @@ def sample() -> dict[str, Any]:
             "later": 0.0,
             "unavailable": {"csdr_db": "no true stems were given", "sii music": "no true vocals were given"},
         },
-        "outputs": [{"path": "aided.wav", "sha256": "3c" * 32, "lufs": -25.61, "peak_dbfs": -4.29},
+        "outputs": [{"path": "aided.wav", "sha256": "3c" * 32, "lufs": -25.61,
+                     "peak_dbfs": -4.29, "true_peak_dbtp": -3.81},
                     {"path": "heard.wav", "sha256": "4d" * 32, "lufs": None, "peak_dbfs": -25.19}],
     }  # fmt: skip
 

@@ -86,6 +86,7 @@ def test_the_report_names_its_files_as_they_lie(rendered: tuple[Path, dict]) -> 
         assert one["sha256"] == sha256_of(out / one["path"])
         peak = np.abs(soundfile.read(out / one["path"], dtype="float32")[0]).max()
         assert one["peak_dbfs"] == pytest.approx(20 * np.log10(peak))
+        assert one["peak_dbfs"] - 1e-9 <= one["true_peak_dbtp"] < one["peak_dbfs"] + 6
         assert one["peak_dbfs"] - 40 < one["lufs"] < one["peak_dbfs"]
 
 
