@@ -78,10 +78,16 @@ class Source:
             yield stream.resample_chunk(_stereo(samples)).T
         yield stream.resample_chunk(np.zeros((0, 2), np.float32), last=True).T
 
-    def read(self) -> Audio:
-        """Return the whole file as stereo at `rate`."""
-        blocks = list(self.blocks(CHUNK))
-        return Audio(np.ascontiguousarray(np.concatenate(blocks, axis=1)[:, : self.frames]), self.rate)
+    def read(self, first: int = 0, last: int | None = None) -> Audio:
+        """Return the file as stereo at `rate`, from sample `first` to `last` or the end; it is decoded no further."""
+        last = self.frames if last is None else min(last, self.frames)
+        pieces, start = [], 0
+        for block in self.blocks(CHUNK):
+            pieces.append(block[:, max(0, first - start) : max(0, last - start)])
+            start += CHUNK
+            if start >= last:
+                break
+        return Audio(np.ascontiguousarray(np.concatenate(pieces, axis=1)), self.rate)
 
 
 def _stereo(samples: FloatArray) -> FloatArray:

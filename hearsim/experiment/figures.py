@@ -75,7 +75,7 @@ def pictures(study: Study, results: Results, summaries: Sequence[Summary], folde
     with writes(folder):
         folder.mkdir(parents=True, exist_ok=True)
     axis = study.report.x or _longest(results)
-    found: list[Picture] = []
+    pictures: list[Picture] = []
     names: Counter[str] = Counter()
     for metric in results.values:
         of_metric = [one for one in summaries if one.metric == metric]
@@ -88,8 +88,8 @@ def pictures(study: Study, results: Results, summaries: Sequence[Summary], folde
             names[name] += 1
             if names[name] > 1:  # "6 dB" and "-6 dB", as file names
                 name = f"{name}-{names[name]}"
-            found.append(_save(folder, name, metric, caption, _plot(metric, axis, lines, places), lines, places))
-    return found
+            pictures.append(_save(folder, name, metric, caption, _plot(metric, axis, lines, places), lines, places))
+    return pictures
 
 
 def _longest(results: Results) -> str:

@@ -67,19 +67,19 @@ def _findings(results: Results, means: list[Summary], against: list[Summary], ba
     pooled = len(results.levels["listener"]) > 1
     people = f"mean of {len(results.levels['listener'])} listeners" if pooled else results.levels["listener"][0]
     shown = POOLED if pooled else results.levels["listener"][0]
-    found = []
+    sentences = []
     for one in against:
         if one.listener == shown:
-            found.append(f"{results.label(one.condition)}: {one.metric} {_change(one)} {baseline} ({people}).")
+            sentences.append(f"{results.label(one.condition)}: {one.metric} {_change(one)} {baseline} ({people}).")
     for metric in results.values if not against else ():
         ranked = sorted((one.estimate.mean, one) for one in means if one.metric == metric and one.listener == shown)
         if len(ranked) > 1:
             (_, last), (_, first) = ranked[0], ranked[-1]
-            found.append(
+            sentences.append(
                 f"{metric} is highest with {results.label(first.condition)}, {_interval(first)}, and lowest with "
                 f"{results.label(last.condition)}, {_interval(last)} ({people})."
             )
-    return found
+    return sentences
 
 
 def _change(one: Summary) -> str:

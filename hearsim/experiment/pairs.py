@@ -25,12 +25,12 @@ class Pair(Settings):
     song: str
 
 
-def read_pairs(given: Any, path: Path, listeners: Sequence[str], songs: Sequence[str]) -> Pairs:
+def read_pairs(value: Any, path: Path, listeners: Sequence[str], songs: Sequence[str]) -> Pairs:
     """Return the pairs (listener, song) of a spec.
 
     Parameters
     ----------
-    given
+    value
         The spec's key `pairs`: a list of tables, or the name of a CSV or JSON file relative to the spec.
     path
         The spec.
@@ -42,12 +42,12 @@ def read_pairs(given: Any, path: Path, listeners: Sequence[str], songs: Sequence
     HearsimError
         A file that can't be read, a name that is not there, a pair that is there twice, or no pair at all.
     """
-    if isinstance(given, str):
-        rows = _file(path.parent / given)
-    elif isinstance(given, list):
-        rows = ((f"{path}: pairs[{index}]", row) for index, row in enumerate(given))
+    if isinstance(value, str):
+        rows = _file(path.parent / value)
+    elif isinstance(value, list):
+        rows = ((f"{path}: pairs[{index}]", row) for index, row in enumerate(value))
     else:
-        raise HearsimError(f"{path}: pairs = {given!r} is not a list: give pairs in square brackets, or a file's name")
+        raise HearsimError(f"{path}: pairs = {value!r} is not a list: give pairs in square brackets, or a file's name")
     pairs: set[tuple[str, str]] = set()
     for where, row in rows:
         if not isinstance(row, dict):
@@ -61,7 +61,7 @@ def read_pairs(given: Any, path: Path, listeners: Sequence[str], songs: Sequence
             raise HearsimError(f"{where}: {pair.listener} and {pair.song} are a pair already: take one out")
         pairs.add((pair.listener, pair.song))
     if not pairs:
-        raise HearsimError(f"{path}: pairs = {given!r} holds no pair: name one, or take the key out for all of them")
+        raise HearsimError(f"{path}: pairs = {value!r} holds no pair: name one, or take the key out for all of them")
     return frozenset(pairs)
 
 

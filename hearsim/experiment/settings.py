@@ -63,17 +63,17 @@ def read_settings(path: Path, table: Mapping[str, Any]) -> dict[str, dict[str, A
         A key is not one of a profile, its value is not a list, or two of its levels are the same.
     """
     known = [key for part, kind in PARTS.items() for key in _keys(kind, part)]
-    found = {}
+    factors = {}
     for key, values in table.items():
         where = f"factors.{key}"
         if key not in known:
             near = nearest(key, known) or f"known are {', '.join(known)}"
             raise HearsimError(f"{path}: the key {where} is not one of a profile: {near}")
         levels = check(path, _Levels, {"levels": values}, "", {"levels": where}).levels
-        found[key] = {str(level_name(value)): value for value in levels}
-        if len(found[key]) < len(levels):
+        factors[key] = {str(level_name(value)): value for value in levels}
+        if len(factors[key]) < len(levels):
             raise HearsimError(f"{path}: {where} = {list(levels)} has a level twice: take one out")
-    return found
+    return factors
 
 
 def _keys(kind: type[Settings], prefix: str) -> Iterator[str]:

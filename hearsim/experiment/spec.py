@@ -142,8 +142,8 @@ def read_study(path: Path, songs: Path | None = None) -> Study:
     """
     table = read_toml(path)
     settings: dict[str, dict[str, Any]] = {}
-    if isinstance(given := table.get("factors"), dict):
-        flat = flatten(given)
+    if isinstance(nested := table.get("factors"), dict):
+        flat = flatten(nested)
         settings = read_settings(path, {key: values for key, values in flat.items() if "." in key})
         table["factors"] = {key: values for key, values in flat.items() if "." not in key}
     spec = check(path, SpecFile, table)
@@ -154,17 +154,19 @@ def read_study(path: Path, songs: Path | None = None) -> Study:
         _known(output, VERSIONS, f"{path}: outputs: no output is called")
     folder: Named = str(songs.resolve()) if songs else ""
 
-    def resolve(key: str, given: Sequence[Named], one: Callable[[Named, str], Mapping[str, Level]]) -> dict[str, Level]:
-        found: dict[str, Level] = {}
-        for index, level in enumerate(given):
+    def resolve(
+        key: str, entries: Sequence[Named], one: Callable[[Named, str], Mapping[str, Level]]
+    ) -> dict[str, Level]:
+        by_name: dict[str, Level] = {}
+        for index, level in enumerate(entries):
             where = f"{path}: factors.{key}[{index}]"
             for name, value in one(level, where).items():
-                if name in found:
+                if name in by_name:
                     raise HearsimError(f"{where}: {name!r} is there already: give it another name, or take it out")
-                found[name] = value
-        if not found:
+                by_name[name] = value
+        if not by_name:
             raise HearsimError(f"{path}: factors.{key} is empty, so there are no cells: name at least one")
-        return found
+        return by_name
 
     listeners = resolve("listeners", factors.listeners, lambda level, where: _listeners(level, where, base))
     tracks = resolve("songs", (folder,) if songs else factors.songs, lambda level, where: _songs(level, where, base))

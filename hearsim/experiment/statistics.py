@@ -72,9 +72,9 @@ class Results:
 
     def conditions(self) -> list[Names]:
         """Return the levels of `condition` that occur, in the order of the spec."""
-        found = {names[3:] for known in self.values.values() for names in known}
+        combinations = {names[3:] for known in self.values.values() for names in known}
         order = [{level: index for index, level in enumerate(self.levels[factor])} for factor in self.condition]
-        return sorted(found, key=lambda names: [ranks[name] for ranks, name in zip(order, names, strict=True)])
+        return sorted(combinations, key=lambda names: [ranks[name] for ranks, name in zip(order, names, strict=True)])
 
     def label(self, condition: Names) -> str:
         """Return a condition by the levels of the factors that vary in it."""
@@ -84,11 +84,11 @@ class Results:
 
     def by_take(self, metric: str, condition: Names) -> dict[str, dict[Names, float]]:
         """Return for each listener the figure of each take (song, seed) under a condition; the pooled last."""
-        found: dict[str, dict[Names, float]] = {listener: {} for listener in self.levels["listener"]}
+        by_listener: dict[str, dict[Names, float]] = {listener: {} for listener in self.levels["listener"]}
         for (listener, song, seed, *rest), value in self.values[metric].items():
             if tuple(rest) == condition:
-                found[listener][song, seed] = value
-        return _with_pooled({listener: takes for listener, takes in found.items() if takes})
+                by_listener[listener][song, seed] = value
+        return _with_pooled({listener: takes for listener, takes in by_listener.items() if takes})
 
 
 def _with_pooled(by_listener: dict[str, dict[Names, float]]) -> dict[str, dict[Names, float]]:
@@ -139,8 +139,8 @@ def read_results(study: Study, path: Path) -> Results:
     except (KeyError, ValueError, TypeError) as error:
         raise HearsimError(f"{path} is not the results of {study.path} ({error}): run the experiment again") from None
     cells = len({tuple(row[factor] for factor in levels) for row in rows})
-    known = {metric: found for metric, found in values.items() if found}
-    return Results(levels, known, failed, without, cells)
+    computed = {metric: takes for metric, takes in values.items() if takes}
+    return Results(levels, computed, failed, without, cells)
 
 
 def summarise(results: Results) -> list[Summary]:
@@ -155,17 +155,17 @@ def summarise(results: Results) -> list[Summary]:
 
 def differences(results: Results, baseline: Mapping[str, str]) -> list[Summary]:
     """Return mean differences, take by take: each condition less itself with the baseline's levels."""
-    found = []
+    summaries = []
     for metric in results.values:
         for condition in results.conditions():
             levels = dict(zip(results.condition, condition, strict=True)) | dict(baseline)
             base = tuple(levels.values())
             if base == condition:
                 continue
-            ours, theirs = (results.by_take(metric, names) for names in (condition, base))
-            for listener, takes in ours.items():
-                against = theirs.get(listener, {})
+            values, base_values = (results.by_take(metric, names) for names in (condition, base))
+            for listener, takes in values.items():
+                against = base_values.get(listener, {})
                 pairs = [value - against[take] for take, value in takes.items() if take in against]
                 if pairs:
-                    found.append(Summary(metric, condition, listener, bootstrap(pairs)))
-    return found
+                    summaries.append(Summary(metric, condition, listener, bootstrap(pairs)))
+    return summaries

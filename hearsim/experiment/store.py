@@ -160,18 +160,18 @@ def check_plan(study: Study, folder: Path) -> None:
             raise HearsimError(f"{folder} holds {strangers[0]} and no {PLAN}, so no experiment: choose another --out")
         return
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        version = found["results_version"] if "results_version" in found else found["counting"]  # its earlier name
-        held = {**{key: found[key] for key in ("schema", "hearsim", "name")}, "results_version": version}
+        table = json.loads(path.read_text(encoding="utf-8"))
+        version = table["results_version"] if "results_version" in table else table["counting"]  # its earlier name
+        stored = {**{key: table[key] for key in ("schema", "hearsim", "name")}, "results_version": version}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HearsimError(f"{path} is no plan of an experiment, or damaged: choose another --out") from error
-    wanted = plan_file(study)
-    if held["name"] != wanted["name"]:
+    expected = plan_file(study)
+    if stored["name"] != expected["name"]:
         raise HearsimError(
-            f"{folder} holds the experiment {held['name']!r}, not {wanted['name']!r}: choose another --out"
+            f"{folder} holds the experiment {stored['name']!r}, not {expected['name']!r}: choose another --out"
         )
-    if held != wanted:
+    if stored != expected:
         raise HearsimError(
-            f"{folder} holds results of hearsim {held['hearsim']} (results version {version}), this is "
-            f"{wanted['hearsim']} (results version {wanted['results_version']}): choose another --out"
+            f"{folder} holds results of hearsim {stored['hearsim']} (results version {version}), this is "
+            f"{expected['hearsim']} (results version {expected['results_version']}): choose another --out"
         )

@@ -1,6 +1,6 @@
 """The excerpts of a listening test: cut out with a run-in, so that network and compressors have settled in them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from hearsim.core.audio import Audio
-from hearsim.core.audio_files import AID_RATE_HZ, Source, open_source
-from hearsim.core.audio_formats import CHUNK
+from hearsim.core.audio_files import AID_RATE_HZ, open_source
 from hearsim.core.errors import HearsimError
 from hearsim.core.units import FloatArray
 from hearsim.listening_test.spec import Song
@@ -66,8 +65,8 @@ def read_excerpt(song: Song, seconds: float, base: Path) -> Excerpt:
                 f"{song.start_s:g} s on needs: lower start_s or seconds, for all stimuli are of equal length"
             )
         sources = open_stems(base / song.stems, source) if song.stems else {}
-        mixed = _cut(source, first, last)
-        true = {name: _cut(stem, first, last) for name, stem in sources.items()}
+        mixed = source.read(first, last).samples
+        true = {name: stem.read(first, last).samples for name, stem in sources.items()}
         origin = {
             "path": str(song.path),
             "sha256": source.sha256,
@@ -75,17 +74,3 @@ def read_excerpt(song: Song, seconds: float, base: Path) -> Excerpt:
         }
     origin |= {"start_s": song.start_s, "seconds": seconds}
     return Excerpt(song.name, Audio(np.ascontiguousarray(mixed), AID_RATE_HZ), true, part, origin)
-
-
-def _cut(source: Source, first: int, last: int) -> FloatArray:
-    """Return the samples (2, frames) of a file from `first` to `last` or the end."""
-
-    def pieces() -> Iterator[FloatArray]:
-        start = 0
-        for block in source.blocks(CHUNK):
-            if start >= min(last, source.frames):
-                return
-            yield block[:, max(0, first - start) : min(last, source.frames) - start]
-            start += CHUNK
-
-    return np.concatenate(list(pieces()), axis=1)

@@ -73,8 +73,8 @@ def find_sources(root: Path, ignore: Iterable[str] = ()) -> list[Source | Skippe
         raise HearsimError(f"{root} is no folder: give one of tracks with stems")
     ignore = tuple(ignore)
     for layout in LAYOUTS:
-        if found := list(layout(root, ignore)):
-            return [_without_ignored(one, root, ignore) for one in found]
+        if sources := list(layout(root, ignore)):
+            return [_without_ignored(one, root, ignore) for one in sources]
     own, _ = _sounds(root, root, ignore)
     cure = f"; it holds {', '.join(path.name for path in own.values())} itself: give the folder above it" if own else ""
     raise HearsimError(
@@ -128,13 +128,13 @@ def _is_ignored(path: Path, root: Path, ignore: tuple[str, ...]) -> bool:
     return any(name == pattern or fnmatch(name, pattern) for pattern in ignore for name in names)
 
 
-def _without_ignored(found: Source | Skipped, root: Path, ignore: tuple[str, ...]) -> Source | Skipped:
+def _without_ignored(source: Source | Skipped, root: Path, ignore: tuple[str, ...]) -> Source | Skipped:
     """Return a track, left out where a file that it is summed from is ignored."""
-    if isinstance(found, Source):
-        for part in (part for parts in found.stems.values() for part in parts):
+    if isinstance(source, Source):
+        for part in (part for parts in source.stems.values() for part in parts):
             if _is_ignored(part.path, root, ignore):
                 return Skipped(part.path, "it is ignored, and its track with it")
-    return found
+    return source
 
 
 def _fits_no_stem(
@@ -242,7 +242,7 @@ def _fold(name: str, where: Path, parts: list[tuple[str, Part]]) -> Source | Ski
     if any(stem == "leave_out" for stem, _ in parts):
         return Skipped(where, "one of its sources belongs to no stem")
     stems = {stem: tuple(part for owner, part in parts if owner == stem) for stem in STEMS}
-    return Source(name, {stem: found for stem, found in stems.items() if found})
+    return Source(name, {stem: parts for stem, parts in stems.items() if parts})
 
 
 def _moises(root: Path, ignore: tuple[str, ...]) -> Found:
@@ -251,8 +251,8 @@ def _moises(root: Path, ignore: tuple[str, ...]) -> Found:
         if _is_ignored(path, root, ignore):
             continue
         try:
-            said = json.loads(path.read_text(encoding="utf-8"))
-            sources = [(stem["stemName"], source) for stem in said["stems"] for source in stem["tracks"]]
+            metadata = json.loads(path.read_text(encoding="utf-8"))
+            sources = [(stem["stemName"], source) for stem in metadata["stems"] for source in stem["tracks"]]
             parts = [
                 (
                     stem_of(source["trackType"], name),
@@ -280,16 +280,16 @@ def _medley(root: Path, ignore: tuple[str, ...]) -> Found:
         if folder is None:
             yield Skipped(path, f"there is no {name}_STEMS")
             continue
-        said = _yaml(path)
+        metadata = _yaml(path)
         try:
             parts = [
                 (stem_of.of_all(stem["instrument"]), Part(folder / f"{name}_STEMS" / stem["filename"]))
-                for stem in said["stems"].values()
+                for stem in metadata["stems"].values()
             ]
         except (KeyError, TypeError, AttributeError) as error:
             yield Skipped(path, f"it is not as MedleyDB writes it ({error!r})")
             continue
-        if said.get("has_bleed") in (True, "yes"):
+        if metadata.get("has_bleed") in (True, "yes"):
             yield Skipped(path, "its stems bleed into each other")
             continue
         yield _fold(name, path, parts)

@@ -73,14 +73,14 @@ def matching(names: Iterable[str], patterns: Iterable[str], where: str, key: str
     """
     names, chosen = list(names), set[str]()
     for pattern in patterns:
-        found = fits(names, pattern)
-        if not found:
+        matches = fits(names, pattern)
+        if not matches:
             cure = f"it has {', '.join(names[:3])}{' and so on' if len(names) > 3 else ''}"
             if near := nearest(pattern, names):
                 cure += f"; {near}"
             of = f" of {key}" if key else ""
             raise HearsimError(f"{where} holds no track that fits {pattern!r}{of}: {cure}")
-        chosen |= found
+        chosen |= matches
     return chosen
 
 
@@ -115,9 +115,9 @@ def read_tracks(
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise HearsimError(f"the cache {cache} can't be made ({error.strerror}): give another in the spec") from None
-    found = find_sources(root, ignore)
-    sources = [source for source in found if isinstance(source, Source)]
-    skipped = [source for source in found if isinstance(source, Skipped)]
+    entries = find_sources(root, ignore)
+    sources = [source for source in entries if isinstance(source, Source)]
+    skipped = [source for source in entries if isinstance(source, Skipped)]
     chosen = matching((source.name for source in sources), patterns, str(root)) if sources else set()
     _announce([source for source in sources if source.name in chosen], root, rate, cache, say)
     tracks: list[Track] = []

@@ -172,14 +172,14 @@ class ListeningCondition:
         """Send a song that is remixed already through aid and ear."""
         engine = Engine.after_remix(self.profile, self.song.rate, self.latency)
         frames, block = self.song.frames, engine.format.block
-        kept = {name: Collector(2, frames) for name in (AIDED, HEARD)}
+        sinks = {name: Collector(2, frames) for name in (AIDED, HEARD)}
         engine.run(
             blocks_of(self.song.samples, block),
             frames,
-            {name: one.add for name, one in kept.items()},
+            {name: one.add for name, one in sinks.items()},
             remixed=blocks_of(remix, block),
         )
-        return Rendered(kept[AIDED].samples, kept[HEARD].samples, sum(engine.mpo_events), engine.aid.latency)
+        return Rendered(sinks[AIDED].samples, sinks[HEARD].samples, sum(engine.mpo_events), engine.aid.latency)
 
 
 _SHORT_NAMES = {"stoi": "stoi_vocals", "estoi": "estoi_vocals"}
@@ -292,20 +292,20 @@ def listen(aid: Chain | Profile, song: Audio | str | Path, stems: Audio | str | 
     sound, truth = _inputs(song, stems)
     engine = Engine(profile, sound.rate, aid if isinstance(aid, Chain) else None)
     frames = sound.frames
-    kept = {name: Collector(2, frames) for name in (AIDED, HEARD, UNAIDED)}
+    sinks = {name: Collector(2, frames) for name in (AIDED, HEARD, UNAIDED)}
     estimates = Collector(len(STEMS), 2, engine.frames_in(frames))
     engine.run(
         blocks_of(sound.samples, engine.format.block),
         frames,
-        {name: one.add for name, one in kept.items()},
+        {name: one.add for name, one in sinks.items()},
         lambda mixture, hop: estimates.add(hop),
     )
-    sounds = {name: Audio(one.samples, sound.rate) for name, one in kept.items()}
+    sounds = {name: Audio(one.samples, sound.rate) for name, one in sinks.items()}
     lead, late = engine.stem_latency, engine.separation_latency
-    rendered = Rendered(kept[AIDED].samples, kept[HEARD].samples, sum(engine.mpo_events), engine.aid.latency - late)
+    rendered = Rendered(sinks[AIDED].samples, sinks[HEARD].samples, sum(engine.mpo_events), engine.aid.latency - late)
     condition = ListeningCondition(profile, True, truth, estimates.samples, lead, late, sound, rendered)
-    found = Audio(np.ascontiguousarray(condition.estimated_stems), sound.rate)
-    return Result(profile, sound, sounds, found, latency_ledger(engine.aid, engine.format), condition)
+    estimated_stems = Audio(np.ascontiguousarray(condition.estimated_stems), sound.rate)
+    return Result(profile, sound, sounds, estimated_stems, latency_ledger(engine.aid, engine.format), condition)
 
 
 def _inputs(song: Audio | str | Path, stems: Audio | str | Path | None) -> tuple[Audio, Audio | None]:

@@ -134,13 +134,13 @@ def separate(model: str, song: Audio, sha256: str = "") -> FloatArray:
     frames = hop + song.frames + RING_OUT
     hops = math.ceil(frames / hop)
     padded = np.pad(song.samples, ((0, 0), (0, hops * hop - song.frames)))
-    found = np.empty((len(stems), *padded.shape), np.float32)
+    estimates = np.empty((len(stems), *padded.shape), np.float32)
     for start in range(0, padded.shape[1], hop):
         part = slice(start, start + hop)
-        found[..., part] = separator.process(padded[:, part])
+        estimates[..., part] = separator.process(padded[:, part])
     if separator.non_finite_blocks:
         raise HearsimError(f"{model} gave NaN or Inf in {separator.non_finite_blocks} hops of the song")
-    return found[..., :frames].copy()
+    return estimates[..., :frames].copy()
 
 
 @lru_cache(maxsize=4)

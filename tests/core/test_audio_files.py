@@ -390,3 +390,13 @@ def test_mono_is_heard_by_both_ears(tmp_path: Path) -> None:
     samples = read(tmp_path / "mono.wav", rate=RATE).samples
     np.testing.assert_array_equal(samples[0], samples[1])
     assert np.abs(samples[1]).max() > 0
+
+
+def test_a_part_of_a_file_is_that_of_the_whole(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (150001, 2))
+    soundfile.write(tmp_path / "a.wav", samples, 48000, "FLOAT")
+    source = open_source(tmp_path / "a.wav")
+    whole = source.read().samples
+    assert whole.shape == (2, source.frames)
+    for first, last in ((0, 10), (65536, 131072), (70000, 137000), (65535, 65537), (5, 10**9)):
+        np.testing.assert_array_equal(source.read(first, last).samples, whole[:, first:last])
