@@ -8,6 +8,7 @@ file / room / device
 """
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -23,18 +24,21 @@ from hearsim.core.calibration import ToFullScale, ToPascal
 from hearsim.core.composites import Bypass, Chain, Delay, Parallel, Reblock
 from hearsim.core.processor import Processor
 from hearsim.core.validation import check_names
+from hearsim.profile.load import load_profile
 from hearsim.profile.schema import STEMS, Profile
 
 Part = Literal["separation", "compensation", "limit"]
 
 
-def hearing_aid(profile: Profile, bypass: Collection[Part] = (), separation: Processor | None = None) -> HearingAid:
+def hearing_aid(
+    profile: Profile | str | Path, bypass: Collection[Part] = (), separation: Processor | None = None
+) -> HearingAid:
     """Return the aid of a profile, from full scale at the microphone to full scale at the headphones.
 
     Parameters
     ----------
     profile
-        Listener, mix, aid and rig.
+        Listener, mix, aid and rig; or a profile's name or path, as `load_profile` takes it.
     bypass
         The parts that are left out, with their latency kept: "separation", "compensation", "limit".
     separation
@@ -43,15 +47,16 @@ def hearing_aid(profile: Profile, bypass: Collection[Part] = (), separation: Pro
     Raises
     ------
     HearsimError
-        For a part that the aid does not have.
+        For a part that the aid does not have, and a profile that does not exist.
 
     Examples
     --------
-    >>> from hearsim.profile.load import load_profile
-    >>> aid = hearing_aid(load_profile("flat"), bypass={"compensation"})
+    >>> aid = hearing_aid("flat", bypass={"compensation"})
     >>> [stage.name for stage in aid.stages]
     ['separate + remix', 'ToPascal', 'Compensation (bypassed)', 'MPO limiter', 'ToFullScale']
     """
+    if isinstance(profile, str | Path):
+        profile = load_profile(profile)
     cure = "give hearsim.load_profile(name), or hearsim.Profile(listener)"
     check_kind("hearing_aid takes a Profile", profile, Profile, cure)
     stages: dict[Part, Processor] = {

@@ -73,10 +73,10 @@ def find_model(name: str | Path, base: Path | None = None, context: str = "") ->
                 return folder.resolve()
         except OSError as error:  # a name too long for the file system, a folder that may not be entered
             raise HearsimError(f"{context}{str(name)[:40]!r} can't be looked up: {error.strerror}") from None
-    raise HearsimError(
-        f"{context}no model is called {str(name)!r} and no file {own / 'model.toml'} is there: take "
-        f"{' or '.join(model_names())}, or give a model's folder"
-    )
+    from hearsim.core.validation import nearest  # which pydantic makes slow to import
+
+    near = nearest(str(name), model_names()) or f"take {' or '.join(model_names())}, or give a model's folder"
+    raise HearsimError(f"{context}no model is called {str(name)!r} and no file {own / 'model.toml'} is there: {near}")
 
 
 def model_hop(model: object) -> int:

@@ -2,7 +2,8 @@
 
 A part is named (`listener = "N3"`), pointed at (`listener = "mine/anna.toml"`, relative to the profile), picked out of
 a Clarity or Cadenza file (`listener = "listeners.json#L0001"`, `mix = "gains.json#gain_0007"`), or a table of the
-profile itself (`[listener.left]`). The model is named or pointed at.
+profile itself (`[listener.left]`). Where a part's file is expected, a profile's file gives its part (`listener =
+"maria.toml"`). The model is named or pointed at.
 """
 
 import reprlib
@@ -107,7 +108,7 @@ def load_rig(name: str | Path) -> Rig:
 
 
 def load_part(name: str | Path, kind: type[Part], base: Path, context: str = "") -> Part:
-    """Load a part of a profile by name, path or `listeners.json#ID`, relative to `base`.
+    """Load a part of a profile by name, path (its own or a profile's) or `listeners.json#ID`, relative to `base`.
 
     `context` (file and key that name the part) comes first in what `HearsimError` says.
     """
@@ -121,7 +122,11 @@ def load_part(name: str | Path, kind: type[Part], base: Path, context: str = "")
         read = clarity_listener if kind is Listener else cadenza_mix
         return read(path, row, rows[row])  # type: ignore[return-value]
     path = _find(name, kind, base, context)
-    return check(path, kind, {"name": path.stem, **read_toml(path)})
+    table = read_toml(path)
+    if (key := kind.__name__.lower()) in table:  # the file of a profile, whose part is meant
+        part: Part = getattr(load_profile(path), key)
+        return part
+    return check(path, kind, {"name": path.stem, **table})
 
 
 def _find(name: str | Path, kind: type[Settings], base: Path, context: str = "") -> Path:

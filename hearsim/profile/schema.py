@@ -18,6 +18,7 @@ from hearsim.core.audio import check_kind, number_array
 from hearsim.core.calibration import Calibration
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import model_hop
+from hearsim.core.networks import resolve_model
 from hearsim.core.plugins import known_names, plugin_names
 from hearsim.core.units import Curve, db_to_gain
 from hearsim.core.validation import Settings, nearest, plain_init, unknown_key
@@ -332,7 +333,7 @@ class Profile(Settings):
     Parameters
     ----------
     listener : Listener or str
-        Who listens: an object, a name of the shipped ones, or a file.
+        Who listens: an object, a name of the shipped ones, or a file, that of a profile included.
     mix : Mix, dict or str
         Gains of the stems: an object, `{"vocals": 6}` in dB, a name or a file. Default: 0 dB on every stem.
     aid, rig : Aid, Rig or str
@@ -401,6 +402,8 @@ class Profile(Settings):
             "aid": load.load_aid(aid) if isinstance(aid, str) else aid,
             "rig": load.load_rig(rig) if isinstance(rig, str) else rig,
         }
+        if isinstance(model, str | Path):
+            resolve_model(str(model), Path.cwd(), "Profile: ")  # refuses a misspelt name here
         label = name if name is not None else getattr(parts["listener"], "name", "profile")
         super().__init__(name=label, model=model, **parts)
 

@@ -28,6 +28,7 @@ from hearsim.ear.ear import unaided
 from hearsim.metrics.intelligibility import StoiMeter
 from hearsim.metrics.sii import threshold_noise
 from hearsim.music.songs import open_stems
+from hearsim.profile.load import load_profile
 from hearsim.profile.schema import STEMS, Profile
 from hearsim.simulation.engine import AIDED, HEARD, UNAIDED, Collector, Engine, blocks_of
 
@@ -256,13 +257,15 @@ class Result:
         )
 
 
-def listen(aid: Chain | Profile, song: Audio | str | Path, stems: Audio | str | Path | None = None) -> Result:
+def listen(
+    aid: Chain | Profile | str | Path, song: Audio | str | Path, stems: Audio | str | Path | None = None
+) -> Result:
     """Return a song as a listener hears it, with the aid and without.
 
     Parameters
     ----------
     aid
-        `hearsim.hearing_aid(profile)`, or the profile.
+        `hearsim.hearing_aid(profile)`, or the profile, or its name or path.
     song
         Audio (1 or 2, frames) at 44.1 kHz, or a music file.
     stems
@@ -278,12 +281,14 @@ def listen(aid: Chain | Profile, song: Audio | str | Path, stems: Audio | str | 
     --------
     >>> import hearsim
     >>> song = hearsim.demo_song(3.0)
-    >>> result = listen(hearsim.load_profile("flat"), Audio(song.samples.sum(axis=0), song.rate), song)
+    >>> result = listen("flat", Audio(song.samples.sum(axis=0), song.rate), song)
     >>> result.stems.samples.shape
     (4, 2, 132300)
     >>> round(result.score("remix_csdr_db"))  # no stem is louder or softer: the song itself
     100
     """
+    if isinstance(aid, str | Path):
+        aid = load_profile(aid)
     profile = aid if isinstance(aid, Profile) else getattr(aid, "profile", None)
     if not isinstance(profile, Profile):
         raise HearsimError(

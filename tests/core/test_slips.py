@@ -76,9 +76,15 @@ SLIPS: dict[str, tuple[Callable[[], object], str]] = {
     "delay of a float": (lambda: hs.Delay(0.5), "Delay: samples = 0.5 is no whole number"),
     "delay backwards": (lambda: hs.Delay(-1), "Delay: samples = -1 is no whole number from 0 on"),
     "reblock to 0": (lambda: hs.Reblock(hs.Delay(1), 0), "Reblock: block = 0 is no whole number"),
-    "name into hearing_aid": (
-        lambda: hs.hearing_aid("flat"),
-        r"hearing_aid takes a Profile, not 'flat': .*load_profile",
+    "misspelt name into hearing_aid": (lambda: hs.hearing_aid("flatt"), r"no profile is called 'flatt'.*mean flat\?"),
+    "listener into hearing_aid": (
+        lambda: hs.hearing_aid(hs.Profile("N3").listener),
+        r"hearing_aid takes a Profile, not Listener: .*load_profile",
+    ),
+    "misspelt name into listen": (lambda: hs.listen("flatt", SONG), r"no profile is called 'flatt'.*mean flat\?"),
+    "misspelt model": (
+        lambda: hs.Profile("N3", model="hs-tasnet"),
+        r"Profile: no model is called 'hs-tasnet' .*: did you mean hs-tasnet-lite",
     ),
     "process before prepare": (lambda: hs.Delay(3).process(BLOCK), r"Delay is not prepared: call prepare\(Format\("),
     "reset before prepare": (lambda: hs.Delay(3).reset(), "Delay is not prepared"),

@@ -18,7 +18,7 @@ from hearsim.core.files import data_folder, write_atomically
 from hearsim.profile.clarity import load_listeners, load_mixes
 from hearsim.profile.load import load_aid, load_listener, load_mix, load_profile, load_rig
 from hearsim.profile.load import profile_names as names
-from hearsim.profile.schema import Aid, Gains, Listener, Mix, Rig
+from hearsim.profile.schema import Aid, Gains, Listener, Mix, Profile, Rig
 
 GOOD = {"listener": "N3", "mix": "flat", "aid": "closed", "rig": "aid"}
 
@@ -78,6 +78,18 @@ def test_bad_profiles_are_named(tmp_path: Path, keys: dict[str, str], words: tup
     for word in words:
         assert word in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_profile_gives_its_part_where_a_part_is_expected(tmp_path: Path) -> None:
+    ears = "".join(f"[listener.{ear}]\nfrequencies_hz = [500]\nthresholds_db_hl = [35]\n" for ear in ("left", "right"))
+    (tmp_path / "maria.toml").write_text(f'aid = "closed"\nrig = "aid"\nmix = "flat"\n{ears}')
+    write(tmp_path, listener="maria.toml")
+    (named := tmp_path / "named.toml").write_text((tmp_path / "mine.toml").read_text())
+    for file in (tmp_path / "maria.toml", named):
+        assert (listener := load_listener(file)).name == "maria"
+        assert listener.left.thresholds_db_hl == (35.0,)
+    assert Profile(str(named)).listener.name == "maria"
+    assert load_mix(named).name == "flat"
 
 
 def test_clarity_and_cadenza_files_load(tmp_path: Path) -> None:

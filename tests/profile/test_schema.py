@@ -291,7 +291,7 @@ def test_a_profile_from_a_listener() -> None:
     assert profile.mix.gain("vocals") == pytest.approx(10**0.3)
     assert Profile(listener).mix == load_mix("flat")
     assert Profile("N3", "vocals-up", name="moderate-vocals-up") == default
-    assert Profile("N3", aid="power", rig="power", model="hs-tasnet-low-latency").aid.rule == "nal-rp"
+    assert Profile("N3", aid="power", rig="power", model="hs-tasnet-lite-6ms").aid.rule == "nal-rp"
 
 
 @pytest.mark.parametrize(
