@@ -102,7 +102,7 @@ __all__ = ["__version__", *_HOMES]  # noqa: PLE0604
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)
 
 
 if not TYPE_CHECKING:  # a type checker would take it for "any name, of any type"

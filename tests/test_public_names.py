@@ -67,7 +67,7 @@ def test_type_checkers_see_the_names_that_are_there() -> None:
 
 
 def test_every_name_is_listed_and_imported() -> None:
-    assert set(hearsim.__all__) <= set(dir(hearsim))
+    assert set(hearsim.__all__) == set(dir(hearsim))
     for name in hearsim.__all__:
         assert isinstance(getattr(hearsim, name), ModuleType) == (name in MODULES), name
     with pytest.raises(AttributeError, match="no attribute 'hearing_ade'"):

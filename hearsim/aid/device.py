@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from hearsim.core.audio import Audio, Format, check_array, check_kind
 from hearsim.core.audio_files import AID_RATE_HZ
 from hearsim.core.composites import Chain, Parallel, Reblock
+from hearsim.core.errors import HearsimError
 from hearsim.core.files import model_hop
 from hearsim.core.latency import LatencyEntry
 from hearsim.core.plugins import load_plugin
@@ -102,6 +103,8 @@ class HearingAid(Chain):
         HearsimError
             For arrays of another type or layout (`Audio.from_array` converts), and for other rates (`FormatError`).
         """
+        if isinstance(x, Audio):
+            raise HearsimError("x must be an array, not Audio: hearsim.render(aid, audio) takes Audio")
         samples = np.ascontiguousarray(np.broadcast_to(check_array("x", x), (2, x.shape[-1])), np.float32)
         output = render(self, Audio(samples, rate), self.default_format.block).samples
         return output.astype(x.dtype, copy=False)

@@ -90,7 +90,8 @@ class Separator(Processor):
         self._load()
         net = self._net
         if fmt.rate != net.rate:
-            raise FormatError(f"{self.name} needs {net.rate} Hz, got {fmt.rate} Hz: resample the input")
+            cure = "resample it (hearsim.read, soxr.resample)"
+            raise FormatError(f"{self.name} needs {net.rate} Hz, got {fmt.rate} Hz: {cure}")
         if fmt.block != net.hop:
             raise self.refuse(fmt, f"its network works in hops of {net.hop}: wrap it in Reblock(..., {net.hop})")
         if fmt.unit != "fs" or fmt.stems:

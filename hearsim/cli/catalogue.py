@@ -100,6 +100,14 @@ def rules() -> list[Row]:
     ]
 
 
+def stages() -> list[Row]:
+    """Return the stages of the aid that installed packages offer."""
+    from hearsim.core.plugins import load_plugin, plugin_names
+
+    names = plugin_names("hearsim.stages")
+    return [{"name": name, "description": _first_sentence(load_plugin("hearsim.stages", name))} for name in names]
+
+
 def metrics() -> list[Row]:
     """Return the objective metrics: unit, better direction, source, and which commands compute them."""
     from hearsim.metrics.registry import heard_names, metric, names, pair_names
@@ -166,6 +174,7 @@ LISTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "aids": ("Aids: fitting rule, compression ratio, maximum power output, cutoff of the vent", aids),
     "rigs": ("Rigs: dB SPL of a digital signal whose RMS is 1.0", rigs),
     "rules": ("Fitting rules", rules),
+    "stages": ("Stages of the aid, from installed packages (`hearsim docs own-stage`)", stages),
     "metrics": ("Objective metrics", metrics),
     "models": ("Models: trained separation networks", models),
     "systems": ("Systems: architectures and sizes of separation networks", systems),
@@ -189,6 +198,8 @@ LABELS = {
 def lines(title: str, rows: list[Row]) -> Iterator[str]:
     """Yield a list as text: for each row its name and description, and below them its values."""
     yield title
+    if not rows:
+        yield "  none is installed"
     width = max((len(row["name"]) for row in rows), default=0) + 2
     for row in rows:
         yield f"  {row['name']:<{width}}{row.get('description', '')}".rstrip()

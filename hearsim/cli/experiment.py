@@ -50,16 +50,17 @@ def run(
     from hearsim.experiment.plan import MANY_CELLS, cells_of, count, parse_shard, shard_of, spec_folder
     from hearsim.experiment.run import Where, estimate
     from hearsim.experiment.run import run as run_cells
-    from hearsim.experiment.spec import read_study
+    from hearsim.experiment.spec import counted, read_study
 
     part = parse_shard(shard)
     study = read_study(spec, songs)
     folder = out or spec_folder(study)
-    factors = " x ".join(f"{len(levels)} {name}" for name, levels in study.levels().items())
+    factors = " x ".join(counted(study.levels()))
     if (combinations := count(study)) > MANY_CELLS and not yes:
         raise HearsimError(f"{spec} makes {combinations:,} cells ({factors}): give --yes if that is what you want")
     cells = cells_of(study)
-    typer.echo(f"{study.name}: {len(cells)} cells ({factors}), {len(study.metrics)} metrics each, into {folder}")
+    metrics = f"{len(study.metrics)} metric{'' if len(study.metrics) == 1 else 's'}"
+    typer.echo(f"{study.name}: {len(cells)} cells ({factors}), {metrics} each, into {folder}")
     if dry_run:
         for name, levels in study.levels().items():
             typer.echo(f"  {name}: {', '.join(levels)}")

@@ -158,6 +158,7 @@ def _ask(prompt: str, default: Thresholds | None) -> Thresholds:
         try:
             words = input(prompt).replace(",", " ").split()
         except EOFError:
+            typer.echo()  # ends the line of the prompt
             raise HearsimError("no thresholds: give them with --thresholds, or with --left and --right") from None
         if not words and default is not None:
             return default

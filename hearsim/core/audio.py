@@ -95,6 +95,11 @@ class Audio:
                 f"Audio takes samples (channels, frames), or (stems, channels, frames), not of the shape "
                 f"{self.samples.shape}: Audio.from_array(array, rate) converts one channel (frames,)"
             )
+        if self.channels > MOST_CHANNELS or self.channels > max(2, self.frames):
+            raise HearsimError(
+                f"Audio takes samples (channels, frames), and those of the shape {self.samples.shape} would have "
+                f"{self.channels} channels: Audio.from_array(array, rate) turns (frames, channels)"
+            )
 
     @classmethod
     def from_array(cls, array: object, rate: int, layout: Layout | None = None) -> "Audio":

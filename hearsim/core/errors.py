@@ -39,7 +39,7 @@ class FormatError(HearsimError):
     >>> aid = hearsim.hearing_aid(hearsim.load_profile("flat"))
     >>> aid.prepare(hearsim.Format(48000, 2, 512))
     Traceback (most recent call last):
-    hearsim.core.errors.FormatError: Separator needs 44100 Hz, got 48000 Hz: resample the input
+    hearsim.core.errors.FormatError: Separator needs 44100 Hz, got 48000 Hz: resample it (hearsim.read, soxr.resample)
     """
 
 

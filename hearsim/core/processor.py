@@ -13,6 +13,7 @@ another stage. Where they move during a stream (the gains of `Remix`), the stage
 import abc
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -159,7 +160,9 @@ def render(chain: Processor, audio: Audio, block: int = 512) -> Audio:
     (2, 1000)
     """
     check_stage("render", chain)
-    check_kind("render takes an Audio", audio, Audio, "make one with Audio.from_array(array, rate)")
+    is_path = isinstance(audio, str | Path)
+    cure = f"read it with hearsim.read({str(audio)!r})" if is_path else "make one with Audio.from_array(array, rate)"
+    check_kind("render takes an Audio", audio, Audio, cure)
     if audio.samples.ndim != 2:
         raise HearsimError(f"render takes a sound (channels, frames), not {len(audio.samples)} stems: give their sum")
     fmt = chain.prepare(Format(audio.rate, audio.channels, block))

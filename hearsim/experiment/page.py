@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from hearsim.core.files import write_atomically, write_csv, writes
 from hearsim.experiment.figures import Picture, cells, pictures
-from hearsim.experiment.spec import Study
+from hearsim.experiment.spec import Study, counted
 from hearsim.experiment.statistics import POOLED, RESAMPLES, Results, Summary, differences, read_results, summarise
 from hearsim.experiment.store import RESULTS, check_plan
 from hearsim.metrics.registry import metric as metric_of
@@ -54,10 +54,7 @@ def _write(path: Path, results: Results, rows: Sequence[Summary]) -> None:
 
 
 def _summary(results: Results) -> str:
-    sizes = ", ".join(
-        f"{len(levels)} {factor}{'' if len(levels) == 1 else 's' if factor != 'mix' else 'es'}"
-        for factor, levels in results.levels.items()
-    )
+    sizes = ", ".join(counted(results.levels))
     failed = f"; {len(results.failed)} failed" if results.failed else ""
     return f"{results.cells} cells ({sizes}){failed}."
 

@@ -151,6 +151,8 @@ class Listener(Settings):
         """
         if thresholds_db_hl is not None and (left is not None or right is not None):
             raise HearsimError("thresholds of both ears and of one ear are given: leave out one or the other")
+        if not any((thresholds_db_hl, left, right)):
+            raise HearsimError("no thresholds are given: give {500: 30, 1000: 40, ...}, in dB HL by frequency in Hz")
         ears = {
             "left": thresholds_db_hl if left is None else left,
             "right": thresholds_db_hl if right is None else right,
@@ -171,6 +173,8 @@ def _audiogram(ear: str, thresholds_db_hl: object) -> Audiogram:
     """Return the audiogram of one ear from thresholds by frequency; raises `HearsimError`."""
     if not isinstance(thresholds_db_hl, Mapping) or not thresholds_db_hl:
         raise HearsimError(f"{ear} ear: {reprlib.repr(thresholds_db_hl)} holds no thresholds: give {{500: 30, ...}}")
+    if not thresholds_db_hl:
+        raise HearsimError(f"{ear} ear: no thresholds are given: give {{500: 30, 1000: 40, ...}}")
     for hz, db_hl in thresholds_db_hl.items():
         try:
             Audiogram(frequencies_hz=(hz,), thresholds_db_hl=(db_hl,))

@@ -76,7 +76,9 @@ def separate(song: Audio | str | Path, model: "str | Path | SeparatorNet" = "hs-
     sound = song if isinstance(song, Audio) else read(song)
     net, _ = load_network(model)
     if sound.rate != net.rate:
-        raise HearsimError(f"separate needs {net.rate} Hz, got {sound.rate} Hz: resample the song")
+        raise HearsimError(
+            f"separate needs {net.rate} Hz, got {sound.rate} Hz: resample the song, as hearsim.read does"
+        )
     if sound.samples.ndim != 2 or sound.channels not in (1, 2):
         raise HearsimError(f"the song has the shape {sound.samples.shape}: give a mixture (1 or 2 channels, frames)")
     mixture = sound.samples

@@ -31,6 +31,7 @@ from hearsim.music.songs import open_stems
 from hearsim.profile.load import load_profile
 from hearsim.profile.schema import STEMS, Profile
 from hearsim.simulation.engine import AIDED, HEARD, UNAIDED, Collector, Engine, blocks_of
+from hearsim.simulation.stems_fit import StemsFit
 
 
 class Rendered(NamedTuple):
@@ -183,6 +184,7 @@ class ListeningCondition:
         return Rendered(sinks[AIDED].samples, sinks[HEARD].samples, sum(engine.mpo_events), engine.aid.latency)
 
 
+_FIT_BLOCK = 65536
 _SHORT_NAMES = {"stoi": "stoi_vocals", "estoi": "estoi_vocals"}
 
 
@@ -333,9 +335,24 @@ def _inputs(song: Audio | str | Path, stems: Audio | str | Path | None) -> tuple
                 f"the true stems have the shape {stems.samples.shape} at {stems.rate} Hz, and the song needs "
                 f"{(len(STEMS), *sound.samples.shape)} at {sound.rate} Hz"
             )
+        _warn_of_other_stems(stems.samples, sound.samples, "the true stems", "the song")
         return sound, stems
     if source is None:
         raise HearsimError(f"stems = {str(stems)!r} is a folder, and the song is no file: give the stems as Audio, too")
+    if not Path(stems).is_dir():
+        raise HearsimError(f"no folder {stems}: give the folder of the true stems, or leave stems out")
     sources = open_stems(Path(stems), source)
     silent = np.zeros_like(sound.samples)
-    return sound, Audio(np.stack([sources[n].read().samples if n in sources else silent for n in STEMS]), sound.rate)
+    truth = np.stack([sources[n].read().samples if n in sources else silent for n in STEMS])
+    if len(sources) == len(STEMS):
+        _warn_of_other_stems(truth, sound.samples, f"the stems in {stems}", str(song))
+    return sound, Audio(truth, sound.rate)
+
+
+def _warn_of_other_stems(truth: FloatArray, song: FloatArray, stems_name: str, song_name: str) -> None:
+    """Warn of true stems (4, 2, frames) that do not sum to the song (2, frames)."""
+    fit = StemsFit(len(STEMS))
+    for start in range(0, song.shape[-1], _FIT_BLOCK):
+        part = slice(start, start + _FIT_BLOCK)
+        fit.add(truth[..., part], song[:, part])
+    fit.warn(stems_name, song_name)

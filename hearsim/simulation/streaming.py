@@ -23,6 +23,7 @@ from hearsim.profile.schema import STEMS, Profile
 from hearsim.simulation.audibility import VoiceMeter
 from hearsim.simulation.clips import Clip
 from hearsim.simulation.engine import INPUT, VERSIONS, Cut, Engine, padded
+from hearsim.simulation.stems_fit import StemsFit
 
 Progress = Callable[[float, float], None]  # takes the share that is done, 0 .. 1, and the song's length in seconds
 
@@ -103,6 +104,8 @@ def process(
             result.loudness[name], result.levels[name], result.clips[name] = sink.loudness, sink.levels, sink.clip
         if speech:
             speech.finish()
+        if stems and stems.fit is not None:
+            stems.fit.warn(f"the stems in {truth['vocals'].path.parent}", str(song.path))
     return result
 
 
@@ -153,6 +156,7 @@ class _Stems:
         self._weights = [np.float32(engine.profile.mix.gain(stem) - 1) for stem in STEMS]
         result.sdr = {name: (SdrMeter(song.rate), SdrMeter(song.rate)) for name in truth}
         result.voice = VoiceMeter(song.rate, engine.profile) if "vocals" in truth else None
+        self.fit = StemsFit(len(STEMS)) if len(truth) == len(STEMS) else None  # some of the stems tell too little
         self._files: dict[str, WaveWriter] = {}
         if folder is not None:
             with writes(folder):
@@ -178,6 +182,8 @@ class _Stems:
     def _measure(self, piece: FloatArray) -> None:
         *references, mixture = piece[len(STEMS) :]
         true = dict(zip(self._truth, references, strict=True))
+        if self.fit is not None:
+            self.fit.add(piece[len(STEMS) : -1], mixture)
         for name, estimate in zip(STEMS, piece[: len(STEMS)], strict=True):
             if name in self._files:
                 self._files[name].write(estimate)

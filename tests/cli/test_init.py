@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from importlib.resources import files
 from pathlib import Path
 
@@ -35,6 +36,16 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 def thresholds(listener: Listener) -> list[dict[float, float]]:
     ears = (listener.left, listener.right)
     return [dict(zip(ear.frequencies_hz, ear.thresholds_db_hl, strict=True)) for ear in ears]
+
+
+def test_without_answers_the_error_begins_a_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(prompt: str) -> str:
+        print(prompt, end="")
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", nothing)
+    code, out, err = run("init", "maria")
+    assert code == 2 and out.endswith("Left ear:  \n") and err.startswith("hearsim: no thresholds: give them")
 
 
 def test_a_profile_from_options_loads_with_its_comments(run: Run) -> None:
@@ -119,10 +130,17 @@ def test_a_wrong_table_in_a_profile_is_named(run: Run) -> None:
 def test_lists_say_the_same_as_text_and_as_json(run: Run, kind: str) -> None:
     code, out, err = run("show", kind, "--json")
     rows = json.loads(out)
-    assert (code, err) == (0, "") and len(rows) > 1
+    assert (code, err) == (0, "") and len(rows) > (1 if kind != "stages" else -1)  # stages come with packages alone
     text = run("show", kind)[1]
     assert all(row["name"] in text and row.get("description", "") in text for row in rows)
     assert len({row["name"] for row in rows}) == len(rows)
+
+
+def test_stages_of_installed_packages_are_listed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "none is installed" in run("show", "stages")[1]
+    point = EntryPoint("gate", "hearsim.core.composites:Delay", "hearsim.stages")
+    monkeypatch.setattr("hearsim.core.plugins.entry_points", lambda group: [point])
+    assert [row["name"] for row in json.loads(run("show", "stages", "--json")[1])] == ["gate"]
 
 
 def test_lists_hold_the_values_of_the_files(run: Run) -> None:

@@ -41,7 +41,17 @@ def refused_then_used() -> object:
 
 SLIPS: dict[str, tuple[Callable[[], object], str]] = {
     "array into render": (lambda: hs.render(hs.Delay(1), BLOCK), r"takes an Audio, not an array of float32 \(2, 512\)"),
-    "path into render": (lambda: hs.render(hs.Delay(1), "a.wav"), r"takes an Audio, not 'a.wav': .*from_array"),
+    "path into render": (
+        lambda: hs.render(hs.Delay(1), "a.wav"),
+        r"takes an Audio, not 'a.wav': read it with hearsim.read\('a.wav'\)",
+    ),
+    "frames first into Audio": (
+        lambda: hs.Audio(np.ascontiguousarray(BLOCK.T), 44100),
+        r"shape \(512, 2\) would have 512 channels: Audio.from_array",
+    ),
+    "more channels than frames": (lambda: hs.Audio(BLOCK[:, :9].T.copy(), 44100), "would have 9 channels: Audio.from"),
+    "no thresholds": (lambda: hs.Listener.from_thresholds({}), "no thresholds are given: give {500: 30"),
+    "no thresholds at all": (hs.Listener.from_thresholds, "^no thresholds are given"),
     "profile into render": (
         lambda: hs.render(hs.Profile("N3"), SONG),
         r"render takes a stage .*not Profile: .*hearing_aid",
@@ -102,10 +112,13 @@ SLIPS: dict[str, tuple[Callable[[], object], str]] = {
     "after a refusal": (refused_then_used, "ToPascal is not prepared"),
     "int16 into an aid": (lambda: quick_aid()(BLOCK.astype(np.int16)), "x must be an array of float64 or float32"),
     "list into an aid": (lambda: quick_aid()([[0.0]]), "x must be an array of float64 or float32, not list"),
-    "Audio into an aid": (lambda: quick_aid()(SONG), "x must be an array of float64 or float32, not Audio"),
+    "Audio into an aid": (lambda: quick_aid()(SONG), r"not Audio: hearsim.render\(aid, audio\) takes Audio"),
     "one axis into an aid": (lambda: quick_aid()(BLOCK[0]), r"shape \(512,\), not \(channels, frames\)"),
     "frames first": (lambda: quick_aid()(BLOCK.T), r"shape \(512, 2\), not 1 to 2 channels x frames \(channels come"),
-    "other rate": (lambda: quick_aid()(BLOCK, rate=48000), "Separator needs 44100 Hz, got 48000 Hz: resample"),
+    "other rate": (
+        lambda: quick_aid()(BLOCK, rate=48000),
+        r"needs 44100 Hz, got 48000 Hz: resample it \(hearsim.read, soxr.resample",
+    ),
     "text for a layout": (lambda: hs.Audio.from_array(BLOCK, 44100, "rows"), "layout = 'rows' is not known"),
     "ambiguous axes": (lambda: hs.Audio.from_array(np.zeros((2, 2)), 44100), "no axis that is surely the frames: give"),
     "path for an array": (lambda: hs.Audio.from_array("a.wav", 44100), "'a.wav' holds no samples"),
@@ -148,7 +161,7 @@ SLIPS: dict[str, tuple[Callable[[], object], str]] = {
     "number for a listener": (lambda: hs.Profile(5), "Profile: listener must be a Listener, a name or a file, not 5"),
     "number for a mix": (lambda: hs.Profile("N3", mix=6), "Profile: mix must be a Mix, a name or a file, not 6"),
     "measure by number": (lambda: hs.listen(quick_aid(), SONG).score(5), "score takes a measure's name, not 5"),
-    "name for an aid": (lambda: hs.listen("flat", SONG), "listen needs an aid that knows its listener"),
+    "chain for an aid": (lambda: hs.listen(hs.Chain(hs.Delay(1)), SONG), "listen needs an aid that knows its listener"),
 }
 
 

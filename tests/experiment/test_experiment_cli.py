@@ -46,7 +46,7 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def test_a_dry_run_plans_and_estimates_and_leaves_nothing(typed: Run, tmp_path: Path) -> None:
     code, out, _ = typed("run", "experiment.toml", "--dry-run", "--workers", "1")
     assert code == 0
-    assert "typed: 2 cells (1 listener x 1 song x 1 seed x 2 mix x 1 aid x 1 model)" in out
+    assert "typed: 2 cells (1 listener x 1 song x 1 seed x 2 mixes x 1 aid x 1 model)" in out
     assert "mix: flat, vocals-up" in out and "2 cells to compute, 1 songs and separations to make: about" in out
     lines = out.splitlines()
     timing = [index for index, line in enumerate(lines) if line.startswith("timing 4 s excerpts: ")]

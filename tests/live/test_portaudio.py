@@ -109,7 +109,7 @@ def test_an_output_without_any_input_is_one_sentence(machine: Callable[..., Mach
 
 def test_no_device_at_all_is_one_sentence(machine: Callable[..., Machine]) -> None:
     machine(("mic", "ALSA", 1, 0, 44100))
-    with pytest.raises(HearsimError, match="there is no sound device: plug one in"):
+    with pytest.raises(HearsimError, match="no sound device: plug one in, or run `jackd -d dummy"):
         choose(None, False, RATE)
 
 
