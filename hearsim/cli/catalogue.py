@@ -94,10 +94,10 @@ def rules() -> list[Row]:
     """Return the fitting rules, hearsim's own and those of plug-ins."""
     from hearsim.core.plugins import find_plugin, known_names
 
-    return [
-        {"name": name, "description": _first_sentence(find_plugin("hearsim.fittings", name))}
-        for name in known_names("hearsim.fittings")
-    ]
+    def row(name: str) -> Row:
+        return {"name": name, "description": _first_sentence(find_plugin("hearsim.fittings", name))}
+
+    return _rows_of_plugins(known_names("hearsim.fittings"), row)
 
 
 def stages() -> list[Row]:
@@ -117,23 +117,29 @@ def metrics() -> list[Row]:
         "score": pair_names("reference"),
         "export": pair_names("reference", "stems"),
     }
-    rows: list[Row] = []
-    for name in names():
+
+    def row(name: str) -> Row:
+        one = metric(name)
+        return {
+            "name": name,
+            "unit": one.unit or None,
+            "better": one.better or None,
+            "computed_by": ", ".join(command for command, those in commands.items() if name in those) or None,
+            "source": one.source or None,
+            "description": one.sentence,
+        }
+
+    return _rows_of_plugins(names(), row)
+
+
+def _rows_of_plugins(names: list[str], row: Callable[[str], Row]) -> list[Row]:
+    """Return a row for each name; what a broken plug-in is refused for is its description, and stops no other row."""
+    rows = []
+    for name in names:
         try:
-            one = metric(name)
-        except HearsimError as error:  # a broken plug-in stops no other
+            rows.append(row(name))
+        except HearsimError as error:
             rows.append({"name": name, "description": str(error)})
-            continue
-        rows.append(
-            {
-                "name": name,
-                "unit": one.unit or None,
-                "better": one.better or None,
-                "computed_by": ", ".join(command for command, those in commands.items() if name in those) or None,
-                "source": one.source or None,
-                "description": one.sentence,
-            }
-        )
     return rows
 
 
@@ -180,6 +186,16 @@ LISTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "systems": ("Systems: architectures and sizes of separation networks", systems),
 }
 """The lists of `hearsim show`: title and rows of each."""
+
+
+def entries(name: str) -> list[tuple[str, Row]]:
+    """Return what is called `name` in the lists: the list's name and the row; several where lists share the name."""
+    return [(found, row) for found, (_, rows) in LISTS.items() for row in rows() if row["name"] == name]
+
+
+def entry_names() -> list[str]:
+    """Return the names of all rows of all lists, each once."""
+    return list(dict.fromkeys(row["name"] for _, rows in LISTS.values() for row in rows()))
 
 
 LABELS = {

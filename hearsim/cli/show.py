@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hearsim.cli import completion
-from hearsim.cli.catalogue import LISTS, lines
+from hearsim.cli.catalogue import LISTS, entries, entry_names, lines
 from hearsim.cli.options import DEFAULT_PROFILE, Json, ProfileArgument
 from hearsim.cli.output import print_json, print_tables
 
@@ -19,14 +19,14 @@ def show(
     name: Annotated[
         str,
         typer.Argument(
-            help=f"Profile: a name or the path of a TOML file. Or a list: {', '.join(LISTS)}.",
+            help=f"Profile: a name or the path of a TOML file. Or a list: {', '.join(LISTS)}; or an entry of one.",
             show_default="profiles",
             autocompletion=completion.shown,
         ),
     ] = "profiles",
     as_json: Json = False,
 ) -> None:
-    """Print a profile's signal path, latency ledger and fitting, or a list of what ships."""
+    """Print a profile's signal path, latency ledger and fitting, a list of what ships, or an entry of a list."""
     if name in LISTS:
         title, rows = LISTS[name]
         print_list(title, rows(), as_json)
@@ -35,8 +35,12 @@ def show(
     from hearsim.core.validation import nearest
     from hearsim.profile.load import load_profile, profile_names
 
-    if name not in profile_names() and not Path(name).is_file() and (near := nearest(name, list(LISTS))):
-        raise HearsimError(f"no profile and no list is called {name!r}: {near}")
+    if name not in profile_names() and not Path(name).is_file():
+        if found := entries(name):
+            print_entries(found, as_json)
+            return
+        if near := nearest(name, list(dict.fromkeys([*LISTS, *entry_names()]))):
+            raise HearsimError(f"no profile is called {name!r}, no list and no entry of one: {near}")
     loaded = load_profile(name)  # before the heavy imports: a misspelt name is refused at once
     from hearsim.aid.hearing_aid import hearing_aid
     from hearsim.cli.tables import fitting
@@ -50,6 +54,9 @@ def show(
         return
     typer.echo(describe(aid, fmt))
     print_tables(fitting(loaded))
+    if others := [one for one in entries(name) if one[0] != "profiles"]:  # a mix can have the name of a profile
+        typer.echo()
+        print_entries(others, as_json)
 
 
 def metrics(as_json: Json = False) -> None:
@@ -64,6 +71,15 @@ def print_list(title: str, rows: list[dict[str, Any]], as_json: bool) -> None:
         print_json(rows)
     else:
         typer.echo("\n".join(lines(title, rows)))
+
+
+def print_entries(found: list[tuple[str, dict[str, Any]]], as_json: bool) -> None:
+    """Print entries of lists, each under the title of its list, or as JSON with the list's name."""
+    if as_json:
+        print_json([{"list": shown, **row} for shown, row in found])
+        return
+    for shown, row in found:
+        print_list(LISTS[shown][0], [row], as_json)
 
 
 def latency(profile: ProfileArgument = DEFAULT_PROFILE, as_json: Json = False) -> None:

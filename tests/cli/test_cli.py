@@ -87,7 +87,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         ("bench blocks --seconds -1", "--seconds -1 can't be timed"),
         ("bench blocks --seconds nan", "--seconds nan can't be timed"),
         ("bench blocks --profile nope", "no profile is called 'nope'"),
-        ("show listner", "no profile and no list is called 'listner': did you mean listeners"),
+        ("show listner", "no profile is called 'listner', no list and no entry of one: did you mean listeners"),
         ("export analyse gone", "gone does not exist: give a table of ratings, or its folder"),
         ("live replay gone.jsonl", "gone.jsonl can't be read (No such file or directory): give the log"),
         ("live replay noise.toml", "noise.toml is not a text in UTF-8"),

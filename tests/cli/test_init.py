@@ -152,6 +152,33 @@ def test_lists_hold_the_values_of_the_files(run: Run) -> None:
     assert "vocals 6, drums -2" in run("show", "mixes")[1]
 
 
+@pytest.mark.parametrize(
+    ("name", "lists", "value"),
+    [
+        ("N3", ["listeners"], "left 35 35 40 50 60 65"),
+        ("closed", ["aids"], "rule nal-r"),
+        ("vocals-up", ["mixes"], "vocals 6, drums -2"),
+        ("aid", ["rigs"], "microphone 94, headphones 112"),
+        ("nal-r", ["rules"], "NAL-R's insertion gain in dB, floored at 0"),
+        ("estoi_vocals", ["metrics"], "computed by experiment"),
+        ("hs-tasnet-lite", ["models", "systems"], "parameters"),
+        ("headphones", ["aids", "rigs"], "streamed music"),
+    ],
+)
+def test_show_prints_an_entry_of_a_list(run: Run, name: str, lists: list[str], value: str) -> None:
+    code, text, err = run("show", name)
+    assert (code, err) == (0, "") and value in text
+    assert [line for line in text.splitlines() if line[0] != " "] == [catalogue.LISTS[one][0] for one in lists]
+    rows = json.loads(run("show", name, "--json")[1])
+    assert [(row["list"], row["name"]) for row in rows] == [(one, name) for one in lists]
+
+
+def test_show_names_the_nearest_entry_and_the_namesakes_of_a_profile(run: Run) -> None:
+    error = run("show", "estoi_vocal")[2]
+    assert "no profile is called 'estoi_vocal', no list and no entry of one: did you mean estoi_vocals" in error
+    assert "\nMixes: gain of each stem in dB\n  flat " in run("show", "flat")[1]
+
+
 def test_docs_shows_pages_lists_them_and_names_the_nearest(run: Run) -> None:
     folder = Path(str(files("hearsim") / "docs"))
     listed = [line.split()[0] for line in run("docs")[1].splitlines()]

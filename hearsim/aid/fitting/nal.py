@@ -30,13 +30,13 @@ _PROFOUND_DB = np.array(  # correction at _PROFOUND_HZ for the 2 kHz thresholds 
 
 @fitting_rule("nal-r")
 def nal_r(thresholds: Thresholds, level_db_spl: float) -> Curve:
-    """Return NAL-R's insertion gain (9,) in dB, floored at 0: linear, so the same at each level of speech."""
+    """Return NAL-R's insertion gain in dB, floored at 0: linear, so the same at each level of speech."""
     return _floored(thresholds, _linear(thresholds))
 
 
 @fitting_rule("nal-rp")
 def nal_rp(thresholds: Thresholds, level_db_spl: float) -> Curve:
-    """Return NAL-RP's insertion gain (9,) in dB, floored at 0: NAL-R with more gain for severe losses.
+    """Return NAL-RP's insertion gain in dB, floored at 0: NAL-R with more gain for severe losses.
 
     The row for profound losses is that of the highest tabled 2 kHz threshold reached (95, 100, .. 120 dB HL).
     """
