@@ -87,7 +87,7 @@ class Audio:
     rate: int
 
     def __post_init__(self) -> None:
-        check_count("Audio: rate", self.rate)
+        object.__setattr__(self, "rate", whole_number("Audio: rate", self.rate))
         if fault := array_fault(self.samples, "samples"):
             raise HearsimError(f"Audio: {fault}")
         if self.samples.ndim not in (2, 3) or 0 in self.samples.shape[:-1]:
@@ -235,6 +235,17 @@ def number_array(name: str, values: object) -> Curve:
     raise HearsimError(f"{name} = {reprlib.repr(values)} are no finite numbers: give an array of them")
 
 
+def whole_number(name: str, value: float) -> int:
+    """Return a whole number from 1 on, 44100.0 too, as an int; raises `HearsimError` for others.
+
+    >>> whole_number("rate", 44100.0)
+    44100
+    """
+    whole = int(value) if isinstance(value, float | np.floating) and float(value).is_integer() else value
+    check_count(name, whole)
+    return int(whole)
+
+
 def array_fault(samples: object, name: str) -> str:
     """Return what keeps samples from being ours, and the cure, in one sentence; "" for a float32 array."""
     if not isinstance(samples, np.ndarray):
@@ -270,7 +281,14 @@ def _full_scale(array: Any) -> FloatArray:
         samples = np.asarray(array)
     except ValueError:
         raise HearsimError("Audio.from_array: the channels are of different lengths: pad them") from None
-    if samples.dtype.kind == "f" or (samples.dtype.kind == "i" and isinstance(array, Sequence)):
+    if samples.dtype.kind == "i" and isinstance(array, Sequence):
+        if samples.size and np.abs(samples).max() > 1:
+            raise HearsimError(
+                "Audio.from_array: the list holds integers over 1, whose full scale is not known: give numbers with a "
+                "point, 1.0 at full scale, or np.array(list, np.int16)"
+            )
+        return samples.astype(np.float32)
+    if samples.dtype.kind == "f":
         return samples.astype(np.float32)
     if samples.dtype == np.uint8:
         return (samples.astype(np.float32) - 128.0) / np.float32(128.0)

@@ -63,6 +63,7 @@ HINTS = {  # pydantic's name of a complaint -> what is wrong and what to do; the
     "less_than_equal": "is too high: give {le:g} or less",
     "greater_than_equal": "is too low: give {ge:g} or more",
     "not_known": "is not known: {cure}",
+    "unknown_stage": "is no stage of an installed package: {cure}",
     "greater_than": "is too low: give more than {gt:g}",
     "less_than": "is too high: give less than {lt:g}",
     "bool_type": "is not a truth value: write true or false, without quotes",

@@ -243,8 +243,9 @@ def _known_stage(name: str) -> str:
     names = plugin_names("hearsim.stages")
     if name in names:
         return name
-    cure = nearest(name, names) or f"install the package that offers it ({', '.join(names) or 'none is installed'})"
-    raise PydanticCustomError("unknown_stage", "is no stage of an installed package: {cure}", {"cure": cure})
+    others = f"there are {', '.join(names)}" if names else "none is installed"
+    cure = nearest(name, names) or f"install the package that offers it ({others})"
+    raise PydanticCustomError("unknown_stage", "{cure}", {"cure": cure})
 
 
 class Vent(Settings):
@@ -266,7 +267,7 @@ class Aid(Settings):
     128
     """
 
-    name: str
+    name: str = "own"
     scenario: Literal["streamed music", "closed dome", "open dome"]
     block_samples: int | None = Field(default=None, strict=True, ge=16, le=8192)
     rule: Annotated[str, AfterValidator(_known_rule)]
@@ -304,7 +305,7 @@ class Rig(Settings):
     120.0
     """
 
-    name: str
+    name: str = "own"
     microphone_full_scale_db_spl: Number = Field(ge=60, le=160)
     headphones_full_scale_db_spl: Number = Field(ge=60, le=160)
 
@@ -329,6 +330,14 @@ def _known_model(model: object) -> object:
 
 
 Model = Annotated[Any, BeforeValidator(_known_model)]
+
+
+def _gains_of(gains_db: Mapping[str, float | str]) -> Gains:
+    """Return the gains that `Profile(mix={...})` gives; raises `HearsimError`, naming the mix."""
+    try:
+        return Gains(**gains_db)  # type: ignore[arg-type]
+    except HearsimError as error:
+        raise HearsimError(f"Profile: mix: {str(error).removeprefix('Gains: ')}") from None
 
 
 class Profile(Settings):
@@ -399,7 +408,7 @@ class Profile(Settings):
                 "give one of them",
             )
         if isinstance(mix, Mapping):
-            mix = Mix(name="own", gains_db=Gains(**mix))  # type: ignore[arg-type]
+            mix = Mix(name="own", gains_db=_gains_of(mix))
         parts = {
             "listener": load.load_listener(listener) if isinstance(listener, str) else listener,
             "mix": load.load_mix(mix) if isinstance(mix, str) else mix,

@@ -1,5 +1,6 @@
 """The stems of a song, by name: `hearsim.separate`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,8 +29,16 @@ class Stems(dict[str, Audio]):
     2.0
     """
 
+    def __init__(self, stems: Mapping[str, Audio] | None = None, /, **named: Audio) -> None:
+        check_kind("Stems takes Audio by name", stems, (Mapping, type(None)), "give {'vocals': audio, ...}")
+        super().__init__({**(stems or {}), **named})
+        for name, stem in self.items():
+            check_kind(f"Stems: {name} must be an Audio", stem, Audio, "make one with Audio.from_array(array, rate)")
+
     def sum(self) -> Audio:
-        """Return the sum of the stems."""
+        """Return the sum of the stems; raises `HearsimError` where there are none."""
+        if not self:
+            raise HearsimError("Stems: there are no stems to add: give some by name")
         rate = next(iter(self.values())).rate
         return Audio(np.sum([stem.samples for stem in self.values()], axis=0, dtype=np.float32), rate)
 

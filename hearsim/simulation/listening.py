@@ -24,6 +24,7 @@ from hearsim.core.errors import HearsimError
 from hearsim.core.latency import LatencyLedger
 from hearsim.core.processor import latency_ledger, render
 from hearsim.core.units import FloatArray
+from hearsim.core.validation import nearest
 from hearsim.ear.ear import unaided
 from hearsim.metrics.intelligibility import StoiMeter
 from hearsim.metrics.sii import threshold_noise
@@ -239,9 +240,13 @@ class Result:
 
         Raises `HearsimError` for a name that is not known, and where a measure needs true stems and there are none.
         """
-        from hearsim.metrics.registry import compute
+        from hearsim.metrics.registry import compute, heard_names
 
         check_kind("score takes a measure's name", name, str, 'give "stoi", say')
+        known = [*_SHORT_NAMES, *heard_names()]
+        if name not in known:
+            near = nearest(name, known) or f"there are {', '.join(known)}"
+            raise HearsimError(f"no metric of what is heard is called {name!r}: {near}")
         return compute(_SHORT_NAMES.get(name, name), self._condition)
 
     def _repr_html_(self) -> str:
@@ -317,10 +322,10 @@ def listen(
 
 def _inputs(song: Audio | str | Path, stems: Audio | str | Path | None) -> tuple[Audio, Audio | None]:
     """Return the song in stereo and its true stems, if there are any."""
-    for sound in (song, stems):
-        if sound is not None:
-            cure = "make an Audio with Audio.from_array(array, rate)"
-            check_kind("listen takes an Audio or a path", sound, (Audio, str, Path), cure)
+    cure = "make an Audio with Audio.from_array(array, rate)"
+    check_kind("listen takes an Audio or a path", song, (Audio, str, Path), cure)
+    if stems is not None:
+        check_kind("listen: stems must be an Audio or a folder", stems, (Audio, str, Path), cure)
     source = None if isinstance(song, Audio) else open_source(song)
     sound = song if isinstance(song, Audio) else open_source(song).read()
     if sound.samples.ndim != 2 or sound.channels not in (1, 2):

@@ -157,10 +157,35 @@ SLIPS: dict[str, tuple[Callable[[], object], str]] = {
         lambda: hs.prescribe(hs.Profile("N3").listener, "nal-r"),
         "takes a rule's name first, not Listener",
     ),
-    "rule misspelt": (lambda: hs.prescribe("nal-x", "N3"), "'nal-x' .*did you mean .*nal-r"),
+    "rule misspelt": (lambda: hs.prescribe("nal-x", "N3"), "no fitting rule is called 'nal-x': did you mean .*nal-r"),
     "number for a listener": (lambda: hs.Profile(5), "Profile: listener must be a Listener, a name or a file, not 5"),
     "number for a mix": (lambda: hs.Profile("N3", mix=6), "Profile: mix must be a Mix, a name or a file, not 6"),
     "measure by number": (lambda: hs.listen(quick_aid(), SONG).score(5), "score takes a measure's name, not 5"),
+    "nothing for a song": (lambda: hs.listen(quick_aid(), None), "listen takes an Audio or a path, not None"),
+    "profile for a song": (lambda: hs.listen(quick_aid(), hs.Profile("N3")), "listen takes an Audio .* not Profile"),
+    "array for the true stems": (
+        lambda: hs.listen(quick_aid(), SONG, stems=BLOCK),
+        r"listen: stems must be an Audio or a folder, not an array of float32 \(2, 512\)",
+    ),
+    "number for stems": (lambda: hs.Stems(3), "Stems takes Audio by name, not 3: give"),
+    "array among stems": (lambda: hs.Stems(vocals=BLOCK), "Stems: vocals must be an Audio, not an array of float32"),
+    "sum of no stems": (lambda: hs.Stems().sum(), "there are no stems to add"),
+    "list of integers": (
+        lambda: hs.Audio.from_array([[0, 1], [2, 4]], 44100, "channels first"),
+        "the list holds integers over 1, whose full scale is not known",
+    ),
+    "mix misspelt": (
+        lambda: hs.Profile("N3", mix={"voclas": 6}),
+        "^Profile: mix: the key voclas is not known: did you mean vocals",
+    ),
+    "stage not installed": (
+        lambda: hs.Aid(scenario="closed dome", rule="none", mpo_db_spl=100, stages=("soft",)),
+        r"stages\[0\] = 'soft' is no stage of an installed package: ",
+    ),
+    "measure of a file pair": (
+        lambda: hs.listen(quick_aid(), SONG).score("sii"),
+        "no metric of what is heard is called 'sii': (?!.*csdr_db, energy)",
+    ),
     "chain for an aid": (lambda: hs.listen(hs.Chain(hs.Delay(1)), SONG), "listen needs an aid that knows its listener"),
 }
 
@@ -238,6 +263,19 @@ def test_a_shipped_models_separator_is_pickled_by_name() -> None:
     data = pickle.dumps(separator)
     assert len(data) < 1000
     assert pickle.loads(data).prepare(fs(128)).stems == ("vocals", "drums", "bass", "other")
+
+
+def test_rates_are_whole_numbers_and_integral_floats() -> None:
+    audio = hs.Audio(BLOCK, 44100.0)  # type: ignore[arg-type]
+    assert (audio.rate, type(audio.rate)) == (44100, int)
+    assert quick_aid()(BLOCK, rate=44100.0).shape == BLOCK.shape  # type: ignore[arg-type]
+
+
+def test_parts_of_ones_own_need_no_name() -> None:
+    aid = {"rule": "nal-r", "scenario": "closed dome", "mpo_db_spl": 100}
+    rig = hs.Rig(microphone_full_scale_db_spl=94, headphones_full_scale_db_spl=112)
+    profile = hs.Profile("N3", mix={"vocals": 6}, aid=aid, rig=rig)
+    assert (profile.mix.name, profile.aid.name, profile.rig.name) == ("own", "own", "own")
 
 
 def test_other_layouts_are_converted_when_asked() -> None:

@@ -20,8 +20,9 @@ import numpy as np
 
 from hearsim.core.audio import check_kind
 from hearsim.core.errors import HearsimError
-from hearsim.core.plugins import find_plugin, register
+from hearsim.core.plugins import find_plugin, known_names, register
 from hearsim.core.units import Curve
+from hearsim.core.validation import nearest
 from hearsim.dsp.bands import AUDIOMETRIC_HZ
 from hearsim.pages.html import number, table
 from hearsim.profile.load import load_listener
@@ -122,6 +123,9 @@ def prescribe(rule: str, listener: Listener | str) -> Prescription:
 
     """
     check_kind("prescribe takes a rule's name first", rule, str, 'give "nal-r", say')
+    if rule not in (known := known_names("hearsim.fittings")):
+        near = nearest(rule, known) or f"there are {', '.join(known)}"
+        raise HearsimError(f"no fitting rule is called {rule!r}: {near}")
     cure = "give Listener.from_thresholds({500: 30, ...}), or a name"
     check_kind("prescribe takes a Listener", listener, (Listener, str, Path), cure)
     who = load_listener(listener) if isinstance(listener, str) else listener
