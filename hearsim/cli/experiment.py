@@ -47,26 +47,27 @@ def run(
 ) -> None:
     """Compute every missing cell of an experiment and write results.csv; an interrupted run continues."""
     from hearsim.core.errors import HearsimError
+    from hearsim.core.units import counted
     from hearsim.experiment.plan import MANY_CELLS, cells_of, count, parse_shard, shard_of, spec_folder
     from hearsim.experiment.run import Where, estimate
     from hearsim.experiment.run import run as run_cells
-    from hearsim.experiment.spec import counted, read_study
+    from hearsim.experiment.spec import read_study
 
     part = parse_shard(shard)
     study = read_study(spec, songs)
     folder = out or spec_folder(study)
-    factors = " x ".join(counted(study.levels()))
+    factors = " x ".join(counted(len(levels), factor) for factor, levels in study.levels().items())
     if (combinations := count(study)) > MANY_CELLS and not yes:
         raise HearsimError(f"{spec} makes {combinations:,} cells ({factors}): give --yes if that is what you want")
     cells = cells_of(study)
-    metrics = f"{len(study.metrics)} metric{'' if len(study.metrics) == 1 else 's'}"
-    typer.echo(f"{study.name}: {len(cells)} cells ({factors}), {metrics} each, into {folder}")
+    metrics = counted(len(study.metrics), "metric")
+    typer.echo(f"{study.name}: {counted(len(cells), 'cell')} ({factors}), {metrics} each, into {folder}")
     if dry_run:
         for name, levels in study.levels().items():
             typer.echo(f"  {name}: {', '.join(levels)}")
         found = estimate(shard_of(cells, part), folder, workers, retry_failed, progress=_say_timing)
         typer.echo(
-            f"{found.waiting} cells to compute, {found.shared} songs and separations to make: about "
+            f"{counted(found.waiting, 'cell')} to compute, {found.shared} songs and separations to make: about "
             f"{_duration(found.seconds)} on {found.workers} cores ({found.cell_s:.2f} s a cell, {found.shared_s:.1f} s "
             "a song and its separation, timed here)"
         )
@@ -74,7 +75,7 @@ def run(
     done = _with_bar(
         lambda progress: run_cells(study, cells, folder, Where(workers, cluster), part, retry_failed, progress)
     )
-    typer.echo(f"{done.computed} cells computed, {done.held} were there, {done.failed} failed")
+    typer.echo(f"{counted(done.computed, 'cell')} computed, {done.held} were there, {done.failed} failed")
     if done.missing:
         typer.echo(f"{done.missing} cells of other shards are missing: results.csv comes with the last of them")
     else:

@@ -67,3 +67,13 @@ def samples_to_ms(samples: float, rate_hz: int) -> float:
     10.0
     """
     return 1e3 * samples / rate_hz
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a count and its noun, in the plural where it needs one; a dotted key has none.
+
+    >>> counted(1, "listener"), counted(2, "mix"), counted(3, "aid.compression.ratio")
+    ('1 listener', '2 mixes', '3 aid.compression.ratio')
+    """
+    ending = "" if count == 1 or "." in noun else "es" if noun.endswith("x") else "s"
+    return f"{count} {noun}{ending}"

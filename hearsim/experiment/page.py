@@ -7,8 +7,9 @@ from typing import Any
 from markupsafe import Markup
 
 from hearsim.core.files import write_atomically, write_csv, writes
+from hearsim.core.units import counted
 from hearsim.experiment.figures import Picture, cells, pictures
-from hearsim.experiment.spec import Study, counted
+from hearsim.experiment.spec import Study
 from hearsim.experiment.statistics import POOLED, RESAMPLES, Results, Summary, differences, read_results, summarise
 from hearsim.experiment.store import RESULTS, check_plan
 from hearsim.metrics.registry import metric as metric_of
@@ -54,9 +55,9 @@ def _write(path: Path, results: Results, rows: Sequence[Summary]) -> None:
 
 
 def _summary(results: Results) -> str:
-    sizes = ", ".join(counted(results.levels))
+    sizes = ", ".join(counted(len(levels), factor) for factor, levels in results.levels.items())
     failed = f"; {len(results.failed)} failed" if results.failed else ""
-    return f"{results.cells} cells ({sizes}){failed}."
+    return f"{counted(results.cells, 'cell')} ({sizes}){failed}."
 
 
 def _findings(results: Results, means: list[Summary], against: list[Summary], baseline: str) -> list[str]:

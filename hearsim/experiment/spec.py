@@ -23,7 +23,7 @@ x = "mix"
 ```
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -47,16 +47,6 @@ FACTORS = ("listener", "song", "seed", "mix", "aid", "model")
 CONDITION = ("mix", "aid", "model")
 """The factors that can be chosen for a listener and a song; settings of a profile come after them."""
 PLURALS = dict(zip(("listeners", "songs", "seeds", "mixes", "aids", "models"), FACTORS, strict=True))
-
-
-def counted(levels: Mapping[str, Collection[Any]]) -> list[str]:
-    """Return how many levels each factor has.
-
-    >>> counted({"listener": ["N2"], "mix": ["flat", "+6 dB"]})
-    ['1 listener', '2 mixes']
-    """
-    plurals = {factor: plural for plural, factor in PLURALS.items()}
-    return [f"{len(one)} {factor if len(one) == 1 else plurals.get(factor, factor)}" for factor, one in levels.items()]
 
 
 UNAIDED, ORACLE = "unaided", "oracle"

@@ -18,6 +18,7 @@ from hearsim.core.audio_files import AID_RATE_HZ
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import writes
 from hearsim.core.results import check_is_folder, files_of, output_folder
+from hearsim.core.units import counted
 from hearsim.listening_test import beaqlejs, webmushra
 from hearsim.listening_test.excerpts import Excerpt, read_excerpt, silent_vocals
 from hearsim.listening_test.measures import EARS, measure
@@ -136,8 +137,8 @@ def _check_size(plan: Plan, out: Path, yes: bool) -> None:
     size = stimuli * round(plan.spec.seconds * AID_RATE_HZ) * 2 * (3 if plan.spec.samples == "24-bit" else 4)
     size *= len(plan.spec.formats)
     shape = (
-        f"{len(plan.fittings)} listeners x {len(plan.spec.songs)} songs x {len(plan.versions)} versions are {stimuli} "
-        f"stimuli, {size / 1e9:.1f} GB"
+        f"{counted(len(plan.fittings), 'listener')} x {counted(len(plan.spec.songs), 'song')} x "
+        f"{counted(len(plan.versions), 'version')} are {stimuli} stimuli, {size / 1e9:.1f} GB"
     )
     if stimuli > MANY and not yes:
         raise HearsimError(f"{plan.path}: {shape}: give --yes if that is what you want")

@@ -89,12 +89,16 @@ def stem_files(folder: Path, song: Path | None = None) -> dict[str, Path]:
     `song` may lie beside them. Raises `HearsimError` where there are none, for two files of one stem, and for other
     sound where a stem is missing.
     """
+    if not folder.is_dir():
+        raise HearsimError(f"no folder {folder}: give the folder of the true stems")
     beside = (song.name,) if song is not None and song.stem.lower() not in STEMS else ()
-    stems, others = _sounds(folder, folder, beside) if folder.is_dir() else ({}, [])
+    stems, others = _sounds(folder, folder, beside)
     if others and len(stems) < len(STEMS):
         raise _fits_no_stem(folder, stems, others, "move other sound away")
     if not stems:
-        raise HearsimError(f"{folder} holds none of {', '.join(f'{name}.wav' for name in STEMS)}: check --stems")
+        raise HearsimError(
+            f"{folder} holds none of {', '.join(f'{name}.wav' for name in STEMS)}: give the folder of the true stems"
+        )
     return {stem: stems[stem] for stem in (*STEMS, ACCOMPANIMENT) if stem in stems}
 
 

@@ -344,8 +344,6 @@ def _inputs(song: Audio | str | Path, stems: Audio | str | Path | None) -> tuple
         return sound, stems
     if source is None:
         raise HearsimError(f"stems = {str(stems)!r} is a folder, and the song is no file: give the stems as Audio, too")
-    if not Path(stems).is_dir():
-        raise HearsimError(f"no folder {stems}: give the folder of the true stems, or leave stems out")
     sources = open_stems(Path(stems), source)
     silent = np.zeros_like(sound.samples)
     truth = np.stack([sources[n].read().samples if n in sources else silent for n in STEMS])

@@ -72,7 +72,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         ("render song.wav --profile loud.toml", "left.thresholds_db_hl[0] = 200 is too high: give 130 or less"),
         ("render song.wav --profile model-gone.toml", "model-gone.toml: model: no model is called 'gone'"),
         ("render song.wav --profile model-bent.toml", "bent/model.safetensors can't be read (Is a directory)"),
-        ("render song.wav --stems gone", "gone holds none of vocals.wav, drums.wav, bass.wav, other.wav"),
+        ("render song.wav --stems gone", "no folder gone: give the folder of the true stems"),
         ("render song.wav --stems two", "two holds VOCALS.aiff and vocals.wav: leave one of them there"),
         ("render song.wav --stems short", "short/vocals.wav is 2205 samples long and song.wav 22050"),
         ("render song.wav --out song.wav", "song.wav is a file: choose another --out"),

@@ -86,7 +86,7 @@ def test_a_million_stimuli_need_a_yes(tmp_path: Path, monkeypatch: pytest.Monkey
     songs = "".join(f'[[songs]]\nname = "s{n}"\ndemo = {n}\n' for n in range(400))
     path = write_spec(tmp_path, TINY + songs)
     sentence = refused(path, tmp_path / "out")
-    assert "1 listeners x 401 songs x 4 versions are 1604 stimuli, 0.4 GB: give --yes" in sentence
+    assert "1 listener x 401 songs x 4 versions are 1604 stimuli, 0.4 GB: give --yes" in sentence
     monkeypatch.setattr(building, "MANY", 1)
     path = write_spec(tmp_path)
     refused(path, tmp_path / "out")
