@@ -42,12 +42,12 @@ if TYPE_CHECKING:  # what type checkers and editors see; the names and modules o
     from hearsim.ear.ear import Ear as Ear
     from hearsim.music.demo_song import demo_song as demo_song
     from hearsim.music.demo_song import mixture as mixture
+    from hearsim.profile.aid import Aid as Aid
+    from hearsim.profile.listener import Audiogram as Audiogram
+    from hearsim.profile.listener import Listener as Listener
     from hearsim.profile.load import load_profile as load_profile
     from hearsim.profile.load import profile_names as profile_names
-    from hearsim.profile.schema import Aid as Aid
-    from hearsim.profile.schema import Audiogram as Audiogram
-    from hearsim.profile.schema import Listener as Listener
-    from hearsim.profile.schema import Mix as Mix
+    from hearsim.profile.mix import Mix as Mix
     from hearsim.profile.schema import Profile as Profile
     from hearsim.profile.schema import Rig as Rig
     from hearsim.separation.stems import Stems as Stems
@@ -56,9 +56,9 @@ if TYPE_CHECKING:  # what type checkers and editors see; the names and modules o
     from hearsim.simulation.listening import listen as listen
 
 _HOMES = {  # public name -> its module; None: a module itself
-    "Aid": "hearsim.profile.schema",
+    "Aid": "hearsim.profile.aid",
     "Audio": "hearsim.core.audio",
-    "Audiogram": "hearsim.profile.schema",
+    "Audiogram": "hearsim.profile.listener",
     "Bypass": "hearsim.core.composites",
     "Calibration": "hearsim.core.calibration",
     "Chain": "hearsim.core.composites",
@@ -71,8 +71,8 @@ _HOMES = {  # public name -> its module; None: a module itself
     "HearsimWarning": "hearsim.core.errors",
     "LatencyEntry": "hearsim.core.latency",
     "LatencyLedger": "hearsim.core.latency",
-    "Listener": "hearsim.profile.schema",
-    "Mix": "hearsim.profile.schema",
+    "Listener": "hearsim.profile.listener",
+    "Mix": "hearsim.profile.mix",
     "Parallel": "hearsim.core.composites",
     "Prescription": "hearsim.aid.fitting.fitting",
     "Processor": "hearsim.core.processor",

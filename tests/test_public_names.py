@@ -39,7 +39,7 @@ hs.no_such_name
 """
 FLOAT64 = "numpy.ndarray[_, numpy.dtype[numpy.float64]]"
 REVEALED = [
-    "hearsim.profile.schema.Listener",
+    "hearsim.profile.listener.Listener",
     "hearsim.profile.schema.Profile",
     "hearsim.aid.device.HearingAid",
     "int",

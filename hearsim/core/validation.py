@@ -5,14 +5,15 @@ import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from hearsim.core.errors import HearsimError
 
 Init = TypeVar("Init", bound=Callable[..., None])
+Number = Annotated[float, Field(strict=True)]  # neither true nor "12"
 
 
 def plain_init(init: Init) -> Init:
