@@ -22,7 +22,26 @@ LIVE_DELAY, PROCESSING_DELAY = "live delay", "processing delay (offline)"
 
 
 class LatencyEntry(NamedTuple):
-    """One row: who is late, by how many samples, the kind of delay, where the number comes from, how to shorten it."""
+    """One row of a ledger.
+
+    Attributes
+    ----------
+    name
+        The stage, or the part of it, that delays.
+    samples
+        Its delay in samples.
+    kind
+        "algorithm", "buffering", "device" or "acoustics".
+    source
+        Where the number comes from: "declared", "measured" or "device-reported".
+    advice
+        How to shorten it; "" where nothing is to be done.
+
+    Examples
+    --------
+    >>> LatencyEntry("Delay", 44, "buffering").source
+    'declared'
+    """
 
     name: str
     samples: int
