@@ -15,11 +15,11 @@ from hearsim.core.files import part_of, temporary_folder, writes
 
 
 def check_is_folder(out: Path) -> None:
-    """Raise `HearsimError` where a file, or something else that is no folder, has the name of an output folder."""
+    """Raise `HearsimError` where an output folder, or a folder above it, has the name of a file."""
     with writes(out):  # a name too long for the file system is found here
-        exists, is_folder = out.exists(), out.is_dir()
-    if exists and not is_folder:
-        raise HearsimError(f"{out} is a file: choose another --out")
+        nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise HearsimError(f"{nearest} is a file: choose another --out")
 
 
 def files_of(part: Path, record: str) -> list[str]:

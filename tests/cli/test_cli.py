@@ -76,7 +76,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         ("render song.wav --stems two", "two holds VOCALS.aiff and vocals.wav: leave one of them there"),
         ("render song.wav --stems short", "short/vocals.wav is 2205 samples long and song.wav 22050"),
         ("render song.wav --out song.wav", "song.wav is a file: choose another --out"),
-        ("render song.wav --out song.wav/run", "song.wav/run can't be written (Not a directory): choose another --out"),
+        ("render song.wav --out song.wav/run", "song.wav is a file: choose another --out"),
         ("render song.wav --out /proc/run", "/proc/run can't be written (No such file or directory)"),
         (f"render song.wav --out {'a' * 300}", "can't be written (File name too long)"),
         ("show nope", "no profile is called 'nope'"),
