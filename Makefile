@@ -44,6 +44,10 @@ ifeq ($(shell command -v ffmpeg),)
 	$(call bring,ffmpeg)
 endif
 
+# Large arrays go back to the system when they are freed: a worker stays under 2 GB.
+test test-all: export MALLOC_MMAP_THRESHOLD_ = 1048576
+test test-all: export MALLOC_TRIM_THRESHOLD_ = 1048576
+
 test: check system
 	$(BIN)/pytest -n 2 --dist loadfile
 	$(BIN)/pytest --doctest-modules hearsim
