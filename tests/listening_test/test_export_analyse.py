@@ -298,7 +298,7 @@ def test_bad_places(tmp_path: Path) -> None:
     assert analyse(tmp_path).out == analyse(tmp_path / "results").out == tmp_path / "results/analysis"
     assert "holds no ratings.csv" in refused(tmp_path / "results/analysis")
     assert "can't be read (No such file" in refused(tmp_path / "no.csv")
-    assert "ratings.csv can't be written (File exists)" in refused(path, out=path)
+    assert "ratings.csv is a file: choose another --out" in refused(path, out=path)
     elsewhere = tmp_path / "results/analysis/deep/ratings.csv"
     elsewhere.parent.mkdir()
     elsewhere.write_bytes(path.read_bytes())
