@@ -100,7 +100,7 @@ def test_listen_says_what_is_missing(stems: Audio, folder: Path) -> None:
     np.testing.assert_array_equal(result.song.samples[0], result.song.samples[1])
     with pytest.raises(HearsimError, match="no true stems to compare with"):
         result.score("estoi_vocals")
-    with pytest.raises(HearsimError, match=r"no metric is called 'estoi_vocal': did you mean estoi_vocals"):
+    with pytest.raises(HearsimError, match="'estoi_vocal': did you mean estoi_vocals"):
         result.score("estoi_vocal")
     assert np.isfinite(result.score("lufs"))
     with pytest.raises(HearsimError, match="give a mixture"):
