@@ -129,7 +129,7 @@ class Separator(Processor):
         if self._width == "stereo" or len(self._input) == 1:
             return stems
         before = self._width
-        if not np.array_equal(self._input[:1].repeat(len(self._input), axis=0), self._input):
+        if (self._input != self._input[:1]).any():
             self._width = "stereo"
         elif self._input.any():
             self._width = "mono"

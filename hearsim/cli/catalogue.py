@@ -10,7 +10,8 @@ Row = dict[str, Any]
 LISTENER_HZ = (250, 500, 1000, 2000, 4000, 6000)
 
 
-def _paths(folder: str) -> list[Path]:
+def paths(folder: str) -> list[Path]:
+    """Return the shipped files of a folder of profiles/."""
     from hearsim.core.files import data_folder
 
     return sorted((data_folder("profiles") / folder).glob("*.toml"))
@@ -28,7 +29,7 @@ def profiles() -> list[Row]:
     from hearsim.core.files import read_toml
 
     parts = ("listener", "mix", "aid", "rig")
-    tables = [(path, read_toml(path)) for path in _paths(".")]
+    tables = [(path, read_toml(path)) for path in paths(".")]
     return [
         {"name": path.stem, **{part: table.get(part, "") for part in parts}, "description": _description(path)}
         for path, table in tables
@@ -40,7 +41,7 @@ def listeners() -> list[Row]:
     from hearsim.profile.load import load_listener
 
     rows = []
-    for path in _paths("listeners"):
+    for path in paths("listeners"):
         listener = load_listener(path)
         thresholds = {
             f"{ear}_db_hl": [round(float(value), 1) for value in getattr(listener, ear).at(LISTENER_HZ)]
@@ -56,7 +57,7 @@ def mixes() -> list[Row]:
 
     return [
         {"name": path.stem, **load_mix(path).gains_db.model_dump(), "description": _description(path)}
-        for path in _paths("mixes")
+        for path in paths("mixes")
     ]
 
 
@@ -65,7 +66,7 @@ def aids() -> list[Row]:
     from hearsim.profile.load import load_aid
 
     rows = []
-    for path in _paths("aids"):
+    for path in paths("aids"):
         aid = load_aid(path)
         rows.append(
             {
@@ -86,7 +87,7 @@ def rigs() -> list[Row]:
     from hearsim.profile.load import load_rig
 
     return [
-        {**load_rig(path).model_dump(), "name": path.stem, "description": _description(path)} for path in _paths("rigs")
+        {**load_rig(path).model_dump(), "name": path.stem, "description": _description(path)} for path in paths("rigs")
     ]
 
 
@@ -104,8 +105,10 @@ def stages() -> list[Row]:
     """Return the stages of the aid that installed packages offer."""
     from hearsim.core.plugins import load_plugin, plugin_names
 
-    names = plugin_names("hearsim.stages")
-    return [{"name": name, "description": _first_sentence(load_plugin("hearsim.stages", name))} for name in names]
+    def row(name: str) -> Row:
+        return {"name": name, "description": _first_sentence(load_plugin("hearsim.stages", name))}
+
+    return _rows_of_plugins(plugin_names("hearsim.stages"), row)
 
 
 def metrics() -> list[Row]:
@@ -188,14 +191,9 @@ LISTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
 """The lists of `hearsim show`: title and rows of each."""
 
 
-def entries(name: str) -> list[tuple[str, Row]]:
-    """Return what is called `name` in the lists: the list's name and the row; several where lists share the name."""
-    return [(found, row) for found, (_, rows) in LISTS.items() for row in rows() if row["name"] == name]
-
-
-def entry_names() -> list[str]:
-    """Return the names of all rows of all lists, each once."""
-    return list(dict.fromkeys(row["name"] for _, rows in LISTS.values() for row in rows()))
+def entries() -> list[tuple[str, Row]]:
+    """Return every row of every list, with the list's name; lists may share a row's name."""
+    return [(title, row) for title, (_, rows) in LISTS.items() for row in rows()]
 
 
 LABELS = {

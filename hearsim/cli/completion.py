@@ -43,9 +43,9 @@ def shipped(folder: str) -> Callable[[str], list[str]]:
     """Return a callback for the names of shipped parts in a folder of profiles/."""
 
     def names(incomplete: str) -> list[str]:
-        from hearsim.core.files import data_folder
+        from hearsim.cli.catalogue import paths
 
-        return _starting(incomplete, sorted(path.stem for path in (data_folder("profiles") / folder).glob("*.toml")))
+        return _starting(incomplete, (path.stem for path in paths(folder)))
 
     return names
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hearsim.cli import completion
-from hearsim.cli.catalogue import LISTS, entries, entry_names, lines
+from hearsim.cli.catalogue import LISTS, entries, lines
 from hearsim.cli.options import DEFAULT_PROFILE, Json, ProfileArgument
 from hearsim.cli.output import print_json, print_tables
 
@@ -36,10 +36,11 @@ def show(
     from hearsim.profile.load import load_profile, profile_names
 
     if name not in profile_names() and not Path(name).is_file():
-        if found := entries(name):
+        catalogue = entries()
+        if found := [one for one in catalogue if one[1]["name"] == name]:
             print_entries(found, as_json)
             return
-        if near := nearest(name, list(dict.fromkeys([*LISTS, *entry_names()]))):
+        if near := nearest(name, list(dict.fromkeys([*LISTS, *(row["name"] for _, row in catalogue)]))):
             raise HearsimError(f"no profile is called {name!r}, no list and no entry of one: {near}")
     loaded = load_profile(name)  # before the heavy imports: a misspelt name is refused at once
     from hearsim.aid.hearing_aid import hearing_aid
@@ -47,14 +48,16 @@ def show(
     from hearsim.core.processor import describe, latency_ledger
     from hearsim.report.report_json import fitting as fitting_of
 
+    gains = fitting_of(loaded)
     aid, fmt = hearing_aid(loaded), format_of(loaded.block_samples)
     if as_json:
         ledger = latency_ledger(aid, fmt).to_json()
-        print_json({"profile": loaded.model_dump(mode="json"), "latency": ledger, "fitting": fitting_of(loaded)})
+        print_json({"profile": loaded.model_dump(mode="json"), "latency": ledger, "fitting": gains})
         return
     typer.echo(describe(aid, fmt))
-    print_tables(fitting(loaded))
-    if others := [one for one in entries(name) if one[0] != "profiles"]:  # a mix can have the name of a profile
+    print_tables(fitting(gains))
+    others = [one for one in entries() if one[1]["name"] == name and one[0] != "profiles"]
+    if others:  # a mix can have the name of a profile
         typer.echo()
         print_entries(others, as_json)
 

@@ -11,10 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from hearsim.aid.hearing_aid import compensation
 from hearsim.core.latency import LatencyLedger, Load
-from hearsim.dsp.bands import AUDIOMETRIC_HZ
-from hearsim.profile.schema import Profile
 from hearsim.training.evaluation_tables import BESIDE, Scores, shown, stems_of, summarise
 
 if TYPE_CHECKING:
@@ -82,19 +79,19 @@ def renders(reports: dict[str, dict[str, Any]]) -> Table:
     return table
 
 
-def fitting(profile: Profile) -> Table:
-    """Return the insertion gains of a profile per ear, at three input levels."""
+def fitting(ears: dict[str, Any]) -> Table:
+    """Return the insertion gains of a report's `fitting` per ear, at each input level."""
     table = Table("ear", "input", title="Insertion gain, dB", title_justify="left")
-    for frequency in AUDIOMETRIC_HZ:
+    first, *_ = ears.values()
+    for frequency in first["frequencies_hz"]:
         table.add_column(f"{frequency:g}", justify="right")
-    stage = compensation(profile)
-    for level in (50, 65, 80):
-        gains = stage.insertion_gain_db(float(level))
-        for index, ear in enumerate(("left", "right")):
-            table.add_row(ear, f"{level} dB SPL", *(f"{gain:.1f}" for gain in gains[index]))
-    if (compression := profile.aid.compression) and not np.allclose(stage.compression_ratio, compression.ratio):
-        for ear, ratios in zip(("left", "right"), stage.compression_ratio, strict=True):
-            table.add_row(ear, f"ratio ({compression.ratio:g} set)", *(f"{ratio:.2f}" for ratio in ratios))
+    for level in first["insertion_gain_db"]:
+        for ear, one in ears.items():
+            table.add_row(ear, f"{level} dB SPL", *(f"{gain:.1f}" for gain in one["insertion_gain_db"][level]))
+    ratios = {ear: one["compression_ratio"] for ear, one in ears.items() if "compression_ratio" in one}
+    if any(not np.allclose(ratio["in_force"], ratio["set"]) for ratio in ratios.values()):
+        for ear, ratio in ratios.items():
+            table.add_row(ear, f"ratio ({ratio['set']:g} set)", *(f"{one:.2f}" for one in ratio["in_force"]))
     return table
 
 

@@ -11,8 +11,10 @@ from typing import Any, Literal
 import numpy as np
 
 from hearsim.core.errors import HearsimError
-from hearsim.core.units import Curve, FloatArray
+from hearsim.core.units import Curve, FloatArray, counted
 
+EARS = ("left", "right")
+"""Names of the channels of what a listener hears: channel 0 is the left ear."""
 Unit = Literal["fs", "pa"]
 UNIT_NAMES: dict[Unit, str] = {"fs": "full scale", "pa": "pascal"}
 Layout = Literal["channels first", "channels last"]
@@ -156,8 +158,7 @@ class Audio:
 
     def __repr__(self) -> str:
         stems = f"{len(self.samples)} stems, " if self.samples.ndim == 3 else ""
-        channels = f"{self.channels} channel{'s' if self.channels > 1 else ''}"
-        return f"<Audio: {stems}{channels}, {self.seconds:.3f} s at {self.rate} Hz>"
+        return f"<Audio: {stems}{counted(self.channels, 'channel')}, {self.seconds:.3f} s at {self.rate} Hz>"
 
     def _repr_html_(self) -> str | None:
         """Return a player for a notebook; None where there are stems or more than two channels."""

@@ -2,6 +2,7 @@
 
 import io
 import mmap
+import re
 import struct
 from pathlib import Path
 
@@ -11,7 +12,7 @@ Part = Path | bytes | tuple[Path, bytes]
 STREAMED = {0xFFFFFFFF, 0x7FFFF000}
 """What ffmpeg and SoX write where they can't know the size of a WAV's data: into a pipe."""
 
-_FLAC_STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")  # RFC 9639, section 8: STREAMINFO, 34 bytes
+_FLAC_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # RFC 9639, section 8: STREAMINFO, 34 bytes
 _UNEXPLAINED = 4096  # bytes after the last chunk: players leave tags and padding there, but no music
 _OGG_PAGE_MOST = 27 + 255 + 255 * 255  # RFC 3533, section 6: header, segment table, segments
 
@@ -54,9 +55,7 @@ def ogg_streams(path: Path) -> tuple[list[Part], str]:
 def flac_streams(path: Path) -> tuple[list[Part], str]:
     """Return the streams of a file of joined FLACs: libsndfile reads the first alone."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        starts = [0]
-        while places := [at for mark in _FLAC_STARTS if (at := data.find(mark, starts[-1] + 8)) > 0]:
-            starts.append(min(places))
+        starts = [0, *(found.start() for found in _FLAC_START.finditer(data, 8))]
         return _parts(path, starts, data, "FLAC")
 
 

@@ -19,6 +19,15 @@ class HearsimError(ValueError):
     """
 
 
+def cause_of(error: BaseException) -> str:
+    """Return the type and text of an error that the code of others raises, for a sentence.
+
+    >>> cause_of(ValueError("no weights")), cause_of(KeyboardInterrupt())
+    ('ValueError: no weights', 'KeyboardInterrupt')
+    """
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
 class HearsimWarning(UserWarning):
     """Input that is used, but not as it stands: one sentence. The command line prints it on stderr.
 

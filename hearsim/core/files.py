@@ -81,12 +81,9 @@ def find_model(name: str | Path, base: Path | None = None, context: str = "") ->
 
 def model_hop(model: object) -> int:
     """Return the hop in samples of a network, or of a model as its model.toml says; raises `HearsimError`."""
-    from hearsim.core.networks import is_module_name, module_network
-    from hearsim.core.plugins import plugin_network
+    from hearsim.core.networks import own_network  # which imports this file
 
-    network: Any = model
-    if isinstance(model, str | Path):
-        network = module_network(str(model)) if is_module_name(str(model)) else plugin_network(model)
+    network: Any = own_network(str(model)) if isinstance(model, str | Path) else model
     if network is not None:
         return int(network.hop)
     assert isinstance(model, str | Path)

@@ -5,20 +5,21 @@ name under which an installed package offers it as a plug-in (`hearsim.separator
 the module that makes the network.
 """
 
+import functools
 import hashlib
 import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hearsim.core.errors import HearsimError
+from hearsim.core.errors import HearsimError, cause_of
 from hearsim.core.files import find_model, model_names
-from hearsim.core.plugins import plugin_names
+from hearsim.core.plugins import failure, load_plugin, plugin_names
 from hearsim.core.random_state import seeded
 
 _OWN = re.compile(r"(?P<module>[\w.]+|.+\.py):(?P<name>[A-Za-z_]\w*)")
@@ -64,23 +65,33 @@ def resolve_model(model: str, base: Path, context: str = "") -> str:
     return model if is_own(model) else str(find_model(model, base, context))
 
 
-def module_network(model: str) -> Any:
-    """Return the object that `module:name` or `file.py:name` is, or that it returns where it is a function or a class.
+@functools.cache
+def own_network(model: str) -> Any:
+    """Return the network of one's own that a name stands for; None where it is no such name.
 
-    A callable is called with seeded random numbers, so that weights without a file are the same every time. Raises
-    `HearsimError` where the import or the call fails.
+    `module:name` and `file.py:name` are a network, or a function or class that returns one; a plug-in is called. A call
+    has seeded random numbers, so that weights without a file are the same every time. Raises `HearsimError` where the
+    import or the call fails.
     """
-    own = _OWN.fullmatch(model)
-    assert own is not None
+    if own := _OWN.fullmatch(model):
+        try:
+            found = getattr(_imported(own["module"]), own["name"])
+            return found if hasattr(found, "stems") or not callable(found) else _made(found)
+        except Exception as error:  # whatever the code of others raises
+            cause = cause_of(error)
+            raise HearsimError(f"model = {model!r} can't be made ({cause}): repair its module, or its name") from error
+    if model not in plugin_names("hearsim.separators"):
+        return None
+    make = load_plugin("hearsim.separators", model)
     try:
-        found = getattr(_imported(own["module"]), own["name"])
-        if hasattr(found, "stems") or not callable(found):  # a network itself
-            return found
-        with seeded(0):
-            return found()
+        return _made(make)
     except Exception as error:  # whatever the code of others raises
-        cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise HearsimError(f"model = {model!r} can't be made ({cause}): repair its module, or its name") from error
+        raise failure("hearsim.separators", model, error) from error
+
+
+def _made(make: Callable[[], Any]) -> Any:
+    with seeded(0):
+        return make()
 
 
 def _imported(module: str) -> ModuleType:

@@ -14,11 +14,9 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Collection
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from hearsim.core.errors import HearsimError
-from hearsim.core.random_state import seeded
+from hearsim.core.errors import HearsimError, cause_of
 from hearsim.core.validation import nearest
 
 Group = Literal["hearsim.fittings", "hearsim.metrics", "hearsim.separators", "hearsim.stages"]
@@ -61,28 +59,6 @@ def _own(group: Group) -> dict[str, Any]:
     return _OWN[group]
 
 
-@functools.cache
-def plugin_network(name: str | Path) -> Any:
-    """Return the network that a plug-in under hearsim.separators makes, called without arguments; None for no plug-in.
-
-    `module:name` and `file.py:name` work too (`hearsim.core.networks`). Raises `HearsimError` where the plug-in
-    fails.
-    """
-    from hearsim.core.networks import is_module_name, module_network  # which imports this file
-
-    if is_module_name(str(name)):
-        return module_network(str(name))
-    if name not in plugin_names("hearsim.separators"):
-        return None
-    make = load_plugin("hearsim.separators", str(name))
-    try:
-        with seeded(0):
-            return make()
-    except Exception as error:  # whatever the code of others raises
-        cause = f"{type(error).__name__}: {error}"
-        raise HearsimError(f"the plug-in {name!r} (hearsim.separators) fails ({cause}): repair or update it") from error
-
-
 def plugin_names(group: Group, own: Collection[str] = ()) -> list[str]:
     """Return the names of a group's plug-ins, sorted, without importing any.
 
@@ -123,11 +99,15 @@ def load_plugin(group: Group, name: str, own: Collection[str] = ()) -> Any:
     try:
         return point.load()
     except Exception as error:  # whatever the code of others raises while it is imported
-        cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         raise HearsimError(
             f"the plug-in {name!r} ({group}, {point.value}) of the package {_package(point)} can't be imported "
-            f"({cause}): repair, update or uninstall that package"
+            f"({cause_of(error)}): repair, update or uninstall that package"
         ) from error
+
+
+def failure(group: Group, name: str, error: Exception) -> HearsimError:
+    """Return the error for a plug-in whose code has failed."""
+    return HearsimError(f"the plug-in {name!r} ({group}) fails ({cause_of(error)}): repair or update it")
 
 
 def _plugins(group: Group, own: Collection[str]) -> dict[str, EntryPoint]:

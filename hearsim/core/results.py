@@ -27,10 +27,18 @@ def files_of(part: Path, record: str) -> list[str]:
     return sorted({record, *(path.relative_to(part).as_posix() for path in part.rglob("*") if path.is_file())})
 
 
-def check_earlier(out: Path, outputs: Sequence[str]) -> None:
-    """Raise `HearsimError` where `out` holds outputs and not the first of them, so they are of no earlier run."""
+def check_free(out: Path, outputs: Sequence[str], force: bool) -> list[str]:
+    """Return the outputs that `out` holds; raises `HearsimError` for any without `force`, and where it is no folder."""
     check_is_folder(out)
     held = [name for name in outputs if (out / name).exists()]
+    if held and not force:
+        raise HearsimError(f"{out} already holds {', '.join(held)}: choose another --out, or give --force")
+    return held
+
+
+def check_earlier(out: Path, outputs: Sequence[str]) -> None:
+    """Raise `HearsimError` where `out` holds outputs and not the first of them, so they are of no earlier run."""
+    held = check_free(out, outputs, force=True)
     if held and outputs[0] not in held:
         raise HearsimError(
             f"{out} holds {', '.join(held)} and no {outputs[0]}, so they are of no earlier run: choose another --out"
@@ -73,10 +81,7 @@ def output_folder(
 
 
 def _check(out: Path, outputs: Sequence[str], force: bool, inputs: Sequence[Path]) -> None:
-    check_is_folder(out)
-    held = [name for name in outputs if (out / name).exists()]
-    if held and not force:
-        raise HearsimError(f"{out} already holds {', '.join(held)}: choose another --out, or give --force")
+    held = check_free(out, outputs, force)
     files = _files(out / outputs[0])
     for source in inputs:
         if any(

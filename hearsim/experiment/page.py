@@ -138,7 +138,7 @@ def _by_listener(results: Results, rows: Sequence[Summary], caption: str, sign: 
 
 def _missing(results: Results) -> list[str]:
     items = [
-        f"{metric}: no figure in {count} cell{'' if count == 1 else 's'}: {why}"
+        f"{metric}: no figure in {counted(count, 'cell')}: {why}"
         for metric, reasons in results.without.items()
         for why, count in reasons.items()
     ]

@@ -51,7 +51,7 @@ def run(
     With `retry_failed` those that failed are computed once more. Raises `HearsimError` where the folder can't be
     used, where no cluster answers, and where nothing more can be written: what was computed until then is kept.
     """
-    part = list({cell.key: cell for cell in shard_of(list(cells), shard)}.values())  # some differ by name alone
+    part = _distinct(shard_of(list(cells), shard))
     folder = folder.resolve()  # workers may stand elsewhere
     with open_store(study, folder, shard) as store, ExitStack() as stack:
         waiting = _waiting(part, store, retry_failed)
@@ -182,7 +182,7 @@ def estimate(
     """
     from joblib import cpu_count
 
-    waiting = _waiting(list({cell.key: cell for cell in cells}.values()), Store(folder), retry_failed)
+    waiting = _waiting(_distinct(cells), Store(folder), retry_failed)
     first = _first_of_each(waiting, folder)
     chosen = [waiting[index * (len(waiting) - 1) // max(1, timed - 1)] for index in range(min(timed, len(waiting)))]
     shared_s, cell_s = [], []
@@ -203,6 +203,11 @@ def estimate(
         cell_s=statistics.median(cell_s) * _mean_length_s(waiting) if cell_s else 0.0,
         workers=workers or int(cpu_count()),
     )
+
+
+def _distinct(cells: Sequence[Cell]) -> list[Cell]:
+    """Return one cell of each key: some differ by name alone."""
+    return list({cell.key: cell for cell in cells}.values())
 
 
 def _mean_length_s(cells: Sequence[Cell]) -> float:

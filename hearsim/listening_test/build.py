@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import hearsim
+from hearsim.core.audio import EARS
 from hearsim.core.audio_files import AID_RATE_HZ
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import writes
@@ -21,7 +22,7 @@ from hearsim.core.results import check_is_folder, files_of, output_folder
 from hearsim.core.units import counted
 from hearsim.listening_test import beaqlejs, webmushra
 from hearsim.listening_test.excerpts import Excerpt, read_excerpt, silent_vocals
-from hearsim.listening_test.measures import EARS, measure
+from hearsim.listening_test.measures import measure
 from hearsim.listening_test.names import HIDDEN, RESULTS, SCHEMA
 from hearsim.listening_test.plain import write_plain
 from hearsim.listening_test.spec import Plan, Version, read_plan

@@ -21,7 +21,7 @@ from hearsim.core.errors import HearsimError
 from hearsim.core.files import writes
 from hearsim.listening_test.names import CALIBRATION, RESULTS, SERVICE, config_name
 from hearsim.listening_test.sessions import UNREADABLE, keep, parse, read_manifest, rows, write_table
-from hearsim.pages.server import NO_STORE, LocalServer, open_port
+from hearsim.pages.server import NO_STORE, LocalServer, link, open_port
 
 LARGEST = 64 << 20
 Log = Callable[[str], None]
@@ -148,7 +148,7 @@ class Server:
         """Return the address of the calibration page, and of each participant's test."""
         test = self.collector.manifest["name"]
         people = [CALIBRATION, *(one["id"] for one in self.collector.manifest["participants"])]
-        return {who: f"http://127.0.0.1:{self.server_port}/?config={config_name(test, who)}" for who in people}
+        return {who: f"{link(self._listening)}?config={config_name(test, who)}" for who in people}
 
 
 def serve(export: Path, checkout: Path, port: int, log: Log) -> Server:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from hearsim.core.audio import EARS
 from hearsim.core.audio_files import AID_RATE_HZ
 from hearsim.core.errors import HearsimError
 from hearsim.core.units import FloatArray, gain_to_db
@@ -15,7 +16,6 @@ from hearsim.metrics.loudness import integrated_lufs, true_peak_dbtp
 from hearsim.metrics.pair import Pair
 from hearsim.metrics.registry import compute_pair, pair_names
 
-EARS = ("left", "right")
 SILENCE_DB = -200.0
 Table = dict[str, Any]
 

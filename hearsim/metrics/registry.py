@@ -11,11 +11,12 @@ Experiments, `Result.score`, `hearsim score`, listening tests, `hearsim metrics`
 import inspect
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from hearsim.core.errors import HearsimError
-from hearsim.core.plugins import load_plugin, plugin_names
+from hearsim.core.plugins import failure, load_plugin, plugin_names
 from hearsim.core.units import FloatArray, samples_to_ms
 from hearsim.core.validation import nearest
 from hearsim.metrics.cepstral import cepstral_correlation
@@ -47,7 +48,10 @@ def _mean_csdr_db(condition: Condition) -> float:
     return float(np.mean([_stem_csdr_db(condition, stem) for stem in STEMS]))
 
 
-def _share(
+def _rising(
+    unit: str,
+    low: float,
+    high: float,
     label: str,
     sentence: str,
     needs: tuple[Need, ...],
@@ -55,22 +59,12 @@ def _share(
     of: Callable[[Condition], float] | None = None,
     of_pair: Callable[[Pair], float] | None = None,
 ) -> Metric:
-    """Return a metric from 0 to 1, the higher the better."""
-    return Metric(sentence, "0–1", of, 0.0, 1.0, "higher", needs, source, of_pair, label)
+    """Return a metric that is the better, the higher it is."""
+    return Metric(sentence, unit, of, low, high, "higher", needs, source, of_pair, label)
 
 
-def _ratio(
-    label: str,
-    sentence: str,
-    needs: tuple[Need, ...],
-    source: str,
-    of: Callable[[Condition], float] | None = None,
-    of_pair: Callable[[Pair], float] | None = None,
-) -> Metric:
-    """Return a metric in dB, at most 100, the higher the better."""
-    return Metric(sentence, "dB", of, -100.0, 100.0, "higher", needs, source, of_pair, label)
-
-
+_share = partial(_rising, "0–1", 0.0, 1.0)
+_ratio = partial(_rising, "dB", -100.0, 100.0)
 _STOI, _ESTOI = "Taal et al. 2011", "Jensen & Taal 2016"
 _CEPSTRAL = "after Kates & Arehart 2010, without their ear model"
 _MDX = "Mitsufuji et al. 2022 (MDX)"
@@ -222,9 +216,8 @@ def metric(name: str) -> Metric:
     """Return a metric by name, hearsim's own or a plug-in's; raises `HearsimError`, naming the nearest, for others."""
     if name in METRICS:
         return METRICS[name]
-    names = [*METRICS, *plugin_names("hearsim.metrics", METRICS)]
-    if name not in names:
-        near = nearest(name, names) or f"there are {', '.join(names)}"
+    if name not in (known := names()):
+        near = nearest(name, known) or f"there are {', '.join(known)}"
         raise HearsimError(f"no metric is called {name!r}: {near}")
     found = load_plugin("hearsim.metrics", name, METRICS)
     if isinstance(found, Metric):
@@ -259,8 +252,7 @@ def _number(name: str, computed: Callable[[], float]) -> float:
     except HearsimError:
         raise
     except Exception as error:  # whatever the code of others raises
-        cause = f"{type(error).__name__}: {error}"
-        raise HearsimError(f"the plug-in {name!r} (hearsim.metrics) fails ({cause}): repair or update it") from error
+        raise failure("hearsim.metrics", name, error) from error
     if not math.isfinite(value):
         raise HearsimError(f"the plug-in {name!r} (hearsim.metrics) returns {value}: a metric is a finite number")
     return value

@@ -20,7 +20,7 @@ from hearsim.core.audio_containers import missing_bytes
 from hearsim.core.audio_files import open_source
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import write_atomically
-from hearsim.core.units import FloatArray
+from hearsim.core.units import FloatArray, counted
 from hearsim.core.validation import nearest
 from hearsim.music.datasets import ACCOMPANIMENT, Part, Skipped, Source, find_sources
 from hearsim.profile.schema import STEMS
@@ -171,8 +171,7 @@ def summary(tracks: list[Track]) -> list[str]:
     for track in tracks:
         groups.setdefault(", ".join(track.stems), []).append(track.name)
     return [
-        f"{len(names)} {'track' if len(names) == 1 else 'tracks'} with {stems}: {', '.join(names[:4])}"
-        + (", ..." if len(names) > 4 else "")
+        f"{counted(len(names), 'track')} with {stems}: {', '.join(names[:4])}" + (", ..." if len(names) > 4 else "")
         for stems, names in groups.items()
     ]
 

@@ -7,7 +7,7 @@ from typing import Any
 from hearsim.core.audio_files import check_is_file
 from hearsim.core.audio_formats import SUFFIXES
 from hearsim.core.errors import HearsimError
-from hearsim.core.results import check_is_folder
+from hearsim.core.results import check_free, check_is_folder
 from hearsim.music.datasets import ACCOMPANIMENT
 from hearsim.profile.schema import STEMS, Profile
 from hearsim.report.run import OUTPUTS, render_song
@@ -56,26 +56,16 @@ def render_songs(
     """
     check_is_folder(out)
     for name in songs:
-        check_is_folder(out / name)
-        if not force and (held := [output for output in OUTPUTS if (out / name / output).exists()]):
-            raise HearsimError(f"{out / name} already holds {', '.join(held)}: choose another --out, or give --force")
+        check_free(out / name, OUTPUTS, force)
         if stems is not None and not (stems / name).is_dir():
             raise HearsimError(f"{stems / name} is no folder: --stems needs one of stems for each song, of its name")
-    return _render_each(songs, profile, out, stems, save_stems, force, progress)
 
+    def render_each() -> Iterator[tuple[str, dict[str, Any] | HearsimError]]:
+        for name, song in songs.items():
+            own_stems = stems / name if stems is not None else None
+            try:
+                yield name, render_song(song, profile, out / name, own_stems, save_stems, force, progress)
+            except HearsimError as error:
+                yield name, error
 
-def _render_each(
-    songs: dict[str, Path],
-    profile: Profile,
-    out: Path,
-    stems: Path | None,
-    save_stems: bool,
-    force: bool,
-    progress: Progress,
-) -> Iterator[tuple[str, dict[str, Any] | HearsimError]]:
-    for name, song in songs.items():
-        own_stems = stems / name if stems is not None else None
-        try:
-            yield name, render_song(song, profile, out / name, own_stems, save_stems, force, progress)
-        except HearsimError as error:
-            yield name, error
+    return render_each()

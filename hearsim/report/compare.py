@@ -118,7 +118,7 @@ def write_comparison(found: Table, path: Path) -> None:
 def _summary(found: Table) -> str:
     count = len(found["settings"])
     settings = {0: "No setting differs", 1: "One setting differs"}.get(count, f"{count} settings differ")
-    delay = next(row["difference"] for row in found["latency"] if row["key"] == "live delay")
+    delay = next(row["difference"] for row in found["latency"] if row["key"] == LIVE_DELAY)
     song = "the song is the same" if found["same_song"] else "the songs are not the same, so metrics do not compare"
     return f"{settings}; {song}; from A to B the live delay changes by {number(delay, 2, '+')} ms."
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from hearsim.core.audio import EARS
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import writes
 from hearsim.core.latency import COLUMNS, LatencyLedger
-from hearsim.core.units import Curve, FloatArray
+from hearsim.core.units import Curve, FloatArray, counted
 from hearsim.metrics.metric import Metric
 from hearsim.metrics.registry import METRICS
 from hearsim.pages.html import Cell, fill, number, table
@@ -77,7 +78,6 @@ def _plain(name: str) -> str:
 
 
 SCHEMA = "hearsim.report/1"
-_EARS = ("left", "right")
 
 
 def write_page(report: Table, sounds: Excerpts, path: Path) -> None:
@@ -103,13 +103,13 @@ def page(report: Table, sounds: Excerpts) -> str:
         summary=_summary(report),
         player=player(sounds),
         spectrograms=_spectrograms(pressures, sounds.rate),
-        gains={ear: measured_gain(report, gain, ear) for ear in _EARS},
+        gains={ear: measured_gain(report, gain, ear) for ear in EARS},
         gain_table=_gain_table(gain),
-        fitting={ear: fitting(report, ear) for ear in _EARS},
-        fitting_tables=[_fitting_table(report, ear) for ear in _EARS],
+        fitting={ear: fitting(report, ear) for ear in EARS},
+        fitting_tables=[_fitting_table(report, ear) for ear in EARS],
         rules=" and ".join(sorted({fit["rule"] for fit in report["fitting"].values()})),
-        levels={ear: band_levels(report, ear) for ear in _EARS},
-        level_tables=[_level_table(levels, ear) for ear in _EARS],
+        levels={ear: band_levels(report, ear) for ear in EARS},
+        level_tables=[_level_table(levels, ear) for ear in EARS],
         limiter=_limiter(levels),
         lost_samples=levels["non_finite_samples"],
         mix=_mix(report["mix"]),
@@ -132,7 +132,7 @@ def _spectrograms(pressures: Mapping[str, FloatArray], rate: int) -> list[tuple[
 def _gain_table(gain: Curve) -> Markup:
     lines = {
         f"{ear}, dB": {f: g for f, g in zip(GAIN_BANDS_HZ, row.tolist(), strict=True) if not math.isnan(g)}
-        for ear, row in zip(_EARS, gain, strict=True)
+        for ear, row in zip(EARS, gain, strict=True)
     }
     return _over_frequency("Measured gain from input to aided sound, 1/3 octaves", lines)
 
@@ -144,7 +144,7 @@ def _summary(report: Table) -> str:
     return (
         f"{report['input']['seconds']:.1f} s of sound for the listener {report['listener']['name']}: "
         f"{latency['total_ms']:.1f} ms from microphone to ear, {in_time}; "
-        f"the limiter stepped in {times} time{'' if times == 1 else 's'}."
+        f"the limiter stepped in {counted(times, 'time')}."
     )
 
 
@@ -248,7 +248,7 @@ def _limiter(levels: Table) -> Markup:
             number(levels["mpo_db_spl"][ear], 1),
             str(levels["mpo_events"][ear]),
         ]
-        for ear in _EARS
+        for ear in EARS
     ]
     head = ("ear", "sample peak, dB SPL (of a sine with that peak)", "MPO, dB SPL", "times limited")
     return table("The limiter at the end of the aid", head, rows, 3)

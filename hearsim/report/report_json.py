@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from hearsim.aid.fitting.fitting import LEVELS_DB_SPL
 from hearsim.aid.hearing_aid import compensation
+from hearsim.core.audio import EARS
 from hearsim.core.audio_files import sha256_of
 from hearsim.core.errors import HearsimError
 from hearsim.core.latency import latency_json, load_of
@@ -22,7 +24,6 @@ from hearsim.profile.schema import STEMS, Profile
 from hearsim.simulation.audibility import sii_in_music, sii_in_quiet
 from hearsim.simulation.streaming import Result
 
-EARS = ("left", "right")
 Table = dict[str, Any]
 
 
@@ -101,7 +102,7 @@ def fitting(profile: Profile) -> Table:
     stage = compensation(profile)
     table: Table = {}
     for index, ear in enumerate(EARS):
-        gains = {str(level): stage.insertion_gain_db(float(level))[index].tolist() for level in (50, 65, 80)}
+        gains = {f"{level:g}": stage.insertion_gain_db(level)[index].tolist() for level in LEVELS_DB_SPL}
         rule = profile.aid.rule
         table[ear] = {"rule": rule, "frequencies_hz": list(AUDIOMETRIC_HZ), "insertion_gain_db": gains}
         if compression := profile.aid.compression:

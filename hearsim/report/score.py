@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hearsim.core.alignment import DelayFinder
+from hearsim.core.audio import EARS
 from hearsim.core.audio_files import Source, open_source
 from hearsim.core.calibration import Calibration
 from hearsim.core.errors import HearsimError
@@ -23,7 +24,6 @@ from hearsim.metrics.registry import compute_pair, pair_names
 from hearsim.profile.schema import Profile
 
 Table = dict[str, Any]
-EARS = ("left", "right")
 SILENCE_DBFS = -200.0
 _GAIN_DB = 3.0  # by so much the SI-SDR rises when a delay is taken away
 _FILTERS_MS = (

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from hearsim.core.audio import check_kind
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import find_model, read_toml, write_atomically
-from hearsim.core.plugins import plugin_network
+from hearsim.core.networks import own_network
 from hearsim.core.validation import check
 from hearsim.separation.registry import Architecture
 
@@ -106,7 +106,7 @@ def load_network(model: "str | Path | SeparatorNet") -> tuple["SeparatorNet", Mo
     net: object = model
     expected = "a model must be a name, a folder or"
     if isinstance(model, str | Path):
-        if (net := plugin_network(model)) is None:
+        if (net := own_network(str(model))) is None:
             return load_model(model)
         expected = f"the plug-in {str(model)!r} must return"
     check_kind(f"{expected} a SeparatorNet", net, SeparatorNet, "derive it from hearsim.separation.net.SeparatorNet")

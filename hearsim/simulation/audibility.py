@@ -11,7 +11,7 @@ import numpy as np
 from scipy import fft
 
 from hearsim.aid.hearing_aid import hearing_aid
-from hearsim.core.audio import Format
+from hearsim.core.audio import EARS, Format
 from hearsim.core.composites import Delay
 from hearsim.core.units import REFERENCE_PA, Curve, FloatArray
 from hearsim.ear.vent import vent_powers
@@ -20,7 +20,6 @@ from hearsim.metrics.sii import BANDS_HZ, NORMAL_SPEECH_DB, sii
 from hearsim.profile.schema import Profile
 
 Ears = dict[str, float]
-EARS = ("left", "right")
 _BLOCK, _SETTLING_S, _SPEECH_S = 512, 1.0, 3.0
 _SILENCE_DB_SPL = -50.0  # of a band: under it there is no gain to measure
 

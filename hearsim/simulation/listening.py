@@ -18,7 +18,7 @@ import numpy as np
 
 from hearsim.aid.remix import Remix
 from hearsim.core.audio import Audio, Format, check_kind
-from hearsim.core.audio_files import open_source
+from hearsim.core.audio_files import Source, open_source
 from hearsim.core.composites import Chain
 from hearsim.core.errors import HearsimError
 from hearsim.core.latency import LatencyLedger
@@ -326,8 +326,12 @@ def _inputs(song: Audio | str | Path, stems: Audio | str | Path | None) -> tuple
     check_kind("listen takes an Audio or a path", song, (Audio, str, Path), cure)
     if stems is not None:
         check_kind("listen: stems must be an Audio or a folder", stems, (Audio, str, Path), cure)
-    source = None if isinstance(song, Audio) else open_source(song)
-    sound = song if isinstance(song, Audio) else open_source(song).read()
+    source: Source | None = None
+    if isinstance(song, Audio):
+        sound = song
+    else:
+        source = open_source(song)
+        sound = source.read()
     if sound.samples.ndim != 2 or sound.channels not in (1, 2):
         raise HearsimError(f"the song has the shape {sound.samples.shape}: give a mixture (1 or 2 channels, frames)")
     if sound.channels == 1:

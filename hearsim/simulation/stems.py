@@ -128,7 +128,7 @@ def separate(model: str, song: Audio, sha256: str = "") -> FloatArray:
     """
     separator = _separator(model)
     hop = separator.hop
-    if sha256 and is_own(model) and network_sha256(load_network(model)[0]) != sha256:
+    if sha256 and is_own(model) and separator.identity().sha256 != sha256:
         raise HearsimError(f"{model} has other weights each time it is made: seed them, or load them from a file")
     stems = separator.prepare(Format(song.rate, 2, hop)).stems
     frames = hop + song.frames + RING_OUT

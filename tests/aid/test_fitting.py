@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from packages import install
 
 from hearsim.aid.fitting.fitting import insertion_gain_db, prescribe
 from hearsim.core.errors import HearsimError
@@ -71,17 +72,15 @@ def gains_of(name: str) -> np.ndarray:
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package with three rules, as pip leaves it: one follows the level, one is of a wrong shape."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "own_rules.py").write_text(
+    code = (
         "def half(thresholds, level_db_spl):\n"
         "    from hearsim.dsp.bands import AUDIOMETRIC_HZ\n"
         "    return 0.5 * thresholds(AUDIOMETRIC_HZ) - 0.1 * (level_db_spl - 65)\n"
         "def short(thresholds, level_db_spl):\n"
         "    return [1.0, 2.0]\n"
     )
-    info = tmp_path / "own_rules-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: own-rules\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[hearsim.fittings]\nhalf = own_rules:half\nshort = own_rules:short\n")
+    points = "[hearsim.fittings]\nhalf = own_rules:half\nshort = own_rules:short\n"
+    install(tmp_path, "own-rules", points, code)
     return tmp_path
 
 

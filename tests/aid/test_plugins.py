@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 from cases import TINY, quick_profile, tiny_net
+from packages import install
 
 import hearsim as hs
-from hearsim.core.plugins import plugin_network
+from hearsim.core.networks import own_network
 from hearsim.core.processor import find
 from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
 from hearsim.separation.models import load_model, save_model
@@ -46,14 +47,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "own-stages": ("[hearsim.stages]\nsofter = own_stages:Softer\nnumber = builtins:int\n", STAGE),
     }
     for package, (entry_points, code) in points.items():
-        module = package.replace("-", "_")
-        (tmp_path / f"{module}.py").write_text(code)
-        info = tmp_path / f"{module}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(entry_points)
+        install(tmp_path, package, entry_points, code)
     monkeypatch.syspath_prepend(str(tmp_path))
-    plugin_network.cache_clear()
+    own_network.cache_clear()
     return tmp_path
 
 

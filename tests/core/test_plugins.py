@@ -3,19 +3,10 @@
 from pathlib import Path
 
 import pytest
+from packages import install
 
 from hearsim.core.errors import HearsimError
 from hearsim.core.plugins import load_plugin, plugin_names
-
-
-def install(site: Path, package: str, points: str, code: str = "") -> None:
-    """A package as pip leaves it: a module and its metadata."""
-    module = package.replace("-", "_")
-    (site / f"{module}.py").write_text(code)
-    info = site / f"{module}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(points)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from specs import write_spec
 
 import hearsim
 from hearsim.aid.hearing_aid import hearing_aid
@@ -40,13 +41,7 @@ mix = "up"
 
 
 def spec(tmp_path: Path, *changes: tuple[str, str]) -> Path:
-    text = SPEC
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    path = tmp_path / "experiment.toml"
-    path.write_text(text)
-    return path
+    return write_spec(tmp_path, SPEC, *changes)
 
 
 def test_every_combination_but_the_excluded_is_a_cell_with_a_key_of_its_own(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hearsim.aid.hearing_aid import hearing_aid
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import model_hop
-from hearsim.core.plugins import plugin_network
+from hearsim.core.networks import own_network
 from hearsim.core.processor import render
 from hearsim.experiment.plan import cells_of
 from hearsim.experiment.run import Where, run
@@ -88,13 +88,13 @@ def test_a_study_compares_an_own_network_with_a_shipped_one(
     found = rows(done.folder)
     assert found["mynet:make", "stems_csdr_db"] < found["shipped", "stems_csdr_db"]
     assert found["mynet:make", "live_delay_ms"] == found["shipped", "live_delay_ms"]
-    plugin_network.cache_clear()
+    own_network.cache_clear()
     assert rows(run(study, cells_of(study), tmp_path / "one", Where(workers=1)).folder) == found
 
 
 def test_the_key_is_that_of_the_weights(spec: Path) -> None:
     def key() -> str:
-        plugin_network.cache_clear()
+        own_network.cache_clear()
         return next(cell.key for cell in cells_of(read_study(spec)) if cell.names[-1] == "mynet:make")
 
     first = key()
@@ -112,7 +112,7 @@ def test_weights_without_a_seed_are_the_same_every_time(spec: Path) -> None:
     spec.write_text(SPEC.replace("mynet:make", "mynet:unseeded"))
     keys = set()
     for _ in range(2):
-        plugin_network.cache_clear()
+        own_network.cache_clear()
         keys |= {cell.key for cell in cells_of(read_study(spec))}
     assert len(keys) == 2
 
@@ -148,7 +148,7 @@ def test_networks_that_no_study_can_take_are_one_sentence(spec: Path, model: str
 
 def test_a_profile_takes_a_name_or_the_network_itself(spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = f"{spec.parent}/mynet.py:make"
-    net = plugin_network(file)
+    net = own_network(file)
     song = mixture(demo_song(3.0))
     by_name, itself = Profile("N3", {"vocals": 6}, model=file), Profile("N3", {"vocals": 6}, model=net)
     assert by_name.block_samples == itself.block_samples == model_hop(net) == 128

@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
+from specs import write_spec
 
 from hearsim.core.errors import HearsimError
 from hearsim.experiment.page import write_report
@@ -30,13 +31,7 @@ RATIO = '"aid.compression.ratio" = [1, 3.5]'
 
 
 def spec(tmp_path: Path, *changes: tuple[str, str]) -> Path:
-    text = SPEC
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    path = tmp_path / "experiment.toml"
-    path.write_text(text)
-    return path
+    return write_spec(tmp_path, SPEC, *changes)
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

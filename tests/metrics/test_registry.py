@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from packages import install
 
 import hearsim
 from hearsim.cli import main
@@ -63,13 +64,8 @@ models = ["oracle"]
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Install a package of one file with two metrics; return a folder to work in."""
-    (tmp_path / "crest_pack.py").write_text(PACKAGE)
-    info = tmp_path / "crest_pack-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: crest-pack\nVersion: 1\n")
-    (info / "entry_points.txt").write_text(
-        "[hearsim.metrics]\ncrest_db = crest_pack:crest\nbroken = crest_pack:broken\nlost = crest_pack:lost\n"
-    )
+    points = "[hearsim.metrics]\ncrest_db = crest_pack:crest\nbroken = crest_pack:broken\nlost = crest_pack:lost\n"
+    install(tmp_path, "crest-pack", points, PACKAGE)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.chdir(tmp_path)
     yield tmp_path

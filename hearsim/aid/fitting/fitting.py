@@ -18,7 +18,7 @@ from typing import cast
 
 import numpy as np
 
-from hearsim.core.audio import check_kind
+from hearsim.core.audio import EARS, check_kind
 from hearsim.core.errors import HearsimError
 from hearsim.core.plugins import find_plugin, known_names, register
 from hearsim.core.units import Curve
@@ -79,7 +79,7 @@ class Prescription:
         head = ["speech, dB SPL", *(f"{hz:g} Hz" for hz in self.frequencies_hz)]
         rows = [
             [f"{ear}, {level:g}", *(number(gain, 1) for gain in gains)]
-            for ear, ear_gains in zip(("left", "right"), self.gain_db, strict=True)
+            for ear, ear_gains in zip(EARS, self.gain_db, strict=True)
             for level, gains in zip(self.levels_db_spl, ear_gains.T, strict=True)
         ]
         return table(f"Insertion gain in dB, {self.rule} for {self.listener}", head, rows, len(self.frequencies_hz))
@@ -87,7 +87,7 @@ class Prescription:
     def __str__(self) -> str:
         header = "".join(f"{hz:>7g}" for hz in self.frequencies_hz)
         lines = [f"{f'insertion gain in dB, {self.rule} for {self.listener}':<28}", f"{'Hz':<28}{header}"]
-        for ear, ear_gains in zip(("left", "right"), self.gain_db, strict=True):
+        for ear, ear_gains in zip(EARS, self.gain_db, strict=True):
             for level, gains in zip(self.levels_db_spl, ear_gains.T, strict=True):
                 lines.append(f"{f'{ear}, speech at {level:g} dB SPL':<28}" + "".join(f"{gain:>7.1f}" for gain in gains))
         return "\n".join(line.rstrip() for line in lines)

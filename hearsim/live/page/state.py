@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from hearsim.core.audio import EARS
 from hearsim.core.audio_files import AID_RATE_HZ
 from hearsim.core.units import Curve, gain_to_db
 from hearsim.live.control import CHANGING, ENDED, HIGHEST_DB, LOWEST_DB, QUIETEST_DB, READY, RUNNING, Control
@@ -14,7 +15,6 @@ from hearsim.live.player import Rings
 from hearsim.profile.load import listener_names, profile_names
 from hearsim.profile.schema import PEAK_OVER_RMS_DB, STEMS, Profile
 
-EARS = ("left", "right")
 INPUT_LEVELS_DB_SPL = (50, 65, 80)
 
 
