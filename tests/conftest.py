@@ -1,11 +1,18 @@
-"""What all tests share: memory that a file of tests no longer needs goes back to the system after it."""
+"""What all tests share: signals as a terminal gives them, and memory that goes back to the system after each file."""
 
 import ctypes
 import gc
+import signal
 import sys
 from collections.abc import Iterator
 
 import pytest
+
+# A job in the background (`make test &`, nohup, some CI) ignores these, and so would the commands that tests end.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for _name in ("SIGHUP", "SIGQUIT"):
+    if hasattr(signal, _name):
+        signal.signal(getattr(signal, _name), signal.SIG_DFL)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,6 +6,7 @@ So each block has a streaming copy, `to_streaming()`, with its weights arranged 
 """
 
 import abc
+from functools import cache
 from typing import Literal, Protocol
 
 import torch
@@ -55,8 +56,22 @@ def _skip(inputs: int, units: int, wanted: bool) -> nn.Module | None:
     return nn.Identity() if inputs == units else nn.Linear(inputs, units)
 
 
+@cache
+def lstm_runs_in_bfloat16() -> bool:
+    """Return whether this processor runs an LSTM in bfloat16 (oneDNN has none below AVX-512)."""
+    try:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            nn.LSTM(1, 1)(torch.zeros(1, 1))
+    except RuntimeError:
+        return False
+    return True
+
+
 class LstmBlock(RecurrentBlock):
-    """Long short-term memory (Hochreiter & Schmidhuber 1997)."""
+    """Long short-term memory (Hochreiter & Schmidhuber 1997).
+
+    Under autocast it keeps the precision of its weights on a processor that can't run it in bfloat16.
+    """
 
     parts = 2
 
@@ -65,6 +80,12 @@ class LstmBlock(RecurrentBlock):
         self.lstm = nn.LSTM(inputs, units, layers, batch_first=True)
 
     def recur(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+        if x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and not lstm_runs_in_bfloat16():
+            with torch.autocast("cpu", enabled=False):
+                return self._recur(x.to(state.dtype), state)
+        return self._recur(x, state)
+
+    def _recur(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         output, (hidden, cell) = self.lstm(x, (state[:, 0].contiguous(), state[:, 1].contiguous()))
         return output, torch.stack((hidden, cell), 1)
 

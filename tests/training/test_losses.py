@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from hearsim.separation import recurrent
 from hearsim.separation.framing import inverse_spectrum, spectrum
 from hearsim.separation.hs_tasnet import HSTasNetConfig
 from hearsim.separation.net import MaskEstimate, NetConfig, SeparatorNet
@@ -88,12 +89,12 @@ def test_a_step_downhill_lowers_every_loss(name: str, criterion: Criterion) -> N
     assert all(torch.isfinite(memory).all() for memory in recurrent_states)
     before.backward()
     slope = sum(float(p.grad.square().sum()) for p in net.parameters())
-    step = 1e-3 * abs(float(before)) / slope
+    step = 1e-3 * abs(before.item()) / slope
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.sub_(step * parameter.grad)
     after, _ = loss_of(net, stems, net.initial_recurrent_states(3), torch.float32, criterion)
-    assert float(before - after) == pytest.approx(1e-3 * abs(float(before)), rel=0.2)
+    assert (before - after).item() == pytest.approx(1e-3 * abs(before.item()), rel=0.2)
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
@@ -130,6 +131,16 @@ def test_spreading_masks_over_bins_is_the_matrix() -> None:
     spread, masks, grad = BandInterpolation(net.spread, torch.float32), torch.rand(5, 24), torch.rand(5, 65)
     torch.testing.assert_close(spread(masks), masks @ net.spread)
     torch.testing.assert_close(spread.transposed(grad), grad @ net.spread.T)
+
+
+def test_a_processor_without_bfloat16_keeps_the_recurrent_layers_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OneDNN has no LSTM in bfloat16 below AVX-512, and says so with an error."""
+    monkeypatch.setattr(recurrent, "lstm_runs_in_bfloat16", lambda: False)
+    block = recurrent.LstmBlock(16, 8, 2)
+    frames = torch.ones(3, 5, 16, dtype=torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        output, after = block.recur(frames, block.zero_state(3, torch.device("cpu")))
+    assert (output.dtype, after.dtype) == (torch.float32, torch.float32)
 
 
 @pytest.mark.parametrize(
