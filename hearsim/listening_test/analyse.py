@@ -1,8 +1,8 @@
-"""From ratings to tables and a plot: `hearsim export analyse`.
+"""Tables and a plot of ratings: `hearsim export analyse`.
 
-screening.csv (who is left out, and why), summary.csv (means and intervals), joined.csv (every rating beside the
-objective metrics of its stimulus), metrics.csv (how well each of these goes with the ratings), ratings.svg; and
-ratings.csv where they came as BeaqleJS's sessions.
+screening.csv (excluded participants, with the reason), summary.csv (means and intervals), joined.csv (every rating
+beside the objective metrics of its stimulus), metrics.csv (correlation of each metric with the ratings), ratings.svg;
+for BeaqleJS's sessions also ratings.csv.
 """
 
 import csv
@@ -26,7 +26,7 @@ from hearsim.listening_test.sessions import COLUMNS, read_manifest
 from hearsim.pages.svg import drawing, save_svg
 
 _COLOURS = ("#1f5fbf", "#c27a1f", "#22683d", "#8a3ab0", "#c23b3b", "#4b8f96", "#777777")
-_WIDTH = 0.7  # of a condition's place, for all its groups
+_WIDTH = 0.7  # all groups of a condition, in steps of the axis
 
 
 def write_plot(path: Path, summary: list[Summary], ratings: list[Rating], paired: bool) -> None:
@@ -58,11 +58,11 @@ def write_plot(path: Path, summary: list[Summary], ratings: list[Rating], paired
 
 
 def _means(ratings: list[Rating], group: str, condition: str) -> list[float]:
-    found: dict[str, list[float]] = {}
+    by_participant: dict[str, list[float]] = {}
     for one in ratings:
         if (one.group, one.condition) == (group, condition):
-            found.setdefault(one.participant, []).append(one.score)
-    return [fmean(scores) for scores in found.values()]
+            by_participant.setdefault(one.participant, []).append(one.score)
+    return [fmean(scores) for scores in by_participant.values()]
 
 
 FEWEST = 3  # stimuli, for a correlation
@@ -71,7 +71,7 @@ Table = dict[str, Any]
 
 @dataclass(frozen=True)
 class Correlation:
-    """How a metric goes with the mean ratings of the stimuli (the reference apart): Pearson's and Spearman's r."""
+    """Pearson's and Spearman's r of a metric and the mean ratings of the stimuli, the reference excluded."""
 
     metric: str
     stimuli: int
@@ -81,7 +81,7 @@ class Correlation:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What an analysis has found, and the folder that holds it."""
+    """The results of an analysis, and the folder that holds them."""
 
     out: Path
     paired: bool
@@ -94,11 +94,11 @@ OUTPUTS = ("joined.csv", "screening.csv", "summary.csv", "metrics.csv", "ratings
 
 
 def analyse(results: Path, manifest: Path | None = None, out: Path | None = None) -> Analysis:
-    """Analyse ratings and write what was found into a folder.
+    """Analyse ratings and write tables and a plot into a folder.
 
-    They are a table, or a session that BeaqleJS has saved, or the folder that holds the one or the others. Without
-    `manifest` it is looked for beside them and in the folder above; without `out` the folder is `analysis` beside
-    them. Raises `HearsimError` for bad input, and where post-screening leaves nobody.
+    `results` is a table of ratings, a session saved by BeaqleJS, or a folder with either. `manifest` defaults to the
+    manifest.json beside the ratings or one folder up, `out` to the folder `analysis` beside them. Raises
+    `HearsimError` for bad input, and where post-screening excludes every participant.
     """
     path = _ratings_of(results)
     place = path if path.is_dir() else path.parent
@@ -107,15 +107,15 @@ def analyse(results: Path, manifest: Path | None = None, out: Path | None = None
     rows = list(read_rows(path, about))
     ratings = read_ratings(path, rows, about)
     listeners = [] if paired else screen(ratings)
-    left_out = {one.participant for one in listeners if one.why}
-    kept = [one for one in ratings if one.participant not in left_out]
-    if not kept:
+    excluded = {one.participant for one in listeners if one.why}
+    included = [one for one in ratings if one.participant not in excluded]
+    if not included:
         raise HearsimError(
-            f"{path}: post-screening leaves nobody: {listeners[0].participant}, for one, has the "
-            f"{listeners[0].why}: check playback and instructions"
+            f"{path}: post-screening excludes every participant, for example {listeners[0].participant} "
+            f"({listeners[0].why}): check playback and instructions"
         )
-    summary = summarise(kept, list(about["conditions"]), paired)
-    correlations = _correlations(kept)
+    summary = summarise(included, list(about["conditions"]), paired)
+    correlations = _correlations(included)
     out = out or place / "analysis"
     check_earlier(out, (*OUTPUTS, "ratings.csv") if session_files(path) else OUTPUTS)
     with writes(out):
@@ -123,29 +123,29 @@ def analyse(results: Path, manifest: Path | None = None, out: Path | None = None
         _write(out / "screening.csv", Listener, listeners)
         _write(out / "summary.csv", Summary, summary)
         _write(out / "metrics.csv", Correlation, correlations)
-        _write_joined(out / "joined.csv", ratings, left_out)
-        write_plot(out / "ratings.svg", summary, kept, paired)
+        _write_joined(out / "joined.csv", ratings, excluded)
+        write_plot(out / "ratings.svg", summary, included, paired)
         if session_files(path):
             _write_rows(out / "ratings.csv", list(COLUMNS), (row for _, row in rows))
     return Analysis(out, paired, listeners, summary, correlations)
 
 
 def _ratings_of(results: Path) -> Path:
-    """Return the table of a folder, or the folder of BeaqleJS's sessions in it."""
+    """Return the table in a folder, or the folder in it that holds BeaqleJS's sessions."""
     if not results.is_dir():
         return results
     folders = (results, results / RESULTS)
     tables = [table for folder in folders if (table := folder / "ratings.csv").is_file()]
     sessions = [folder for folder in folders if session_files(folder)]
-    if len(found := [*tables[:1], *sessions]) > 1:
-        one = session_files(found[1])[0]
+    if len(candidates := [*tables[:1], *sessions]) > 1:
+        one = session_files(candidates[1])[0]
         raise HearsimError(
-            f"{results} holds {found[0]} and sessions of BeaqleJS, {one} for one: give the table, or the folder of the "
-            "sessions, which is to hold no other .txt and no table"
+            f"{results} holds {candidates[0]} and sessions of BeaqleJS such as {one}: give the table, or a "
+            "folder with the sessions alone"
         )
-    if found:
-        return found[0]
-    raise HearsimError(f"{results} holds no ratings.csv, and no .txt of BeaqleJS: give a table of ratings")
+    if candidates:
+        return candidates[0]
+    raise HearsimError(f"{results} holds no ratings.csv and no .txt of BeaqleJS: give a table of ratings")
 
 
 def _manifest_of(place: Path) -> Path:
@@ -156,11 +156,11 @@ def _manifest_of(place: Path) -> Path:
 
 
 def _measures(stimulus: Table) -> dict[str, float]:
-    """Return all numbers of a stimulus that may explain its ratings."""
-    found = dict(stimulus["metrics"])
+    """Return all metrics and levels of a stimulus."""
+    measures = dict(stimulus["metrics"])
     for ear, levels in stimulus["ears"].items():
-        found |= {f"{name}_{ear}": levels[name] for name in ("lufs", "rms_db_spl") if levels[name] is not None}
-    return found
+        measures |= {f"{name}_{ear}": levels[name] for name in ("lufs", "rms_db_spl") if levels[name] is not None}
+    return measures
 
 
 def _correlations(ratings: list[Rating]) -> list[Correlation]:
@@ -170,26 +170,26 @@ def _correlations(ratings: list[Rating]) -> list[Correlation]:
         if one.condition != REFERENCE:  # its SDR is that of rounding
             scores[one.stimulus["code"]].append(one.score)
             measures[one.stimulus["code"]] = _measures(one.stimulus)
-    found = []
+    correlations = []
     for name in dict.fromkeys(name for each in measures.values() for name in each):
         codes = [code for code in scores if name in measures[code]]
         x, y = [measures[code][name] for code in codes], [fmean(scores[code]) for code in codes]
         if len(codes) >= FEWEST and len(set(x)) > 1 and len(set(y)) > 1:
             r, rho = (float(test(x, y).statistic) for test in (stats.pearsonr, stats.spearmanr))
-            found.append(Correlation(name, len(codes), r, rho))
-    return found
+            correlations.append(Correlation(name, len(codes), r, rho))
+    return correlations
 
 
 def _write(path: Path, kind: type, rows: Iterable[Any]) -> None:
     _write_rows(path, [field.name for field in fields(kind)], map(asdict, rows))
 
 
-def _write_joined(path: Path, ratings: list[Rating], left_out: set[str]) -> None:
+def _write_joined(path: Path, ratings: list[Rating], excluded: set[str]) -> None:
     names = list(dict.fromkeys(name for one in ratings for name in _measures(one.stimulus)))
     columns = ["participant", "group", "session", "song", "condition", "score", "kept"]
     rows = (
         {name: getattr(one, name) for name in columns[:-1]}
-        | {"kept": int(one.participant not in left_out)}
+        | {"kept": int(one.participant not in excluded)}
         | _measures(one.stimulus)
         for one in ratings
     )

@@ -1,4 +1,4 @@
-"""A test for BeaqleJS (Kraft & Zoelzer 2014): one config for each participant, to be named in its index.html."""
+"""A test for BeaqleJS (Kraft & Zoelzer 2014): one config for each participant, named in BeaqleJS's index.html."""
 
 import json
 from collections.abc import Iterator
@@ -13,16 +13,16 @@ from hearsim.listening_test.spec import Participant, Plan
 from hearsim.listening_test.trials import code, trials
 
 HIDDEN_REFERENCE = "Reference"
-"""BeaqleJS's name of what it plays both as the reference and hidden among the others."""
+"""BeaqleJS's name of the file that it plays both as the reference and as the hidden reference."""
 
 NO_COMMENT = "Your comment..."
-"""What stands in its field before anybody writes there."""
+"""Placeholder text of its comment field."""
 
 Table = dict[str, Any]
 
 
 def session_files(place: Path) -> list[Path]:
-    """Return the saved sessions of a folder, or the one that a file is; none for a table."""
+    """Return the sessions saved in a folder, or the session file itself; an empty list for a table."""
     if place.is_dir():
         return sorted(place.glob("*.txt"))
     return [place] if place.suffix == ".txt" else []
@@ -31,7 +31,7 @@ def session_files(place: Path) -> list[Path]:
 def session_rows(path: Path, manifest: Table) -> Iterator[dict[str, str]]:
     """Yield the ratings of a session as rows of the table of ratings; its file name is the session's.
 
-    Raises `HearsimError` for a file that is no session of BeaqleJS, or not one of this test.
+    Raises `HearsimError` for any file but a BeaqleJS session of this test.
     """
     try:
         session = _session(json.loads(path.read_text(encoding="utf-8-sig")), manifest)
@@ -42,34 +42,40 @@ def session_rows(path: Path, manifest: Table) -> Iterator[dict[str, str]]:
     except HearsimError as error:
         raise HearsimError(f"{path}: {error}") from None
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-        raise HearsimError(f"{path} is no session of BeaqleJS ({error!r}): take it out of there") from None
+        raise HearsimError(f"{path} is no session of BeaqleJS ({error!r}): move it elsewhere") from None
 
 
 def _session(saved: list[Any], manifest: Table) -> Table:
-    """Return what was saved in the form that webMUSHRA has for it."""
+    """Return a saved session in webMUSHRA's form."""
     users = [one for one in saved if isinstance(one, dict) and "UserName" in one]
     results = saved[: len(saved) - len(users)]
     user = users[-1]
-    people = {one["test_id"]: one for one in manifest["participants"]}
-    who = people.get(user["UserName"])
-    if who is None:
+    participants = {one["test_id"]: one for one in manifest["participants"]}
+    participant = participants.get(user["UserName"])
+    if participant is None:
         raise HearsimError(
             f"UserName = {user['UserName']!r} is no participant of {manifest['name']}: give the manifest of its "
-            f"export, or write in who it was, {next(iter(people))} for one"
+            f"export, or correct the name, to {next(iter(participants))} for example"
         )
-    if len(results) != len(who["trials"]):
+    if len(results) != len(participant["trials"]):
         raise HearsimError(
-            f"it holds {len(results)} trials and {who['id']} has {len(who['trials'])}: these are results of another "
-            "export"
+            f"it holds {len(results)} trials and {participant['id']} has {len(participant['trials'])}: these are "
+            "results of another export"
         )
     if manifest["method"] == "paired":
         codes = {(one["fitting"], one["song"], one["condition"]): one["code"] for one in manifest["stimuli"]}
-        told = [codes[who["fitting"], trial["song"], trial["conditions"][0]] for trial in who["trials"]]
-        trials = [_pair(*one) for one in zip(results, who["trials"], told, strict=True)]
+        stimuli = [
+            codes[participant["fitting"], trial["song"], trial["conditions"][0]] for trial in participant["trials"]
+        ]
+        trials = [_pair(*one) for one in zip(results, participant["trials"], stimuli, strict=True)]
     else:
         trials = [_mushra(one) for one in results]
     comment = "" if user["UserComment"] == NO_COMMENT else user["UserComment"]
-    return {"testId": who["test_id"], "participant": {"name": ["comment"], "response": [comment]}, "trials": trials}
+    return {
+        "testId": participant["test_id"],
+        "participant": {"name": ["comment"], "response": [comment]},
+        "trials": trials,
+    }
 
 
 def _mushra(result: Table) -> Table:
@@ -78,15 +84,15 @@ def _mushra(result: Table) -> Table:
     return {"type": "mushra", "id": result["TestID"], "responses": responses}
 
 
-def _pair(right: Any, trial: Table, stimulus: str) -> Table:
-    if not isinstance(right, bool):
+def _pair(correct: Any, trial: Table, stimulus: str) -> Table:
+    if not isinstance(correct, bool):
         raise TypeError(f"{trial['id']} is neither true nor false")
-    response = {"nonReference": stimulus, "answer": "correct" if right else "incorrect"}
+    response = {"nonReference": stimulus, "answer": "correct" if correct else "incorrect"}
     return {"type": "paired_comparison", "id": trial["id"], "responses": [response]}
 
 
-# BeaqleJS saves nothing of the config but the TestIDs, and not even these for pairs. So its field for the user's name
-# says whose config it was.
+# Of the config BeaqleJS saves only the TestIDs, and for pairs not even these. So its field for the user's name
+# identifies the config.
 _SIGN = """document.addEventListener("DOMContentLoaded", function () {
  var name = document.getElementById("UserName");
  name.value = %s;
@@ -96,7 +102,7 @@ _SIGN = """document.addEventListener("DOMContentLoaded", function () {
 
 
 def audio_folder(plan: Plan) -> str:
-    """Return where the stimuli lie in a BeaqleJS folder."""
+    """Return the folder of the stimuli inside a BeaqleJS folder."""
     return f"audio/{plan.spec.name}"
 
 
@@ -105,11 +111,13 @@ def write_beaqlejs(plan: Plan, folder: Path) -> None:
     configs = folder / "config"
     with writes(configs):
         configs.mkdir()
-    for who in plan.spec.participants:
-        path = configs / f"{plan.spec.name}-{who.id}.js"
-        text = json.dumps(_config(plan, who), indent=1)
+    for participant in plan.spec.participants:
+        path = configs / f"{plan.spec.name}-{participant.id}.js"
+        text = json.dumps(_config(plan, participant), indent=1)
         with writes(path):
-            path.write_text(f"var TestConfig = {text};\n{_SIGN % json.dumps(plan.test_id(who))}", encoding="utf-8")
+            path.write_text(
+                f"var TestConfig = {text};\n{_SIGN % json.dumps(plan.test_id(participant))}", encoding="utf-8"
+            )
     test = "MushraTest" if plan.spec.method == "mushra" else "AbxTest"
     with writes(folder):
         (folder / f"{plan.spec.name}.txt").write_text(
@@ -122,10 +130,10 @@ def write_beaqlejs(plan: Plan, folder: Path) -> None:
         )
 
 
-def _config(plan: Plan, who: Participant) -> dict[str, Any]:
-    fitting = plan.fitted[who.id]
+def _config(plan: Plan, participant: Participant) -> dict[str, Any]:
+    fitting = plan.fitted[participant.id]
     sets = []
-    for trial in trials(plan, who):
+    for trial in trials(plan, participant):
         reference, *codes = (code(plan, fitting, trial.song, one) for one in (REFERENCE, *trial.versions))
         keys = ("Reference", *sorted(codes)) if plan.spec.method == "mushra" else ("A", "B")
         files = dict(zip(keys, (reference, *sorted(codes)), strict=True))

@@ -1,6 +1,6 @@
-"""`build`: from a spec to a folder with the whole listening test; whole or not at all.
+"""`build`: write the whole listening test of a spec into a folder; after an error the folder is not changed.
 
-out/manifest.json        what everything is: keep it from the participants
+out/manifest.json        the key to all blind names: keep it from the participants
 out/webmushra/           copy it into a webMUSHRA checkout, or give it to `hearsim export collect`
 out/beaqlejs/, plain/    the same for BeaqleJS, and for any other tool
 """
@@ -57,13 +57,15 @@ def manifest(
         "conditions": {version.name: _version(version) for version in plan.versions},
         "participants": [
             {
-                "id": who.id,
-                "test_id": plan.test_id(who),
-                "group": plan.group(who),
-                "fitting": plan.fitted[who.id],
-                "trials": [{"id": one.id, "song": one.song, "conditions": one.versions} for one in trials(plan, who)],
+                "id": participant.id,
+                "test_id": plan.test_id(participant),
+                "group": plan.group(participant),
+                "fitting": plan.fitted[participant.id],
+                "trials": [
+                    {"id": one.id, "song": one.song, "conditions": one.versions} for one in trials(plan, participant)
+                ],
             }
-            for who in spec.participants
+            for participant in spec.participants
         ],
         "hidden": {
             code(plan, fitting, song.name, HIDDEN): {"fitting": fitting, "song": song.name}
@@ -106,8 +108,8 @@ def build(
     """Render a listening test into a folder, `out/export-NAME` without `out`; return the folder.
 
     `force` replaces an earlier export, but never one that holds results; `yes` agrees to more than 1000 stimuli.
-    `warn` takes a sentence for each excerpt that can't show what the test asks; the manifest keeps them.
-    Raises `HearsimError` for bad input; then nothing is left behind, and an earlier export stays as it was.
+    `warn` takes a sentence for each excerpt whose stimuli hardly differ; the manifest lists them.
+    Raises `HearsimError` for bad input; then no files are left, and an earlier export is unchanged.
     """
     plan = read_plan(path)
     out = out or Path("out") / f"export-{plan.spec.name}"
@@ -124,12 +126,12 @@ def _check_folder(out: Path, force: bool) -> None:
     if not out.exists():
         return
     with writes(out):
-        held = sorted(one.name for one in out.iterdir() if one.suffix != ".part")
-    if RESULTS in held:
+        contents = sorted(one.name for one in out.iterdir() if one.suffix != ".part")
+    if RESULTS in contents:
         raise HearsimError(f"{out} holds {RESULTS}, which are never replaced: choose another --out")
-    if held and MANIFEST not in held:
-        raise HearsimError(f"{out} holds {held[0]} and no listening test: choose another --out")
-    if held and not force:
+    if contents and MANIFEST not in contents:
+        raise HearsimError(f"{out} holds {contents[0]} and no listening test: choose another --out")
+    if contents and not force:
         raise HearsimError(f"{out} already holds a listening test: choose another --out, or give --force")
 
 
@@ -179,7 +181,7 @@ def _write(plan: Plan, part: Path, progress: Progress, warn: Warn) -> None:
             for fitting, fitter in fitters.items():
                 stimulus = fitter.play(remixed, excerpt)
                 references.setdefault(fitting, stimulus)  # the first version is the reference
-                stimuli.append(_keep(plan, stimulus, references[fitting], excerpt, audio))
+                stimuli.append(_write_stimulus(plan, stimulus, references[fitting], excerpt, audio))
                 progress(len(stimuli), count(plan))
     tones = _tones(plan, audio)
     if "webmushra" in plan.spec.formats:
@@ -197,11 +199,11 @@ def _write(plan: Plan, part: Path, progress: Progress, warn: Warn) -> None:
 
 
 def full_scale_db_spl(plan: Plan) -> float:
-    """Return the level in dB SPL of an RMS of 1.0 in the files, when they are played as the tone says."""
+    """Return the level in dB SPL of an RMS of 1.0 in the files, played back as calibrated with the tone."""
     return plan.rig.headphones_full_scale_db_spl - plan.spec.gain_db
 
 
-def _keep(plan: Plan, stimulus: Stimulus, reference: Stimulus, excerpt: Excerpt, audio: list[Path]) -> Table:
+def _write_stimulus(plan: Plan, stimulus: Stimulus, reference: Stimulus, excerpt: Excerpt, audio: list[Path]) -> Table:
     """Write a stimulus into all folders; return its entry in the manifest."""
     version = stimulus.remixed.version
     name = code(plan, stimulus.fitting, excerpt.name, version.name)
@@ -231,7 +233,7 @@ def _write_all(folders: list[Path], name: str, data: bytes) -> None:
 
 
 def _tones(plan: Plan, audio: list[Path]) -> Table:
-    """Write the calibration tone of each ear, at the gain of all files; return what the manifest says of them."""
+    """Write the calibration tone of each ear, at the gain of all files; return their entry in the manifest."""
     full_scale = full_scale_db_spl(plan)
     level = min(TONE_DB_SPL, full_scale - TONE_HEADROOM_DB)
     files = {}

@@ -1,8 +1,8 @@
 """A small collector for webMUSHRA on 127.0.0.1; it refuses requests of other hosts and origins than its own.
 
-It serves an export over a webMUSHRA checkout, as if the one had been copied into the other, and takes the results in
-the place of `service/write.php`. A session is on the disk (fsync) before the page is told so; what was told to be saved
-survives a kill at any time. The table of ratings is written anew from all sessions, at each start and each session.
+It serves the files of an export and of a webMUSHRA checkout as one site, and receives the results instead of
+`service/write.php`. A session is on the disk (fsync) before the page gets its answer, so a confirmed session survives a
+kill at any time. The table of ratings is rewritten from all sessions at each start and after each session.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from starlette.routing import Route
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import writes
 from hearsim.listening_test.names import CALIBRATION, RESULTS, SERVICE, config_name
-from hearsim.listening_test.sessions import UNREADABLE, keep, parse, read_manifest, rows, write_table
+from hearsim.listening_test.sessions import UNREADABLE, parse, read_manifest, rows, save, write_table
 from hearsim.pages.server import NO_STORE, LocalServer, link, open_port
 
 LARGEST = 64 << 20
@@ -31,7 +31,7 @@ class Collector:
     """Sessions of one export, kept in its folder `results`; safe to be called from several threads."""
 
     def __init__(self, export: Path, log: Log) -> None:
-        """Raise `HearsimError` where the export is none, has changed, or holds no webMUSHRA test."""
+        """Raise `HearsimError` for a folder that is no export, has changed, or holds no webMUSHRA test."""
         self.manifest = read_manifest(export / "manifest.json")
         self.pages = export / "webmushra"
         if not self.pages.is_dir():
@@ -39,7 +39,7 @@ class Collector:
         for one in self.manifest["stimuli"]:
             file = self.pages / "stimuli" / self.manifest["name"] / one["file"]
             if not file.is_file() or file.stat().st_size != one["bytes"]:
-                raise HearsimError(f"{file} is missing, or not as long as it was exported: export the test anew")
+                raise HearsimError(f"{file} is missing or has another length than in the export: export the test anew")
         self.sessions = export / RESULTS / "sessions"
         self.table = export / RESULTS / "ratings.csv"
         self._log, self._lock = log, Lock()
@@ -48,10 +48,10 @@ class Collector:
         self._write_table()
 
     def take(self, body: bytes) -> str:
-        """Keep the body of a POST; return "" when it is on the disk and a session of this test, or what is wrong."""
+        """Save the body of a POST; return "" for a session of this test on the disk, else the error as a sentence."""
         with self._lock:
             try:
-                file = keep(self.sessions, body)
+                file = save(self.sessions, body)
             except OSError as error:
                 why = f"NOT SAVED: {self.sessions} can't be written ({error.strerror}): make room, and send it again"
                 self._log(why)
@@ -60,7 +60,7 @@ class Collector:
                 session = parse(body)
                 count = len(list(rows(session, self.manifest)))
             except UNREADABLE as error:
-                why = f"kept as {file.name}, but {error}"
+                why = f"saved as {file.name}, but {error}"
                 self._log(why)
                 return why
             self._log(f"{session['testId']}: {count} ratings in {file.name}")
@@ -72,7 +72,7 @@ class Collector:
             with writes(self.table):
                 for sentence in write_table(self.sessions, self.manifest, self.table):
                     self._log(sentence)
-        except HearsimError as error:  # the sessions are safe, and the table is written anew from them next time
+        except HearsimError as error:  # the sessions are on the disk; the next write makes the table from them
             self._log(str(error))
 
 
@@ -86,7 +86,7 @@ def application(collector: Collector, checkout: Path) -> Starlette:
         return FileResponse(file)
 
     async def keep_session(request: Request) -> Response:
-        """Keep a session; success is status 200 and an empty body, which webMUSHRA insists on."""
+        """Save a session; webMUSHRA requires status 200 and an empty body for success."""
         length = request.headers.get("content-length", "")
         if not request.url.path.endswith(SERVICE):
             return PlainTextResponse(f"results go to {SERVICE}", HTTPStatus.NOT_FOUND)
@@ -95,7 +95,7 @@ def application(collector: Collector, checkout: Path) -> Starlette:
             return PlainTextResponse(text, HTTPStatus.BAD_REQUEST)
         try:
             wrong = await run_in_threadpool(collector.take, await request.body())
-        except ClientDisconnect:  # nobody is there to be answered
+        except ClientDisconnect:  # no one is connected to receive an answer
             return Response(status_code=HTTPStatus.BAD_REQUEST)
         return PlainTextResponse(wrong, HTTPStatus.CONFLICT if wrong else HTTPStatus.OK)
 
@@ -108,7 +108,7 @@ def application(collector: Collector, checkout: Path) -> Starlette:
 
 
 def _file(path: str, export: Path, checkout: Path) -> Path | None:
-    """Return the file of an address: of the export where it has it, else of the checkout; never one outside."""
+    """Return the file of an address: from the export if it has it, else from the checkout; never from outside both."""
     steps = [step for step in path.split("/") if step not in ("", ".")] or ["index.html"]
     if ".." in steps or any("\\" in step or "\0" in step for step in steps):
         return None
@@ -116,7 +116,7 @@ def _file(path: str, export: Path, checkout: Path) -> Path | None:
 
 
 class Server:
-    """The collector of one export on 127.0.0.1, over one checkout; a context manager that ends it."""
+    """The collector of one export on 127.0.0.1, over one checkout; a context manager that stops it on exit."""
 
     def __init__(self, collector: Collector, checkout: Path, port: int) -> None:
         """Raise `HearsimError` where the port can't be opened."""
@@ -152,9 +152,9 @@ class Server:
 
 
 def serve(export: Path, checkout: Path, port: int, log: Log) -> Server:
-    """Return a server (port 0: any free one) for `serve_forever`; `log` is given a sentence for each session.
+    """Return a server (port 0: any free one) for `serve_forever`; `log` gets a sentence for each session.
 
-    Raises `HearsimError` where export or checkout are none, or the port is taken.
+    Raises `HearsimError` for a wrong export or checkout, and where the port is taken.
     """
     if not (checkout / "lib" / "webmushra").is_dir():
         raise HearsimError(f"{checkout} is no webMUSHRA: give a checkout of github.com/audiolabs/webMUSHRA")

@@ -17,12 +17,12 @@ from hearsim.music.songs import open_stems
 from hearsim.music.tracks import SILENT_PEAK
 from hearsim.profile.schema import STEMS, Mix
 
-RUN_IN_S, RUN_OUT_S = 3.0, 0.1  # of the music around, as far as there is any
+RUN_IN_S, RUN_OUT_S = 3.0, 0.1  # of the surrounding music, shorter at the ends of a song
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """A piece of a song at the aid's rate; `part` is what is played of it, the rest is run-in and run-out."""
+    """A piece of a song at the aid's rate; `part` is the stimulus itself, the rest is run-in and run-out."""
 
     name: str
     mixture: Audio
@@ -32,7 +32,7 @@ class Excerpt:
 
 
 def silent_vocals(excerpt: Excerpt, mixes: Iterable[Mix]) -> str:
-    """Return a warning where mixes differ in the vocals and an excerpt has none (peak under -60 dBFS); else ""."""
+    """Return a warning for an excerpt without vocals (peak under -60 dBFS) where mixes differ in them; else ""."""
     if "vocals" not in excerpt.stems or len({mix.gain("vocals") for mix in mixes}) < 2:
         return ""
     if np.abs(excerpt.stems["vocals"][:, excerpt.part]).max(initial=0.0) >= SILENT_PEAK:
@@ -46,7 +46,7 @@ def silent_vocals(excerpt: Excerpt, mixes: Iterable[Mix]) -> str:
 def read_excerpt(song: Song, seconds: float, base: Path) -> Excerpt:
     """Return the excerpt of a song; paths are relative to `base`.
 
-    Raises `HearsimError` for a song or stem that can't be read, and where the song ends before its excerpt.
+    Raises `HearsimError` for a song or stem that can't be read, and for a song that ends before its excerpt.
     """
     start, frames = round(song.start_s * AID_RATE_HZ), round(seconds * AID_RATE_HZ)
     first = max(0, start - round(RUN_IN_S * AID_RATE_HZ))

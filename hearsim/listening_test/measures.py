@@ -21,19 +21,19 @@ Table = dict[str, Any]
 
 
 def measure(stimulus: Stimulus, reference: Stimulus, excerpt: Excerpt, full_scale_db_spl: float) -> Table:
-    """Return loudness, levels and metrics of a stimulus; `unavailable` has the reasons for those that are missing.
+    """Return loudness, levels and metrics of a stimulus; `unavailable` has the reason for each missing one.
 
-    `full_scale_db_spl` is the level of a sample RMS of 1.0 in the files, when they are played as calibrated. The
-    metrics compare with the reference; those named after the vocals, with the true vocals, dry.
+    `full_scale_db_spl` is the level of a sample RMS of 1.0 in the files at calibrated playback. The metrics compare
+    with the reference; those of the vocals with the true vocals, dry.
     """
-    lost: dict[str, str] = {}
-    found: dict[str, float] = {}
+    unavailable: dict[str, str] = {}
+    metrics: dict[str, float] = {}
 
     def note(name: str, compute: Callable[[], float]) -> None:
         try:
-            found[name] = compute()
+            metrics[name] = compute()
         except HearsimError as error:
-            lost[name] = str(error)
+            unavailable[name] = str(error)
 
     vocals = excerpt.stems["vocals"][:, excerpt.part] if "vocals" in excerpt.stems else None
     sounds = (reference.samples, stimulus.samples)
@@ -50,8 +50,8 @@ def measure(stimulus: Stimulus, reference: Stimulus, excerpt: Excerpt, full_scal
         try:
             ears[ear]["lufs"] = integrated_lufs(channel[None], AID_RATE_HZ)
         except HearsimError as error:
-            lost[f"lufs {ear}"] = str(error)
-    return {"ears": ears, "metrics": found, "unavailable": lost}
+            unavailable[f"lufs {ear}"] = str(error)
+    return {"ears": ears, "metrics": metrics, "unavailable": unavailable}
 
 
 def _rms_dbfs(channel: FloatArray) -> float:

@@ -1,4 +1,4 @@
-"""Names that specification, pages, collector and analysis share; light, so that the collector starts anywhere."""
+"""Names shared by specification, pages, collector and analysis; without imports, so that the collector starts fast."""
 
 REFERENCE = "reference"
 HIDDEN = "hidden"
@@ -13,9 +13,9 @@ RESULTS = "results"
 """The folder in an export that `hearsim export collect` writes to."""
 
 SERVICE = "service/write.php"
-"""Where webMUSHRA sends its results: its own script, or `hearsim export collect` in its place."""
+"""The address that webMUSHRA posts its results to: its own script, or `hearsim export collect`."""
 
 
-def config_name(test: str, who: str) -> str:
+def config_name(test: str, participant: str) -> str:
     """Return the file name of a participant's config: webMUSHRA's page is opened with ?config=NAME."""
-    return f"{test}-{who}.yaml"
+    return f"{test}-{participant}.yaml"

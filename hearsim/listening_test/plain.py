@@ -1,4 +1,4 @@
-"""A test for any other tool: a folder of files and trials.csv, whose last columns are filled in by the test."""
+"""A test for any other tool: a folder of files and trials.csv, whose last columns the test fills in."""
 
 import csv
 import random
@@ -18,10 +18,10 @@ COLUMNS = (
 
 
 def write_plain(plan: Plan, folder: Path) -> None:
-    """Write trials.csv beside the folder of stimuli, in which the hidden references get files of their own.
+    """Write trials.csv beside the folder of stimuli, which gets a separate file for each hidden reference.
 
-    One row per stimulus to be rated, in the order to be played. Filled in, `hearsim export analyse` reads it: a score
-    for MUSHRA, "correct" or "incorrect" in choice_answer for pairs.
+    One row per stimulus, in playing order. `hearsim export analyse` reads the completed table: rating_score for
+    MUSHRA, "correct" or "incorrect" in choice_answer for pairs.
     """
     audio = folder / "stimuli"
     with writes(folder):
@@ -32,21 +32,21 @@ def write_plain(plan: Plan, folder: Path) -> None:
         with (folder / "trials.csv").open("w", newline="", encoding="utf-8") as file:
             table = csv.DictWriter(file, COLUMNS, restval="")
             table.writeheader()
-            for who in plan.spec.participants:
-                table.writerows(_rows(plan, who))
+            for participant in plan.spec.participants:
+                table.writerows(_rows(plan, participant))
 
 
-def _rows(plan: Plan, who: Participant) -> Iterator[dict[str, str]]:
-    fitting = plan.fitted[who.id]
-    draw = random.Random(f"{plan.spec.seed}/{plan.spec.name}/{who.id}/positions")
-    for number, (trial_id, song, versions) in enumerate(trials(plan, who)):
-        shown = [*versions, HIDDEN]
-        draw.shuffle(shown)
-        for position, version in enumerate(shown, start=1):
+def _rows(plan: Plan, participant: Participant) -> Iterator[dict[str, str]]:
+    fitting = plan.fitted[participant.id]
+    draw = random.Random(f"{plan.spec.seed}/{plan.spec.name}/{participant.id}/positions")
+    for number, (trial_id, song, versions) in enumerate(trials(plan, participant)):
+        presented = [*versions, HIDDEN]
+        draw.shuffle(presented)
+        for position, version in enumerate(presented, start=1):
             name = code(plan, fitting, song, version)
             yield {
-                "session_test_id": plan.test_id(who),
-                "session_uuid": plan.test_id(who),
+                "session_test_id": plan.test_id(participant),
+                "session_uuid": plan.test_id(participant),
                 "trial_id": trial_id,
                 "trial": str(number),
                 "position": str(position),

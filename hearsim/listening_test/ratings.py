@@ -1,6 +1,6 @@
-"""Ratings as they come back, checked row by row.
+"""Ratings, checked row by row.
 
-From our collector's table, webMUSHRA's own, or a filled-in trials.csv; or from the sessions that BeaqleJS has saved.
+They are read from the collector's table, webMUSHRA's own, a completed trials.csv, or sessions saved by BeaqleJS.
 """
 
 import csv
@@ -24,7 +24,7 @@ Row = tuple[str, dict[str, str]]
 
 @dataclass(frozen=True)
 class Rating:
-    """What one participant said of one stimulus: 0 to 100, or for a pair 1 for "correct" and 0 for "incorrect"."""
+    """A participant's score of one stimulus: 0 to 100, or for a pair 1 for "correct" and 0 for "incorrect"."""
 
     participant: str
     group: str
@@ -36,33 +36,33 @@ class Rating:
 
 
 def read_ratings(path: Path, rows: Iterable[Row], manifest: Table) -> list[Rating]:
-    """Return all ratings but those of the practice, of the rows that `read_rows` found in `path`.
+    """Return the ratings in the rows that `read_rows` has read from `path`, without those of the practice.
 
-    Raises `HearsimError` naming file and line for a table that is none, a score that is none, ratings of another
-    test or export, and for a stimulus that a participant has rated twice.
+    Raises `HearsimError` naming file and line for an invalid table or score, ratings of another test or export, and
+    a stimulus that a participant has rated twice.
     """
-    found: dict[tuple[str, str, str], Rating] = {}
+    ratings: dict[tuple[str, str, str], Rating] = {}
     for place, row in rows:
         if row["trial_id"] == PRACTICE:
             continue
         try:
             rating = _rating(row, manifest)
             key = rating.participant, rating.song, rating.condition
-            if key in found:
+            if key in ratings:
                 raise HearsimError(
-                    f"{rating.participant} has rated {rating.condition} of song {rating.song} before, in session "
-                    f"{found[key].session}, and again in {rating.session}: take one of the sessions out"
+                    f"{rating.participant} has rated {rating.condition} of song {rating.song} twice, in session "
+                    f"{ratings[key].session} and in {rating.session}: remove one of the sessions"
                 )
         except HearsimError as error:
             raise HearsimError(f"{place}: {error}") from None
-        found[key] = rating
-    if not found:
+        ratings[key] = rating
+    if not ratings:
         raise HearsimError(f"{path} holds no ratings: collect some first")
-    return list(found.values())
+    return list(ratings.values())
 
 
 def read_rows(path: Path, manifest: Table) -> Iterator[Row]:
-    """Yield the rows of a table, or of one or a folder of BeaqleJS's sessions, and where each stands."""
+    """Yield the rows of a table, of a BeaqleJS session or of a folder of them, each after its file and line."""
     sessions = session_files(path)
     for session in sessions:
         for row in session_rows(session, manifest):
@@ -72,7 +72,7 @@ def read_rows(path: Path, manifest: Table) -> Iterator[Row]:
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    """Yield the rows of a table with the number of the line that each ends in."""
+    """Yield the rows of a table, each after the file and the number of its last line."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             delimiter = _delimiter(file.readline(), path)
@@ -87,7 +87,7 @@ def _rows(path: Path) -> Iterator[Row]:
 
 
 def _delimiter(header: str, path: Path) -> str:
-    """Return what separates the columns of a table: a comma; in much of Europe spreadsheets write semicolons."""
+    """Return a table's column separator: a comma, or a semicolon as spreadsheets write in much of Europe."""
     for delimiter in SEPARATORS:
         names = next(csv.reader([header], delimiter=delimiter), [])
         if {name.strip() for name in names} >= NEEDED:
@@ -98,21 +98,21 @@ def _delimiter(header: str, path: Path) -> str:
 
 
 def _rating(row: dict[str, str], manifest: Table) -> Rating:
-    who = next((one for one in manifest["participants"] if one["test_id"] == row["session_test_id"]), None)
-    if who is None:
+    participant = next((one for one in manifest["participants"] if one["test_id"] == row["session_test_id"]), None)
+    if participant is None:
         raise HearsimError(
             f"the test {row['session_test_id']!r} is not one of {manifest['name']}: give the manifest of its export"
         )
-    trial = next((one for one in who["trials"] if one["id"] == row["trial_id"]), None)
+    trial = next((one for one in participant["trials"] if one["id"] == row["trial_id"]), None)
     if trial is None:
-        raise HearsimError(f"{who['id']} has no trial {row['trial_id']!r}: these are results of another export")
+        raise HearsimError(f"{participant['id']} has no trial {row['trial_id']!r}: these are results of another export")
     name = row.get("rating_stimulus") or row.get("choice_non_reference") or ""
-    stimulus = _stimulus(name, who["fitting"], trial["song"], manifest)
+    stimulus = _stimulus(name, participant["fitting"], trial["song"], manifest)
     paired = manifest["method"] == "paired"
     return Rating(
-        who["id"],
-        who["group"],
-        row.get("session_uuid") or who["test_id"],
+        participant["id"],
+        participant["group"],
+        row.get("session_uuid") or participant["test_id"],
         trial["song"],
         stimulus["condition"],
         _answer(row.get("choice_answer") or "") if paired else _score(row.get("rating_score") or ""),
@@ -126,7 +126,7 @@ def _stimulus(name: str, fitting: str, song: str, manifest: Table) -> Table:
     for one in of_trial:
         if one["condition"] == REFERENCE if hidden else one["code"] == name:
             return dict(one)
-    raise HearsimError(f"the stimulus {name!r} is none of its trial: these are results of another export")
+    raise HearsimError(f"the stimulus {name!r} does not belong to its trial: these are results of another export")
 
 
 def _score(text: str) -> float:
@@ -135,11 +135,11 @@ def _score(text: str) -> float:
     except ValueError:
         score = -1.0
     if not 0 <= score <= 100:
-        raise HearsimError(f"rating_score = {text!r} is no score: give 0 to 100, or take the line out")
+        raise HearsimError(f"rating_score = {text!r} is no score: give 0 to 100, or delete the line")
     return score
 
 
 def _answer(text: str) -> float:
     if text not in ANSWERS:
-        raise HearsimError(f"choice_answer = {text!r} is no answer: give correct or incorrect, or take the line out")
+        raise HearsimError(f"choice_answer = {text!r} is no answer: give correct or incorrect, or delete the line")
     return ANSWERS[text]

@@ -1,4 +1,4 @@
-"""Sessions as webMUSHRA posts them: kept whole on disk, and read into one long table of ratings."""
+"""Sessions posted by webMUSHRA: saved unchanged, and read into one table of ratings."""
 
 import csv
 import hashlib
@@ -19,13 +19,13 @@ COLUMNS = (
     *("rating_stimulus", "condition", "rating_score", "choice_answer", "rating_time", "rating_comment", "comment"),
 )
 UNREADABLE = (HearsimError, KeyError, TypeError, AttributeError)
-"""What `parse` and `rows` raise for what is no session of this test."""
+"""Errors that `parse` and `rows` raise for anything but a session of this test."""
 
 Table = dict[str, Any]
 
 
 def read_manifest(path: Path) -> Table:
-    """Read a manifest; raises `HearsimError` for a file that is none, or one of another version of hearsim's schema."""
+    """Read a manifest; raises `HearsimError` for a file that is no manifest, or has another version of the schema."""
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -38,10 +38,10 @@ def read_manifest(path: Path) -> Table:
     return dict(table)
 
 
-def keep(folder: Path, body: bytes) -> Path:
-    """Write the body of a POST to a file of its own and make sure that it is on the disk; return the file.
+def save(folder: Path, body: bytes) -> Path:
+    """Write the body of a POST to a new file and flush it to the disk (fsync); return the file.
 
-    The same body again is the same file. Raises `OSError` where it can't be written; then there is no file.
+    A repeated body gives the same file. Raises `OSError` where it can't be written; then no file is left.
     """
     name = hashlib.sha256(body).hexdigest()[:16]
     path = next(folder.glob(f"*-{name}.session"), folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{name}.session")
@@ -60,7 +60,7 @@ def keep(folder: Path, body: bytes) -> Path:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make sure that the name of a new file is on the disk, too (POSIX; Windows opens no folders)."""
+    """Flush a folder's entries to the disk, and so the name of a new file (POSIX; Windows can't open folders)."""
     if os.name == "posix":
         number = os.open(folder, os.O_RDONLY)
         try:
@@ -70,9 +70,9 @@ def _sync_folder(folder: Path) -> None:
 
 
 def parse(body: bytes) -> Table:
-    """Return the session in a POST's body: all that follows `sessionJSON=`, as it is.
+    """Return the session in a POST's body: all bytes after `sessionJSON=`.
 
-    webMUSHRA does not encode its form, so a & or % in a comment is just that. Raises `HearsimError` for anything else.
+    webMUSHRA does not encode its form, so & and % are plain characters. Raises `HearsimError` for any other body.
     """
     if not body.startswith(PREFIX):
         raise HearsimError("it does not begin with sessionJSON=: is the page webMUSHRA?")
@@ -86,15 +86,15 @@ def parse(body: bytes) -> Table:
 
 
 def rows(session: Table, manifest: Table) -> Iterator[Table]:
-    """Yield the ratings of a session, one row each, with the names that the manifest has for them.
+    """Yield the ratings of a session, one row each, with their names in the manifest.
 
-    Raises `HearsimError` for a session of another test, and for a stimulus that the manifest does not know.
+    Raises `HearsimError` for a session of another test, and for a stimulus that is not in the manifest.
     """
-    who = next((one for one in manifest["participants"] if one["test_id"] == session["testId"]), None)
-    if who is None:
+    participant = next((one for one in manifest["participants"] if one["test_id"] == session["testId"]), None)
+    if participant is None:
         raise HearsimError(f"its test {session['testId']!r} is not one of {manifest['name']}")
-    asked = session.get("participant") or {}
-    answers = dict(zip(asked.get("name") or (), asked.get("response") or (), strict=False))
+    questionnaire = session.get("participant") or {}
+    answers = dict(zip(questionnaire.get("name") or (), questionnaire.get("response") or (), strict=False))
     conditions = {one["code"]: one["condition"] for one in manifest["stimuli"]} | {REFERENCE: REFERENCE}
     for trial in session["trials"]:
         for one in trial["responses"]:
@@ -102,13 +102,13 @@ def rows(session: Table, manifest: Table) -> Iterator[Table]:
             stimulus = one["nonReference" if paired else "stimulus"]
             if stimulus not in conditions:
                 raise HearsimError(
-                    f"its stimulus {stimulus!r} is not in the manifest: it was made with another export of this test"
+                    f"its stimulus {stimulus!r} is not in the manifest: the session belongs to another export"
                 )
             yield {
                 "session_test_id": session["testId"],
                 "session_uuid": session.get("uuid", ""),
-                "participant": who["id"],
-                "group": who["group"],
+                "participant": participant["id"],
+                "group": participant["group"],
                 "trial_id": trial["id"],
                 "practice": int(trial["id"] == PRACTICE),
                 "type": trial["type"],
@@ -123,22 +123,22 @@ def rows(session: Table, manifest: Table) -> Iterator[Table]:
 
 
 def write_table(folder: Path, manifest: Table, path: Path) -> list[str]:
-    """Write the ratings of all kept sessions to a CSV; return a sentence for each file that is left out.
+    """Write the ratings of all saved sessions to a CSV; return a sentence for each file that is skipped.
 
-    A session that was sent twice, with another comment say, counts once: the later one.
+    Of a session that was sent twice, for example with another comment, the later version counts.
     """
     latest: dict[str, list[Table]] = {}
-    left_out = []
+    skipped = []
     for file in sorted(folder.glob("*.session")):
         try:
             session = parse(file.read_bytes())
             latest[str(session.get("uuid") or file.name)] = list(rows(session, manifest))
         except UNREADABLE as error:
             why = error if isinstance(error, HearsimError) else f"it is no session of webMUSHRA ({error!r})"
-            left_out.append(f"{file} is kept, but left out of {path.name}: {why}")
+            skipped.append(f"{file} is not in {path.name}: {why}")
     with write_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as out:
         table = csv.DictWriter(out, COLUMNS)
         table.writeheader()
         for session_rows in latest.values():
             table.writerows(session_rows)
-    return left_out
+    return skipped

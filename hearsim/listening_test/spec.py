@@ -1,4 +1,4 @@
-"""What a listening test is: one TOML, checked, its parts loaded; unknown keys are refused."""
+"""The specification of a listening test: one TOML, checked, with its parts loaded; unknown keys are refused."""
 
 import re
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from hearsim.profile.load import load_part
 from hearsim.profile.schema import Aid, Listener, Mix, Number, Profile, Rig
 
 ORACLE = "oracle"
-"""The model of a condition that is remixed from the true stems."""
+"""The "model" of a condition whose remix uses the true stems."""
 
 RESERVED = (REFERENCE, *ANCHORS_HZ, HIDDEN, PRACTICE, CALIBRATION)
-MOST_SIGNALS = 12  # BS.1534-3: of one trial, hidden reference and anchors with them
+MOST_SIGNALS = 12  # BS.1534-3: per trial, hidden reference and anchors included
 LONGEST_S = 12.0  # BS.1534-3 has about 10 s; webMUSHRA refuses more than 12
 
 CONSENT = "<p>I have been told what this test is about. I take part of my own free will and may stop at any time.</p>"
@@ -41,11 +41,11 @@ Name = Annotated[str, AfterValidator(_name)]
 
 
 class Participant(Settings):
-    """Who takes part: an audiogram to fit the aid to, and the group that their ratings are averaged in."""
+    """A participant: the audiogram for the fitting, and the group for averages of ratings."""
 
     id: Name
     listener: str
-    group: str = ""  # without it: the listener's name
+    group: str = ""  # default: the listener's name
 
 
 class Song(Settings):
@@ -67,7 +67,7 @@ class Song(Settings):
 
 
 class Condition(Settings):
-    """What is rated; a key left out is that of the reference, and the model that of the test."""
+    """A condition to be rated; mix and aid default to the reference's, the model to the test's."""
 
     name: Name
     mix: str | None = None
@@ -86,13 +86,13 @@ class ExportSpec(Settings):
     rig: str
     model: str = "hs-tasnet-lite"
     seconds: Number = Field(default=10.0, ge=1, le=LONGEST_S)
-    lufs: Number | None = Field(default=None, ge=-60, le=-6)  # into the aid; without it: that of each reference
+    lufs: Number | None = Field(default=None, ge=-60, le=-6)  # into the aid; default: that of each reference
     gain_db: Number = Field(default=0.0, ge=-60, le=60)  # of every file, after the aid
     samples: Literal["24-bit", "float"] = "24-bit"
     seed: int = Field(default=0, strict=True, ge=0)
-    practice: str = ""  # a song; without it: the first
+    practice: str = ""  # a song; default: the first
     consent: str = CONSENT
-    instructions: str = ""  # of each trial; without it: those for the method
+    instructions: str = ""  # of each trial; default: those for the method
     participants: tuple[Participant, ...] = Field(min_length=1)
     songs: tuple[Song, ...] = Field(min_length=1)
     conditions: tuple[Condition, ...] = Field(min_length=1)
@@ -105,7 +105,7 @@ class ExportSpec(Settings):
             "conditions": [one.name for one in self.conditions],
         }
         for kind, names in kinds.items():
-            lower = [name.lower() for name in names]  # some file systems know no capitals
+            lower = [name.lower() for name in names]  # some file systems ignore case
             for name in names:
                 if lower.count(name.lower()) > 1:
                     raise ValueError(f"two {kind} are called {name}: give each a name of its own")
@@ -117,13 +117,13 @@ class ExportSpec(Settings):
                 f"there are {len(self.conditions)} conditions: a MUSHRA trial takes {most} beside reference and anchors"
             )
         if self.practice and self.practice not in kinds["songs"]:
-            raise ValueError(f"practice = {self.practice!r} is none of the songs: name one of {kinds['songs']}")
+            raise ValueError(f"practice = {self.practice!r} is not one of the songs: name one of {kinds['songs']}")
         return self
 
 
 @dataclass(frozen=True)
 class Version:
-    """What a trial plays of a song: a remix by a model (or of the true stems), low-passed or not, through an aid."""
+    """A version of a song in a trial: a remix by a model (or of the true stems), low-passed or not, through an aid."""
 
     name: str
     mix: Mix
@@ -149,7 +149,7 @@ class Plan:
     fitted: dict[str, str]  # participant: fitting
 
     def profile(self, fitting: str, version: Version) -> Profile:
-        """Return the profile of a version as one listener hears it; raises `HearsimError` where it can't be."""
+        """Return the profile of a version for one listener; raises `HearsimError` for an invalid combination."""
         table: dict[str, Any] = {"name": version.name, "listener": self.fittings[fitting], "mix": version.mix}
         table |= {"aid": version.aid, "rig": self.rig} | ({} if version.model == ORACLE else {"model": version.model})
         return check(self.path, Profile, table)
@@ -164,12 +164,12 @@ class Plan:
         return participant.group or self.fittings[self.fitted[participant.id]].name
 
     def test_id(self, participant: Participant) -> str:
-        """Return what the results of a participant are marked with."""
+        """Return the test id that marks a participant's results."""
         return f"{self.spec.name}-{participant.id}"
 
 
 def read_plan(path: Path) -> Plan:
-    """Read a listening test's spec and all it names; raises `HearsimError` naming file, key and cure."""
+    """Read a listening test's spec and the files that it names; raises `HearsimError` naming file, key and cure."""
     spec = check(path, ExportSpec, read_toml(path))
     base = path.parent
     aid = load_part(spec.aid, Aid, base, f"{path}: aid: ")
@@ -190,15 +190,15 @@ def read_plan(path: Path) -> Plan:
     for version in versions:
         if version.aid.vent is not None:
             raise HearsimError(
-                f"{path}: aid {version.aid.name} has a vent, and headphones play no direct sound through it: name a "
-                "closed one"
+                f"{path}: aid {version.aid.name} has a vent, and headphones play no direct sound through it: name an "
+                "aid without a vent"
             )
     fittings: dict[str, Listener] = {}
     fitted = {}
-    for who in spec.participants:
-        listener = load_part(who.listener, Listener, base, f"{path}: participant {who.id}: ")
-        known = next((key for key, other in fittings.items() if other == listener), f"fitting{len(fittings) + 1}")
-        fittings[known], fitted[who.id] = listener, known
+    for participant in spec.participants:
+        listener = load_part(participant.listener, Listener, base, f"{path}: participant {participant.id}: ")
+        fitting_key = next((key for key, other in fittings.items() if other == listener), f"fitting{len(fittings) + 1}")
+        fittings[fitting_key], fitted[participant.id] = listener, fitting_key
     plan = Plan(path, spec, load_part(spec.rig, Rig, base, f"{path}: rig: "), tuple(versions), fittings, fitted)
     for fitting in fittings:
         for version in versions:

@@ -1,8 +1,8 @@
-"""From an excerpt to its stimuli: remix, low-pass, match loudness, fit, cut, one gain.
+"""Stimuli of an excerpt: remix, low-pass, loudness match, fitting, cut, one gain for all files.
 
-The front half of the aid (separation, remix) does not depend on the listener, so each remix is made once; the other
-half is `hearing_aid` on sound that is remixed already. Loudness is matched between the two and never again: after the
-amplification it would take away what is tested.
+The front half of the aid (separation, remix) does not depend on the listener, so each remix is made once; the
+back half is `hearing_aid` without a separator. Loudness is matched between the two and never again: after the
+amplification a match would remove differences that the test is to show.
 """
 
 import io
@@ -37,7 +37,7 @@ TONE_HZ, TONE_S = 1000.0, 5.0
 def encode(samples: FloatArray, kind: Literal["24-bit", "float"]) -> bytes:
     """Return samples (2, frames) as a stereo WAV at the aid's rate.
 
-    Float files are written by scipy: libsndfile puts the time of day into theirs.
+    Float files are written by scipy: libsndfile writes the time of day into them.
     """
     buffer = io.BytesIO()
     if kind == "24-bit":
@@ -62,7 +62,7 @@ HIGHEST = 1 - 2.0**-23
 
 @dataclass(frozen=True)
 class Remixed:
-    """One version of an excerpt ahead of the fitting, matched in loudness."""
+    """One version of an excerpt before the fitting, matched in loudness."""
 
     version: Version
     sound: Audio
@@ -72,7 +72,7 @@ class Remixed:
 
 @dataclass(frozen=True)
 class Stimulus:
-    """One version of an excerpt as one listener is to hear it: (2, frames), full scale of the files."""
+    """One version of an excerpt, fitted to one listener: (2, frames), full scale of the files."""
 
     remixed: Remixed
     fitting: str
@@ -84,7 +84,7 @@ def low_pass(edge_hz: float, rate_hz: int) -> Curve:
     """Return the taps of an anchor's low-pass, linear in phase, of odd length.
 
     BS.1534-3, 5.1, for 3.5 kHz: within 0.1 dB up to the edge, 25 dB down at 4 kHz and 50 dB at 4.5; the 7 kHz one is
-    the same an octave up. Kaiser's design holds 60 dB from 4 kHz on.
+    the same an octave up. Kaiser's design attenuates by 60 dB from 4 kHz on.
     """
     stop_hz = edge_hz * 8 / 7
     taps, beta = signal.kaiserord(60.0, (stop_hz - edge_hz) / (rate_hz / 2))
@@ -129,7 +129,7 @@ def _true_remix(excerpt: Excerpt, mix: Mix) -> Audio:
 
 
 def remixes(plan: Plan, excerpt: Excerpt, fronts: Fronts) -> Iterator[Remixed]:
-    """Yield all versions of an excerpt ahead of the fitting, at one loudness (BS.1770): the spec's or the reference's.
+    """Yield all versions of an excerpt before the fitting, at one loudness (BS.1770): the spec's or the reference's.
 
     Raises `HearsimError` where a version is silent.
     """
@@ -156,14 +156,14 @@ def _lufs(sound: Audio, excerpt: Excerpt, version: Version) -> float:
 
 
 class Fitter:
-    """The aid on sound that is remixed already, fitted to one listener; one chain for each aid."""
+    """The back half of the aid (compensation, limiter), fitted to one listener; one chain for each aid."""
 
     def __init__(self, plan: Plan, fitting: str) -> None:
         self._plan, self._fitting = plan, fitting
         self._chains: dict[Aid, Chain] = {}
 
     def play(self, remixed: Remixed, excerpt: Excerpt) -> Stimulus:
-        """Return a version of an excerpt as the listener hears it; raises `HearsimError` where its file would clip."""
+        """Return the stimulus of a version for the listener; raises `HearsimError` where its file would clip."""
         version, spec = remixed.version, self._plan.spec
         profile = self._plan.profile(self._fitting, version)
         if version.aid not in self._chains:
@@ -177,7 +177,7 @@ class Fitter:
             raise HearsimError(
                 f"{self._plan.path}: {version.name} of song {excerpt.name} clips for listener {profile.listener.name}: "
                 f"its peak is {over:.1f} dB over full scale with gain_db = {spec.gain_db:g}, one gain for all files: "
-                f"this one needs {math.floor(10 * (spec.gain_db - over)) / 10:g} or less"
+                f"this file needs {math.floor(10 * (spec.gain_db - over)) / 10:g} or less"
             )
         return Stimulus(remixed, self._fitting, samples, find(chain, MpoLimiter).events)
 

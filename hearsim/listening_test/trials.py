@@ -9,7 +9,7 @@ from hearsim.listening_test.spec import Participant, Plan
 
 
 def code(plan: Plan, fitting: str, song: str, version: str) -> str:
-    """Return the blind name of a stimulus: it tells nothing to who sees the path, and is the same every time."""
+    """Return the blind name of a stimulus: it does not reveal the condition, and is the same in every export."""
     text = "\n".join((str(plan.spec.seed), plan.spec.name, fitting, song, version))
     return "s" + hashlib.sha256(text.encode()).hexdigest()[:12]  # no number for a spreadsheet to round
 
@@ -27,7 +27,7 @@ class Trial(NamedTuple):
     versions: list[str]
 
 
-def trials(plan: Plan, who: Participant) -> list[Trial]:
+def trials(plan: Plan, participant: Participant) -> list[Trial]:
     """Return the trials of a participant in their order: the practice first, then all songs (or pairs) shuffled."""
     songs, versions = [song.name for song in plan.spec.songs], rated(plan)
     if plan.spec.method == "mushra":
@@ -35,7 +35,7 @@ def trials(plan: Plan, who: Participant) -> list[Trial]:
         tested = [Trial(song, song, versions) for song in songs]
     else:
         practice = versions[:1]  # the lower anchor: easy to tell
-        fitting = plan.fitted[who.id]
+        fitting = plan.fitted[participant.id]
         tested = [Trial(f"{song}-{code(plan, fitting, song, one)}", song, [one]) for song in songs for one in versions]
-    random.Random(f"{plan.spec.seed}/{plan.spec.name}/{who.id}").shuffle(tested)
+    random.Random(f"{plan.spec.seed}/{plan.spec.name}/{participant.id}").shuffle(tested)
     return [Trial(PRACTICE, plan.practice, practice), *tested]

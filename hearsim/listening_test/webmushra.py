@@ -1,15 +1,15 @@
 r"""A test for webMUSHRA (Schoeffler et al. 2018, JORS 6:8): one config for each participant, one line of JSON.
 
-Its defects and what is done about them:
-1. its YAML parser drops what it does not understand without a word, and reads \u escapes as UTF-8: so the .yaml is one
+Its defects and their workarounds:
+1. its YAML parser silently drops input that it can't parse, and reads \u escapes as UTF-8: so the .yaml is one
    line of JSON, every character as it is;
-2. its own anchors come 95 samples early, and 3. never load at rates that it has no filter for: ours are rendered and
-   its own are off;
+2. its own anchors come 95 samples early, and 3. never load at rates that it has no filter for: the anchors are
+   rendered here, and its own are off;
 4. a & in a comment cuts its POST in two under PHP: see `hearsim.listening_test.collector`;
-5. it is silent when nothing was saved, unless the finish page has showErrors; and then can't send again: the finish
-   page brings a script that can;
-6. with randomize false the hidden reference is always last: it is true, and the order of the pages is ours;
-7. mono files play on the left only: ours are stereo.
+5. it reports a failed save only if the finish page has showErrors, and can't send again: the finish page adds a
+   script that can;
+6. with randomize false the hidden reference is always last: it is true, and the pages are shuffled here;
+7. mono files play on the left only: all files are stereo.
 """
 
 import json
@@ -23,7 +23,7 @@ from hearsim.listening_test.trials import Trial, code, trials
 
 Page = dict[str, Any]
 
-# The popup that says so closes for nothing, and the page holds the only copy of the ratings until they are sent.
+# The popup after an error offers nothing but OK, and until they are sent the page holds the only copy of the ratings.
 _SEND_AGAIN = """<script>$(document).off('click.again').on('click.again', '#send_results, #send_again', function () {
 var page = pageManager.getCurrentPage(), again = this.id === 'send_again';
 if (again) { page.errorDiv.empty(); page.sendResults(); }
@@ -35,7 +35,7 @@ else if (again) { page.errorDiv.css('color', 'inherit').text('Your results are s
 
 
 def audio_folder(plan: Plan) -> str:
-    """Return where the stimuli lie in a webMUSHRA folder."""
+    """Return the folder of the stimuli inside a webMUSHRA folder."""
     return f"stimuli/{plan.spec.name}"
 
 
@@ -44,8 +44,11 @@ def write_webmushra(plan: Plan, folder: Path, tone: dict[str, Any]) -> None:
     configs = folder / "configs"
     with writes(configs):
         configs.mkdir()
-    for who in plan.spec.participants:
-        _write(configs / config_name(plan.spec.name, who.id), _config(plan, plan.test_id(who), _pages(plan, who)))
+    for participant in plan.spec.participants:
+        _write(
+            configs / config_name(plan.spec.name, participant.id),
+            _config(plan, plan.test_id(participant), _pages(plan, participant)),
+        )
     calibration = _config(plan, f"{plan.spec.name}-{CALIBRATION}", _calibration(plan, tone))
     _write(configs / config_name(plan.spec.name, CALIBRATION), calibration)
 
@@ -68,13 +71,13 @@ def _write(path: Path, config: Page) -> None:
         path.write_text(text + "\n", encoding="utf-8")
 
 
-def _pages(plan: Plan, who: Participant) -> list[Page]:
-    practice, *tested = trials(plan, who)
+def _pages(plan: Plan, participant: Participant) -> list[Page]:
+    practice, *tested = trials(plan, participant)
     consent = {"type": "consent", "id": "consent", "name": "Consent", "mustConsent": True}
     pages: list[Page] = [consent | {"content": plan.spec.consent}]
-    pages.append(_trial(plan, who, practice, "Practice: these ratings do not count"))
+    pages.append(_trial(plan, participant, practice, "Practice: these ratings do not count"))
     for number, trial in enumerate(tested, start=1):
-        pages.append(_trial(plan, who, trial, f"Trial {number} of {len(tested)}"))
+        pages.append(_trial(plan, participant, trial, f"Trial {number} of {len(tested)}"))
     comment = {"type": "long_text", "name": "comment", "label": "Anything to tell us?", "optional": True}
     finish = {
         "type": "finish",
@@ -89,9 +92,9 @@ def _pages(plan: Plan, who: Participant) -> list[Page]:
     return [*pages, finish]
 
 
-def _trial(plan: Plan, who: Participant, trial: Trial, name: str) -> Page:
+def _trial(plan: Plan, participant: Participant, trial: Trial, name: str) -> Page:
     def blind(version: str) -> str:
-        return code(plan, plan.fitted[who.id], trial.song, version)
+        return code(plan, plan.fitted[participant.id], trial.song, version)
 
     codes = sorted(blind(version) for version in trial.versions)  # not in the order of the spec
     page: Page = {
@@ -117,7 +120,7 @@ def _trial(plan: Plan, who: Participant, trial: Trial, name: str) -> Page:
 
 
 def _calibration(plan: Plan, tone: dict[str, Any]) -> list[Page]:
-    """Return one page with the tones; through the browser that plays the test, for a player may have its own volume."""
+    """Return one page with the tones: they play in the test's browser, as another player may have its own volume."""
     players = "".join(
         f'<p>{ear} ear: <audio controls loop src="{audio_folder(plan)}/{one["path"]}"></audio></p>'
         for ear, one in tone["files"].items()

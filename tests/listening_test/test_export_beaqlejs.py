@@ -105,7 +105,7 @@ def test_bad_sessions_are_one_sentence(export: Path) -> None:
 
     path = export / "results/P01.txt"
     said = refused(lambda saved: saved[-1].update(UserName="Anna"))
-    assert said.startswith(f"{path}: UserName = 'Anna' is no participant of tiny: ") and "tiny-P01 for one" in said
+    assert said.startswith(f"{path}: UserName = 'Anna' is no participant of tiny: ") and "tiny-P01 for example" in said
     paired = manifest_of(export)["method"] == "paired"
     assert f"it holds {3 if paired else 1} trials and P01 has {4 if paired else 2}" in refused(lambda s: s.pop(0))
     assert f"{path} is no session of BeaqleJS (" in refused(lambda saved: saved.pop())
@@ -120,18 +120,20 @@ def test_bad_sessions_are_one_sentence(export: Path) -> None:
         analyse(export)
     save(export, "P01")
     save(export, "P01", name="P01 (1)")
-    with pytest.raises(HearsimError, match=r"before, in session P01 \(1\)\.txt, and again in P01\.txt: take one"):
+    with pytest.raises(HearsimError, match=r"twice, in session P01 \(1\)\.txt and in P01\.txt: remove one"):
         analyse(export)
     (export / "results/P01.txt").unlink()
     for table in (export / "ratings.csv", export / "results/ratings.csv"):
         table.write_text("")
         with pytest.raises(
-            HearsimError, match=rf"holds {table} and sessions of BeaqleJS, .*P01 \(1\)\.txt for one: give"
+            HearsimError, match=rf"holds {table} and sessions of BeaqleJS such as .*P01 \(1\)\.txt: give"
         ):
             analyse(export)
         table.unlink()
     shutil.copy(export / "results/P01 (1).txt", export)
-    with pytest.raises(HearsimError, match=rf"holds {export} and sessions of BeaqleJS, {export}/results/P01 \(1\)"):
+    with pytest.raises(
+        HearsimError, match=rf"holds {export} and sessions of BeaqleJS such as {export}/results/P01 \(1\)"
+    ):
         analyse(export)
     assert analyse(export / "results").listeners == analyse(export / "P01 (1).txt").listeners
 

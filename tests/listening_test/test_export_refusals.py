@@ -52,7 +52,7 @@ def refused(path: Path, out: Path, **options: bool) -> str:
         ("demo = 0", "", "songs[0]: give either path (a music file) or demo (a seed of the built-in song)"),
         ("demo = 0", 'demo = 0\nstems = "x"', "songs[0]: the built-in song has its own stems"),
         ("demo = 0", 'path = "no.wav"', "no.wav: there is no such file"),
-        ("seconds = 1", 'seconds = 1\npractice = "two"', "practice = 'two' is none of the songs: name one of ['one']"),
+        ("seconds = 1", 'seconds = 1\npractice = "two"', "practice = 'two' is not one of the songs: name one of "),
         ('name = "unprocessed"', 'name = "Reference"', "conditions can't be called Reference"),
         ("[[conditions]]", '[[conditions]]\nname = "Unprocessed"\n[[conditions]]', "two conditions are called"),
     ],
@@ -150,7 +150,7 @@ def test_two_runs_in_one_folder(tmp_path: Path) -> None:
 def test_a_condition_that_clips(tmp_path: Path) -> None:
     sentence = refused(write_spec(tmp_path, gain_db="24"), tmp_path / "out")
     assert "reference of song one clips for listener N3: its peak is" in sentence
-    allowed = float(sentence.rpartition("this one needs ")[2].split()[0])
+    allowed = float(sentence.rpartition("this file needs ")[2].split()[0])
     assert 0 < allowed < 24
     build(write_spec(tmp_path, gain_db=str(allowed - 8)), tmp_path / "out")  # other versions have higher peaks
 
