@@ -97,7 +97,11 @@ def lines(benches: list[SystemBench]) -> Iterator[str]:
 
 def write_table(path: Path, benches: list[SystemBench]) -> None:
     """Write the benches to a CSV, a row for each system and number of threads."""
-    write_csv(path, COLUMNS, _rows(benches))
+    rows = (
+        row | {"live_ms": f"{row['live_ms']:.3f}", "multiply_adds_per_second": f"{row['multiply_adds_per_second']:.0f}"}
+        for row in records(benches)
+    )
+    write_csv(path, COLUMNS, (row.values() for row in rows))
 
 
 def records(benches: list[SystemBench]) -> list[dict[str, float | str]]:
@@ -119,12 +123,3 @@ def records(benches: list[SystemBench]) -> list[dict[str, float | str]]:
         for one in benches
         for threads, load in one.loads.items()
     ]
-
-
-def _rows(benches: list[SystemBench]) -> Iterator[tuple[object, ...]]:
-    for one in benches:
-        counts = one.cost.multiply_adds, round(one.multiply_adds_per_second), one.cost.weight_bytes
-        for threads, load in one.loads.items():
-            timed = (f"{value:.4f}" for value in (load.p50_ms, load.p99_ms, load.max_ms))
-            start = one.name, one.parameters, f"{one.config.live_ms:.3f}"
-            yield (*start, *counts, f"{load.deadline_ms:.4f}", threads, *timed)

@@ -52,7 +52,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Train and score variants of a spec side by side; an interrupted comparison continues."""
-    from hearsim.training.comparison import Variants, lines, records, run_variants, write_table
+    from hearsim.training.comparison import Variants, run_variants
+    from hearsim.training.comparison_tables import lines, records, write_table
 
     check_table(table)
     finished = []

@@ -161,11 +161,11 @@ def temporary_folder(part: Path) -> Iterator[None]:
 
 
 def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Write a CSV, whole or not at all; raises `WriteError`."""
+    """Write a CSV, whole or not at all, floats with four decimals; raises `WriteError`."""
     with writes(path), write_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(header)
-        table.writerows(rows)
+        table.writerows([f"{cell:.4f}" if isinstance(cell, float) else cell for cell in row] for row in rows)
 
 
 def read_text(path: Path) -> str:

@@ -5,7 +5,6 @@ mixes two of them.
 """
 
 import statistics
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,7 +96,7 @@ def write_scores(path: Path, scores: Scores) -> None:
     """Write every score to a CSV, one row per track, system and stem; an empty cell has no value."""
     fields = [definition.field for definition in DEFINITIONS]
     rows = (
-        [name, s.system, s.stem, *_cells(getattr(s, f) for f in fields)] for name, row in scores.items() for s in row
+        [name, s.system, s.stem, *(getattr(s, field) for field in fields)] for name, row in scores.items() for s in row
     )
     write_csv(path, ["track", "system", "stem", *fields], rows)
 
@@ -105,14 +104,10 @@ def write_scores(path: Path, scores: Scores) -> None:
 def write_summary(path: Path, scores: Scores) -> None:
     """Write the summary over tracks to a CSV, one row per definition and system, stems side by side."""
     rows = (
-        [row.definition.field, row.definition.over_tracks, row.system, *_cells((*row.stems.values(), row.overall))]
+        [row.definition.field, row.definition.over_tracks, row.system, *row.stems.values(), row.overall]
         for row in summarise(scores)
     )
     write_csv(path, ["definition", "over_tracks", "system", *stems_of(scores), "overall"], rows)
-
-
-def _cells(values: Iterable[float | None]) -> list[str]:
-    return ["" if value is None else f"{value:.4f}" for value in values]
 
 
 def write_plot(path: Path, scores: Scores) -> None:

@@ -2,168 +2,25 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import soxr
 import torch
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat
-from scipy import signal
 from torch import Tensor
 
 from hearsim.core.errors import HearsimError
 from hearsim.core.units import FloatArray, db_to_gain
 from hearsim.music.tracks import Track, fits
 from hearsim.separation.net import STEMS
-
-
-def _lower_first(limits: tuple[float, float]) -> tuple[float, float]:
-    if limits[0] > limits[1]:
-        raise ValueError("give the lower limit first")
-    return limits
-
-
-Chance = Annotated[float, Field(ge=0, le=1)]
-Limits = Annotated[tuple[float, float], AfterValidator(_lower_first)]
-Factors = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_lower_first)]
-
-
-class Augmentation(BaseModel):
-    """Chances and sizes of changes; by default all but `other_voice`, and `stretch`, which takes time and a package."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    whole_songs: Chance = 0.5  # share of examples whose stems belong together; else each comes from any track
-    other_voice: Chance = 0.0  # chance of a whole song being sung by a voice of any track
-    gain_db: Limits = (-8.0, 4.0)  # of each stem
-    level_db: Limits = (-10.0, 4.0)  # of the whole mixture
-    polarity: Chance = 0.5  # chance of a stem being turned upside down
-    mute: Chance = 0.1  # chance of a stem being left out
-    swap: Chance = 0.5  # chance of left and right changing places
-    speed: Chance = 0.3  # chance of a stem (or a whole song) being played faster or slower, and so higher or lower
-    speed_range: Factors = (0.85, 1.18)
-    stretch: Chance = 0.0  # chance of its pitch and its tempo being changed each for itself
-    stretch_semitones: NonNegativeFloat = 2.0  # the most up or down
-    stretch_range: Factors = (0.88, 1.14)  # of the tempo
-    equalize: Chance = 0.3  # chance of a stem to pass a random curve of up to four slopes
-    equalize_db: NonNegativeFloat = 6.0  # the most it raises or lowers
-    reverberate: Chance = 0.15  # chance of a stem to get a tail of decaying noise, -20 .. -8 dB under it
-    low_pass: Chance = 0.1  # chance of the whole example being cut off at 6 .. 16 kHz
-
-
-OFF = Augmentation(
-    whole_songs=1, gain_db=(0, 0), level_db=(0, 0), polarity=0, mute=0, swap=0, speed=0, equalize=0, reverberate=0,
-    low_pass=0,
-)  # fmt: skip
-"""Songs as they are."""
-
-
-class PitchTempo(NamedTuple):
-    """A change of speed (pitch and tempo together), and one of pitch and of tempo."""
-
-    speed: float = 1.0
-    semitones: float = 0.0
-    tempo: float = 1.0
-
-    def frames(self, frames: int) -> int:
-        """Return how many samples become `frames`, and a few more."""
-        return int(np.ceil(frames * self.speed * self.tempo)) + 64
-
-
-def draw_pitch_tempo(chosen: Augmentation, rng: np.random.Generator) -> PitchTempo:
-    """Draw a change of speed, and one of pitch and tempo."""
-    faster, stretched = rng.random() < chosen.speed, rng.random() < chosen.stretch
-    speed = float(rng.uniform(*chosen.speed_range))
-    semitones = float(rng.uniform(-chosen.stretch_semitones, chosen.stretch_semitones))
-    tempo = float(rng.uniform(*chosen.stretch_range))
-    return PitchTempo(speed if faster else 1.0, *((semitones, tempo) if stretched else (0.0, 1.0)))
-
-
-def change_pitch_tempo(samples: FloatArray, rate: int, change: PitchTempo) -> FloatArray:
-    """Return samples (channels, frames) at another pitch and tempo; their number changes with the tempo."""
-    if change.semitones != 0.0 or change.tempo != 1.0:
-        samples = stretch(samples, rate, change.semitones, change.tempo)
-    if change.speed != 1.0:
-        samples = soxr.resample(samples.T, change.speed * rate, rate, quality="LQ").T
-    return samples
-
-
-def stretch(samples: FloatArray, rate: int, semitones: float, tempo: float) -> FloatArray:
-    """Change pitch and tempo independently, by Signalsmith Stretch; raises `HearsimError` where it is missing."""
-    try:
-        from python_stretch import Signalsmith
-    except ImportError:
-        raise HearsimError(
-            "augmentation.stretch needs a package: pip install 'hearsim[augment]', or set it to 0"
-        ) from None
-    stretcher = Signalsmith.Stretch()
-    stretcher.preset(len(samples), rate)
-    stretcher.setTransposeSemitones(semitones)
-    stretcher.timeFactor = tempo
-    return np.asarray(stretcher.process(np.ascontiguousarray(samples)), np.float32)
-
-
-class StemEffects(NamedTuple):
-    """The effects on a stem: gain, mute, equalizer and reverberation; None for one that is off."""
-
-    gain: float
-    muted: bool
-    curve: tuple[FloatArray, FloatArray] | None  # corners in Hz, gains in dB
-    room: tuple[float, float, int] | None  # seconds, level in dB, seed of the noise
-
-
-def draw_effects(chosen: Augmentation, rng: np.random.Generator) -> StemEffects:
-    """Draw gain and polarity, mute, an equalizer curve and a room."""
-    gain = float(db_to_gain(rng.uniform(*chosen.gain_db)))
-    flipped, muted, curved, wet = (
-        rng.random() < chance for chance in (chosen.polarity, chosen.mute, chosen.equalize, chosen.reverberate)
-    )
-    corners_hz = np.exp(rng.uniform(np.log([80, 400, 3000]), np.log([400, 3000, 10000]))).astype(np.float32)
-    gains_db = rng.uniform(-chosen.equalize_db, chosen.equalize_db, 3).astype(np.float32)
-    room = float(rng.uniform(0.1, 0.6)), float(rng.uniform(-20, -8)), int(rng.integers(2**31))
-    return StemEffects(
-        -gain if flipped else gain, muted, (corners_hz, gains_db) if curved else None, room if wet else None
-    )
-
-
-def apply_effects(samples: FloatArray, rate: int, effects: StemEffects) -> FloatArray:
-    """Return a stem (channels, frames) with gain, equalizer and reverberation."""
-    samples = samples * np.float32(effects.gain)
-    if effects.curve is not None:
-        samples = equalize(samples, rate, *effects.curve)
-    if effects.room is not None:
-        samples = reverberate(samples, rate, *effects.room)
-    return samples
-
-
-def equalize(samples: FloatArray, rate: int, corners_hz: FloatArray, gains_db: FloatArray) -> FloatArray:
-    """Filter by gains at corner frequencies, straight lines between them, without delay (linear phase)."""
-    inside = corners_hz < rate / 2
-    frequencies = np.array([0, *corners_hz[inside], rate / 2])
-    curve_db = np.interp(frequencies, corners_hz, gains_db)
-    taps = signal.firwin2(511, frequencies, 10 ** (curve_db / 20), fs=rate)
-    return signal.oaconvolve(samples, taps[None].astype(np.float32), mode="same", axes=1).astype(np.float32)
-
-
-def reverberate(samples: FloatArray, rate: int, seconds: float, level_db: float, seed: int) -> FloatArray:
-    """Add noise that decays by 60 dB in `seconds`, other noise on each channel, at a level under the dry sound."""
-    frames = int(seconds * rate)
-    tail = np.random.default_rng(seed).standard_normal((len(samples), frames), np.float32)
-    tail *= np.exp(-6.9 * np.arange(frames, dtype=np.float32) / frames)
-    tail *= db_to_gain(level_db) / np.sqrt(np.square(tail).sum(1, keepdims=True))
-    wet = signal.oaconvolve(samples, tail.astype(np.float32), axes=1)[:, : samples.shape[1]]
-    return samples + wet.astype(np.float32)
-
-
-def low_pass(stems: FloatArray, rate: int, corner_hz: float) -> FloatArray:
-    """Cut (..., frames) off above a corner, by 48 dB an octave; a corner above half the rate does nothing."""
-    if corner_hz >= rate / 2:
-        return stems
-    sections = signal.butter(8, corner_hz, fs=rate, output="sos")
-    cut: FloatArray = signal.sosfilt(sections, stems).astype(np.float32)
-    return cut
-
+from hearsim.training.augmentation import (
+    Augmentation,
+    PitchTempo,
+    apply_effects,
+    change_pitch_tempo,
+    draw_effects,
+    draw_pitch_tempo,
+    low_pass,
+)
 
 ACTIVE = 0.02
 """A place where some sample of a second, of every 64th, is louder than this (-34 dBFS) is one where a stem plays."""

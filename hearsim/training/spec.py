@@ -12,7 +12,7 @@ from hearsim.music.datasets import ACCOMPANIMENT, Skipped, Source, find_sources
 from hearsim.music.tracks import matching
 from hearsim.separation.net import STEMS, NetConfig
 from hearsim.separation.registry import architecture_of, read_config, system
-from hearsim.training.examples import Augmentation
+from hearsim.training.augmentation import Augmentation
 from hearsim.training.losses import Criterion
 
 

@@ -20,7 +20,8 @@ from hearsim.live import portaudio
 from hearsim.live.portaudio import Choice, Listed
 from hearsim.training import comparison
 from hearsim.training.comparison import Run as Finished
-from hearsim.training.comparison import TrackScore, rows
+from hearsim.training.comparison import TrackScore
+from hearsim.training.comparison_tables import rows
 
 Run = Callable[..., tuple[Any, str]]
 LOAD = Load(11.61, 2.0, 3.0, 4.0)

@@ -8,10 +8,9 @@ import pytest
 from trees import RATE, tone
 
 from hearsim.music.tracks import Track
-from hearsim.training.examples import (
+from hearsim.training.augmentation import (
     OFF,
     Augmentation,
-    Mixer,
     PitchTempo,
     change_pitch_tempo,
     equalize,
@@ -19,6 +18,7 @@ from hearsim.training.examples import (
     reverberate,
     stretch,
 )
+from hearsim.training.examples import Mixer
 
 FRAMES = RATE
 ALONE: dict[str, dict[str, Any]] = {

@@ -18,7 +18,7 @@ from hearsim.music.tracks import read_tracks
 from hearsim.separation.models import read_weights
 from hearsim.separation.net import STEMS
 from hearsim.training import comparison, loop
-from hearsim.training.comparison import lines
+from hearsim.training.comparison_tables import lines
 from hearsim.training.loop import train
 from hearsim.training.spec import read_spec
 

@@ -8,7 +8,8 @@ from trees import RATE, write_song
 
 from hearsim.core.errors import HearsimError
 from hearsim.music.tracks import Track, read_tracks
-from hearsim.training.examples import OFF, Augmentation, Mixer, StatefulBatches, batches
+from hearsim.training.augmentation import OFF, Augmentation
+from hearsim.training.examples import Mixer, StatefulBatches, batches
 
 
 def stateful(tracks: list[Track], rows: range = range(3), seed: int = 7) -> StatefulBatches:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from hearsim.separation.registry import SYSTEMS, build
-from hearsim.training.comparison import COLUMNS, Variants
+from hearsim.training.comparison import Variants
+from hearsim.training.comparison_tables import COLUMNS
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 FILES = sorted(EXPERIMENTS.glob("*/variants.toml"))

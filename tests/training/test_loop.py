@@ -22,8 +22,9 @@ from hearsim.music.tracks import read_tracks
 from hearsim.separation.models import read_weights
 from hearsim.separation.registry import build
 from hearsim.training import checkpoint, loop
+from hearsim.training.augmentation import Augmentation
 from hearsim.training.distributed import Group
-from hearsim.training.examples import Augmentation, Mixer, StatefulBatches
+from hearsim.training.examples import Mixer, StatefulBatches
 from hearsim.training.loop import train
 from hearsim.training.losses import loss_of
 from hearsim.training.optimizers import Progress, learning_rate
