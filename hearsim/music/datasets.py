@@ -16,20 +16,14 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from hearsim.core.audio_formats import SUFFIXES
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import read_toml
-from hearsim.core.validation import nearest
+from hearsim.music.stem_files import ACCOMPANIMENT, is_ignored, no_stem_error, sound_files
 from hearsim.profile.schema import STEMS
 
-ACCOMPANIMENT = "accompaniment"
-"""The stem beside the vocals in a track of two: drums, bass and other in one."""
-_ACCOMPANIMENTS = {ACCOMPANIMENT, "instrumental", "no_vocals"}
-_MIXTURES = {"mixture", "mix", "song"}  # names of files that hold the sum of the stems
 _SYSTEM_FOLDERS = {"__MACOSX", "$RECYCLE.BIN", "System Volume Information", "@eaDir", "lost+found"}
 _SPLITS = ("train", "valid", "validation", "val", "dev", "test")  # in this order, after all others by name
 MUSDB_STREAMS = {"drums": 1, "bass": 2, "other": 3, "vocals": 4}
@@ -75,7 +69,7 @@ def find_sources(root: Path, ignore: Iterable[str] = ()) -> list[Source | Skippe
     for layout in LAYOUTS:
         if sources := list(layout(root, ignore)):
             return [_without_ignored(one, root, ignore) for one in sources]
-    own, _ = _sounds(root, root, ignore)
+    own, _ = sound_files(root, root, ignore)
     cure = f"; it holds {', '.join(path.name for path in own.values())} itself: give the folder above it" if own else ""
     raise HearsimError(
         f"{root} holds no tracks: it needs a folder for each, with vocals, drums, bass and other as wav, flac or ogg; "
@@ -83,79 +77,13 @@ def find_sources(root: Path, ignore: Iterable[str] = ()) -> list[Source | Skippe
     )
 
 
-def stem_files(folder: Path, song: Path | None = None) -> dict[str, Path]:
-    """Return the files of the stems in a folder, by stem: any case, any suffix that is read.
-
-    `song` may lie beside them. Raises `HearsimError` where there are none, for two files of one stem, and for other
-    sound where a stem is missing.
-    """
-    if not folder.is_dir():
-        raise HearsimError(f"no folder {folder}: give the folder of the true stems")
-    beside = (song.name,) if song is not None and song.stem.lower() not in STEMS else ()
-    stems, others = _sounds(folder, folder, beside)
-    if others and len(stems) < len(STEMS):
-        raise _fits_no_stem(folder, stems, others, "move other sound away")
-    if not stems:
-        raise HearsimError(
-            f"{folder} holds none of {', '.join(f'{name}.wav' for name in STEMS)}: give the folder of the true stems"
-        )
-    return {stem: stems[stem] for stem in (*STEMS, ACCOMPANIMENT) if stem in stems}
-
-
-def _sounds(folder: Path, root: Path, ignore: tuple[str, ...]) -> tuple[dict[str, Path], list[Path]]:
-    """Return the sound files of a folder: those of stems, and those that fit no stem and are no mixture."""
-    stems: dict[str, Path] = {}
-    others = []
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or not path.is_file():
-            continue
-        if _is_ignored(path, root, ignore):
-            continue
-        name = path.stem.lower()
-        name = ACCOMPANIMENT if name in _ACCOMPANIMENTS else name
-        if name in stems:
-            raise HearsimError(f"{folder} holds {stems[name].name} and {path.name}: leave one of them there")
-        if name in (*STEMS, ACCOMPANIMENT):
-            stems[name] = path
-        elif name not in _MIXTURES:
-            others.append(path)
-    parts_of_it = [stem for stem in STEMS if stem != "vocals" and stem in stems]
-    if ACCOMPANIMENT in stems and parts_of_it:
-        path = stems.pop(ACCOMPANIMENT)  # their sum
-        if len(parts_of_it) < len(STEMS) - 1:
-            others.append(path)
-    return stems, others
-
-
-def _is_ignored(path: Path, root: Path, ignore: tuple[str, ...]) -> bool:
-    names = (path.name, path.relative_to(root).as_posix()) if path.is_relative_to(root) else (path.name,)
-    return any(name == pattern or fnmatch(name, pattern) for pattern in ignore for name in names)
-
-
 def _without_ignored(source: Source | Skipped, root: Path, ignore: tuple[str, ...]) -> Source | Skipped:
     """Return a track, left out where a file that it is summed from is ignored."""
     if isinstance(source, Source):
         for part in (part for parts in source.stems.values() for part in parts):
-            if _is_ignored(part.path, root, ignore):
+            if is_ignored(part.path, root, ignore):
                 return Skipped(part.path, "it is ignored, and its track with it")
     return source
-
-
-def _fits_no_stem(
-    folder: Path, stems: dict[str, Path], others: list[Path], cure: str = "have other sound passed over by `ignore`"
-) -> HearsimError:
-    missing = [stem for stem in STEMS if stem not in stems and not (ACCOMPANIMENT in stems and stem != "vocals")]
-    like = ""
-    for path in others:
-        name = path.stem.lower()
-        looks = [stem for stem in missing if stem in name or nearest(name, [stem])]
-        if looks:
-            like = f", and the stem {looks[0]} is missing: {path.name} looks like it"
-            break
-    names = ", ".join(path.name for path in others[:3]) + (", ..." if len(others) > 3 else "")
-    return HearsimError(
-        f"{folder} holds {names}, which fits no stem{like}: name the stems {', '.join(STEMS)}, and {cure}"
-    )
 
 
 def _walk(root: Path) -> Iterator[Path]:
@@ -183,12 +111,12 @@ def _tracks_under(parent: Path, root: Path, ignore: tuple[str, ...], prefix: str
     for folder in _walk(parent):
         if folder == parent or not folders.isdisjoint(folder.parents):
             continue
-        stems, others = _sounds(folder, root, ignore)
+        stems, others = sound_files(folder, root, ignore)
         if not stems:
             strangers[folder] = others
             continue
         if others:
-            raise _fits_no_stem(folder, stems, others)
+            raise no_stem_error(folder, stems, others)
         folders.add(folder)
         name = prefix + folder.relative_to(parent).as_posix()
         tracks.append(Source(name, {stem: (Part(stems[stem]),) for stem in (*STEMS, ACCOMPANIMENT) if stem in stems}))
@@ -197,10 +125,10 @@ def _tracks_under(parent: Path, root: Path, ignore: tuple[str, ...], prefix: str
     above = {parent for folder in folders for parent in folder.parents}
     for folder, others in strangers.items():
         if others and folder not in above:
-            raise _fits_no_stem(folder, {}, others)
+            raise no_stem_error(folder, {}, others)
     yield from tracks
     for folder in (parent, *(folder for folder in strangers if folder in above)):
-        stems, others = _sounds(folder, root, ignore)
+        stems, others = sound_files(folder, root, ignore)
         for path in (*stems.values(), *others):
             yield Skipped(path, "it lies in no folder of a track")
 
@@ -212,7 +140,7 @@ def _stem_folders(root: Path, ignore: tuple[str, ...]) -> Found:
 def _musdb(root: Path, ignore: tuple[str, ...]) -> Found:
     for folder in _walk(root):
         for path in sorted(folder.glob("[!.]*.stem.mp4")):
-            if not _is_ignored(path, root, ignore):
+            if not is_ignored(path, root, ignore):
                 name = path.relative_to(root).as_posix().removesuffix(".stem.mp4")
                 yield Source(name, {stem: (Part(path, MUSDB_STREAMS[stem]),) for stem in STEMS})
 
@@ -252,7 +180,7 @@ def _fold(name: str, where: Path, parts: list[tuple[str, Part]]) -> Source | Ski
 def _moises(root: Path, ignore: tuple[str, ...]) -> Found:
     stem_of = _Folding("moisesdb")
     for path in (folder / "data.json" for folder in _walk(root) if (folder / "data.json").is_file()):
-        if _is_ignored(path, root, ignore):
+        if is_ignored(path, root, ignore):
             continue
         try:
             metadata = json.loads(path.read_text(encoding="utf-8"))
@@ -276,7 +204,7 @@ def _moises(root: Path, ignore: tuple[str, ...]) -> Found:
 def _medley(root: Path, ignore: tuple[str, ...]) -> Found:
     stem_of = _Folding("medleydb")
     for path in sorted(path for folder in _walk(root) for path in folder.glob("[!.]*_METADATA.yaml")):
-        if _is_ignored(path, root, ignore):
+        if is_ignored(path, root, ignore):
             continue
         name = path.name.removesuffix("_METADATA.yaml")
         folders = [path.parent, *(parent / name for parent in (root, root / "Audio", root / "V1", root / "V2"))]

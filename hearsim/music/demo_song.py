@@ -1,9 +1,8 @@
 """The demo song: a short piece of music from nothing but this code, with its four true stems.
 
-Drums, bass, chords and a voice-like lead: a band-limited glottal source with vibrato and glides through moving
-formants (Peterson & Barney 1952, JASA 24:175), consonants as bursts of noise, so that STOI has speech to judge.
-A seed chooses key, tempo and melody; the same seed gives the same bytes. Styles differ in tempo, chords, patterns,
-instruments and balance (`hearsim.music.demo_styles`).
+Drums, bass, chords and a voice-like lead (`hearsim.music.demo_voice`), so that STOI has speech to judge. A seed chooses
+key, tempo and melody; the same seed gives the same bytes. Styles differ in tempo, chords, patterns, instruments and
+balance (`hearsim.music.demo_styles`).
 """
 
 import math
@@ -17,20 +16,11 @@ from hearsim.core.audio import Audio, check_count, check_kind
 from hearsim.core.errors import HearsimError
 from hearsim.core.units import Curve, db_to_gain
 from hearsim.music.demo_styles import KEYS, STYLES, Style
+from hearsim.music.demo_voice import FORMANTS_HZ, consonant, formants, glide, glottis
 
 SHORTEST_S, LONGEST_S = 3, 1800
 _FEWEST_EIGHTHS = 8  # the melody begins with the fifth and needs as many again
 Spectrum = npt.NDArray[np.complex128]
-
-# first three formants (Hz) of a woman's vowels, Peterson & Barney 1952, table II
-_FORMANTS_HZ = {
-    "a": (850.0, 1220.0, 2810.0),
-    "e": (610.0, 2330.0, 2990.0),
-    "i": (310.0, 2790.0, 3310.0),
-    "o": (590.0, 920.0, 2710.0),
-    "u": (370.0, 950.0, 2670.0),
-}
-_BANDWIDTHS_HZ = (90.0, 110.0, 170.0)
 
 
 def demo_song(
@@ -245,58 +235,18 @@ class _Song:
         """Sing the melody: source, formants, consonants."""
         notes = self.melody()
         pitch, loud = np.full(self.frames, np.log(notes[0][2])), np.zeros(self.frames)
-        tracks = {k: np.full(self.frames, _FORMANTS_HZ["a"][k]) for k in range(3)}
+        tracks = {k: np.full(self.frames, FORMANTS_HZ["a"][k]) for k in range(3)}
         noise = np.zeros(self.frames)
         for start, length, hz in notes:
-            vowel = _FORMANTS_HZ[str(self.rng.choice(list(_FORMANTS_HZ)))]
+            vowel = FORMANTS_HZ[str(self.rng.choice(list(FORMANTS_HZ)))]
             pitch[start:] = np.log(hz)
             for k in range(3):
                 tracks[k][start:] = vowel[k]
             onset = round(0.05 * self.rate)
             loud[start + onset : start + length - round(0.02 * self.rate)] = 1.0
-            self.place(noise, max(0, start - round(0.02 * self.rate)), self.consonant())
-        pitch, loud = self.glide(pitch, 0.03), self.glide(loud, 0.015)
-        voice = loud * self.glottis(np.exp(pitch))
-        spoken = self.formants(voice, {k: self.glide(track, 0.025) for k, track in tracks.items()})
+            self.place(noise, max(0, start - round(0.02 * self.rate)), consonant(self.rate, self.rng))
+        pitch, loud = glide(pitch, 0.03, self.rate), glide(loud, 0.015, self.rate)
+        voice = loud * glottis(np.exp(pitch), self.rate, self.rng)
+        spoken = formants(voice, {k: glide(track, 0.025, self.rate) for k, track in tracks.items()}, self.rate)
         line = spoken / np.sqrt(np.mean(spoken**2)) + 0.9 * noise
         return self.stereo(line, self.pan["lead"], 0.22)
-
-    def glide(self, line: Curve, seconds: float) -> Curve:
-        """Smooth steps into glides: a one-pole low-pass, started in its steady state."""
-        keep = np.exp(-1 / (seconds * self.rate))
-        smooth, _ = signal.lfilter([1 - keep], [1, -keep], line, zi=[keep * line[0]])
-        return np.asarray(smooth)
-
-    def glottis(self, hz: Curve) -> Curve:
-        """Return a glottal source: harmonics at -12 dB an octave up to 12 kHz, with vibrato and breath."""
-        t = np.arange(self.frames) / self.rate
-        vibrato = 1 + 0.008 * np.sin(2 * np.pi * 5.4 * t)
-        phase = 2 * np.pi * np.cumsum(hz * vibrato) / self.rate
-        source, turn = np.zeros(self.frames), np.exp(1j * phase)
-        harmonic = turn.copy()
-        for n in range(1, 41):
-            source += np.where(n * hz < 12000, harmonic.imag, 0.0) / n**1.3
-            harmonic *= turn
-        return source + 0.01 * self.rng.standard_normal(self.frames)
-
-    def formants(self, source: Curve, tracks: dict[int, Curve]) -> Curve:
-        """Filter through three resonances in parallel whose frequencies move every 128 samples (Klatt 1980)."""
-        out = np.zeros(source.size)
-        for k, weight in enumerate((1.0, 0.7, 0.45)):
-            radius = np.exp(-np.pi * _BANDWIDTHS_HZ[k] / self.rate)
-            state = np.zeros(2)
-            for start in range(0, source.size, 128):
-                angle = 2 * np.pi * tracks[k][start] / self.rate
-                a = [1.0, -2 * radius * np.cos(angle), radius**2]
-                part, state = signal.lfilter([1 - radius, 0, -(1 - radius)], a, source[start : start + 128], zi=state)
-                out[start : start + 128] += weight * (-1) ** k * part
-        return out
-
-    def consonant(self) -> Curve:
-        """Return an s-, sh- or t-like burst of noise."""
-        low, high, seconds = ((5000, 11000, 0.09), (2300, 7000, 0.08), (3000, 9000, 0.025))[int(self.rng.integers(3))]
-        sos = signal.butter(2, (low, high), "bandpass", fs=self.rate, output="sos")
-        length = round(seconds * self.rate)
-        shape = np.hanning(length) if seconds > 0.03 else np.exp(-np.arange(length) / (0.008 * self.rate))
-        burst: Curve = signal.sosfilt(sos, self.rng.standard_normal(length)) * shape
-        return burst

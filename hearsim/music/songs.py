@@ -12,8 +12,8 @@ from hearsim.core.audio_files import AID_RATE_HZ, Source, open_source, write
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import cache_folder, writes
 from hearsim.core.validation import Settings
-from hearsim.music.datasets import ACCOMPANIMENT, stem_files
 from hearsim.music.demo_song import check_song, demo_song, mixture
+from hearsim.music.stem_files import ACCOMPANIMENT, stem_files
 from hearsim.profile.schema import STEMS, Number
 
 if TYPE_CHECKING:

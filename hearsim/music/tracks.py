@@ -22,7 +22,8 @@ from hearsim.core.errors import HearsimError
 from hearsim.core.files import write_atomically
 from hearsim.core.units import FloatArray, counted
 from hearsim.core.validation import nearest
-from hearsim.music.datasets import ACCOMPANIMENT, Part, Skipped, Source, find_sources
+from hearsim.music.datasets import Part, Skipped, Source, find_sources
+from hearsim.music.stem_files import ACCOMPANIMENT
 from hearsim.profile.schema import STEMS
 
 SILENT_PEAK = 1e-3

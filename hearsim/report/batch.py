@@ -8,7 +8,7 @@ from hearsim.core.audio_files import check_is_file
 from hearsim.core.audio_formats import SUFFIXES
 from hearsim.core.errors import HearsimError
 from hearsim.core.results import check_free, check_is_folder
-from hearsim.music.datasets import ACCOMPANIMENT
+from hearsim.music.stem_files import ACCOMPANIMENT
 from hearsim.profile.schema import STEMS, Profile
 from hearsim.report.run import OUTPUTS, render_song
 from hearsim.simulation.streaming import Progress

@@ -8,8 +8,8 @@ from hearsim.core.audio_files import check_is_file, open_source
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import writes
 from hearsim.core.results import files_of, output_folder
-from hearsim.music.datasets import stem_files
 from hearsim.music.songs import open_stems, write_demo
+from hearsim.music.stem_files import stem_files
 from hearsim.profile.schema import Profile
 from hearsim.report.page import write_page
 from hearsim.report.report_json import collect

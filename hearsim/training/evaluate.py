@@ -24,7 +24,7 @@ from hearsim.core.units import FloatArray
 from hearsim.metrics.bsseval import Signals
 from hearsim.metrics.separation import ideal_ratio_mask_pieces
 from hearsim.metrics.stem_scores import Score, StemJudge
-from hearsim.music.datasets import ACCOMPANIMENT
+from hearsim.music.stem_files import ACCOMPANIMENT
 from hearsim.music.tracks import Track, fingerprint, read_tracks, summary
 from hearsim.separation.models import ModelInfo, load_model
 from hearsim.separation.net import STEMS, SeparatorNet

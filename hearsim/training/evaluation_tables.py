@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from hearsim.core.files import write_csv
 from hearsim.metrics.stem_scores import Score
-from hearsim.music.datasets import ACCOMPANIMENT
+from hearsim.music.stem_files import ACCOMPANIMENT
 from hearsim.pages.svg import drawing, save_svg
 from hearsim.profile.schema import STEMS
 

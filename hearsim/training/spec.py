@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import cache_folder, read_toml
 from hearsim.core.validation import check
-from hearsim.music.datasets import ACCOMPANIMENT, Skipped, Source, find_sources
+from hearsim.music.datasets import Skipped, Source, find_sources
+from hearsim.music.stem_files import ACCOMPANIMENT
 from hearsim.music.tracks import matching
 from hearsim.separation.net import STEMS, NetConfig
 from hearsim.separation.registry import architecture_of, read_config, system
