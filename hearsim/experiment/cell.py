@@ -22,7 +22,7 @@ from hearsim.core.validation import Settings
 from hearsim.experiment.plan import Cell
 from hearsim.metrics.registry import compute as compute_metric
 from hearsim.music.demo_song import mixture
-from hearsim.simulation.listening import ListeningCondition
+from hearsim.simulation.condition import ListeningCondition
 from hearsim.simulation.stems import separate
 
 

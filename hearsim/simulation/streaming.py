@@ -23,7 +23,7 @@ from hearsim.profile.schema import STEMS, Profile
 from hearsim.simulation.audibility import VoiceMeter
 from hearsim.simulation.clips import Clip
 from hearsim.simulation.engine import INPUT, VERSIONS, Cut, Engine, padded
-from hearsim.simulation.stems_fit import StemsFit
+from hearsim.simulation.true_stems import StemsFit
 
 Progress = Callable[[float, float], None]  # takes the share that is done, 0 .. 1, and the song's length in seconds
 

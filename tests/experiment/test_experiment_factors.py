@@ -21,7 +21,7 @@ from hearsim.music.demo_song import demo_song, mixture
 from hearsim.music.demo_styles import KEYS, STYLES
 from hearsim.profile.load import load_profile
 from hearsim.profile.panels import DEGREES_DB_HL, SLOPES_DB_PER_OCTAVE, Drawn, bisgaard
-from hearsim.simulation.listening import ListeningCondition
+from hearsim.simulation.condition import ListeningCondition
 from hearsim.simulation.stems import RING_OUT, Separation, separate
 
 SPEC = """

@@ -13,8 +13,7 @@ from hearsim.core.errors import HearsimError, HearsimWarning
 from hearsim.music.demo_song import demo_song, mixture
 from hearsim.profile.schema import STEMS
 from hearsim.report.run import render_song
-from hearsim.simulation.listening import _inputs
-from hearsim.simulation.stems_fit import StemsFit
+from hearsim.simulation.true_stems import StemsFit, read_song
 
 ALPHA, BETA = demo_song(3.0, seed=1), demo_song(3.0, seed=2, style="rock", key="E")
 
@@ -47,20 +46,20 @@ def test_listen_warns_of_stems_of_another_song(tmp_path: Path) -> None:
     write(tmp_path / "alpha.wav", mixture(ALPHA))
     alpha, beta = folder_of(ALPHA, tmp_path / "alpha"), folder_of(BETA, tmp_path / "beta")
     with pytest.warns(HearsimWarning, match="the stems in .*beta may be of another song, or shifted: .*alpha.wav by 0"):
-        _inputs(tmp_path / "alpha.wav", beta)
+        read_song(tmp_path / "alpha.wav", beta)
     with pytest.warns(HearsimWarning, match="the true stems may be of another song"):
-        _inputs(mixture(ALPHA), BETA)
+        read_song(mixture(ALPHA), BETA)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        _inputs(tmp_path / "alpha.wav", alpha)
+        read_song(tmp_path / "alpha.wav", alpha)
         (beta / "bass.wav").unlink()
-        _inputs(tmp_path / "alpha.wav", beta)  # some of the stems tell too little
+        read_song(tmp_path / "alpha.wav", beta)  # some of the stems tell too little
 
 
 def test_a_folder_of_stems_that_is_not_there_is_named(tmp_path: Path) -> None:
     write(tmp_path / "alpha.wav", mixture(ALPHA))
     with pytest.raises(HearsimError, match=r"no folder .*stemz: give the folder of the true stems"):
-        _inputs(tmp_path / "alpha.wav", tmp_path / "stemz")
+        read_song(tmp_path / "alpha.wav", tmp_path / "stemz")
 
 
 def test_a_render_warns_of_stems_of_another_song(tmp_path: Path) -> None:
