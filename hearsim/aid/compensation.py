@@ -21,7 +21,8 @@ import numpy as np
 
 from hearsim.aid.fitting.fitting import PRESCRIBED_AT_DB_SPL
 from hearsim.aid.speech_level import speech_detector_offset_db
-from hearsim.core.audio import Format, check_kind, check_number, number_array
+from hearsim.core.arguments import check_kind, check_number, number_array
+from hearsim.core.audio import Format
 from hearsim.core.errors import HearsimError
 from hearsim.core.processor import Processor
 from hearsim.core.units import Curve, FloatArray, spl_to_pascal

@@ -6,7 +6,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hearsim.core.audio import Audio, Format, check_array, check_kind
+from hearsim.core.arguments import check_array, check_kind
+from hearsim.core.audio import Audio, Format
 from hearsim.core.audio_files import AID_RATE_HZ
 from hearsim.core.composites import Chain, Parallel, Reblock
 from hearsim.core.errors import HearsimError

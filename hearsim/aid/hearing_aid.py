@@ -19,7 +19,7 @@ from hearsim.aid.fitting.fitting import insertion_gain_db
 from hearsim.aid.limiter import MpoLimiter
 from hearsim.aid.remix import Remix
 from hearsim.aid.separator import Separator
-from hearsim.core.audio import check_kind
+from hearsim.core.arguments import check_kind
 from hearsim.core.calibration import ToFullScale, ToPascal
 from hearsim.core.composites import Bypass, Chain, Delay, Parallel, Reblock
 from hearsim.core.processor import Processor

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hearsim.core.audio import Format, check_number
+from hearsim.core.arguments import check_number
+from hearsim.core.audio import Format
 from hearsim.core.errors import HearsimError
 from hearsim.core.latency import LatencyEntry
 from hearsim.core.processor import Processor

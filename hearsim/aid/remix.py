@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hearsim.core.audio import Format, check_kind, check_number
+from hearsim.core.arguments import check_kind, check_number
+from hearsim.core.audio import Format
 from hearsim.core.processor import Processor
 from hearsim.core.units import Curve, FloatArray, ms_to_samples
 from hearsim.dsp.ramps import Ramp

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hearsim.core.audio import Format, kind_of
+from hearsim.core.arguments import kind_of
+from hearsim.core.audio import Format
 from hearsim.core.errors import FormatError, HearsimError
 from hearsim.core.invalid_samples import MAX_FULL_SCALE, zero_invalid
 from hearsim.core.latency import LatencyEntry

@@ -12,7 +12,8 @@ import numpy as np
 import soundfile
 import soxr
 
-from hearsim.core.audio import Audio, check_count, check_kind
+from hearsim.core.arguments import check_count, check_kind
+from hearsim.core.audio import Audio
 from hearsim.core.audio_formats import CHUNK, open_decoder
 from hearsim.core.errors import HearsimError, HearsimWarning, WriteError
 from hearsim.core.files import write_atomically, writes

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from hearsim.core.audio import Format, array_fault
+from hearsim.core.arguments import array_fault
+from hearsim.core.audio import Format
 from hearsim.core.errors import HearsimError
 from hearsim.core.units import FloatArray
 

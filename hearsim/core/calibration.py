@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hearsim.core.audio import UNIT_NAMES, Format, Unit, check_kind, check_number
+from hearsim.core.arguments import check_kind, check_number
+from hearsim.core.audio import UNIT_NAMES, Format, Unit
 from hearsim.core.invalid_samples import MAX_PRESSURE_PA, zero_invalid
 from hearsim.core.processor import Processor
 from hearsim.core.units import FloatArray, spl_to_pascal

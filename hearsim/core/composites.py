@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from hearsim.core.audio import Format, check_count
+from hearsim.core.arguments import check_count
+from hearsim.core.audio import Format
 from hearsim.core.errors import HearsimError
 from hearsim.core.latency import Kind, LatencyEntry
 from hearsim.core.processor import Processor, check_stage, describe, find, walk

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from hearsim.core.audio import Audio, Format, check_kind
+from hearsim.core.arguments import check_kind
+from hearsim.core.audio import Audio, Format
 from hearsim.core.block_checks import checked_prepare, checked_process, not_prepared
 from hearsim.core.errors import FormatError, HearsimError
 from hearsim.core.latency import Kind, LatencyEntry, LatencyLedger

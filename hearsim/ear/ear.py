@@ -1,6 +1,7 @@
 """The ear after the aid: vent and hearing loss."""
 
-from hearsim.core.audio import Format, check_kind
+from hearsim.core.arguments import check_kind
+from hearsim.core.audio import Format
 from hearsim.core.calibration import ToFullScale, ToPascal
 from hearsim.core.composites import Chain, Delay, Reblock
 from hearsim.core.processor import Processor

@@ -9,7 +9,8 @@ Bands are 1.5 ERB wide, half an ERB apart (Glasberg & Moore 1990). A first simul
 import numpy as np
 from scipy import fft
 
-from hearsim.core.audio import Format, kind_of
+from hearsim.core.arguments import kind_of
+from hearsim.core.audio import Format
 from hearsim.core.errors import HearsimError
 from hearsim.core.invalid_samples import MAX_PRESSURE_PA, zero_invalid
 from hearsim.core.processor import Processor

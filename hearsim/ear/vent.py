@@ -8,7 +8,8 @@ import math
 
 import numpy as np
 
-from hearsim.core.audio import Format, check_number
+from hearsim.core.arguments import check_number
+from hearsim.core.audio import Format
 from hearsim.core.processor import Processor
 from hearsim.core.units import Curve, FloatArray, gain_to_db
 from hearsim.dsp.dynamics import split

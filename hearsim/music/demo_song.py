@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import signal
 
-from hearsim.core.audio import Audio, check_count, check_kind
+from hearsim.core.arguments import check_count, check_kind
+from hearsim.core.audio import Audio
 from hearsim.core.errors import HearsimError
 from hearsim.core.units import Curve, db_to_gain
 from hearsim.music.demo_styles import KEYS, STYLES, Style

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from hearsim.core.audio import number_array
+from hearsim.core.arguments import number_array
 from hearsim.core.errors import HearsimError
 from hearsim.core.units import Curve
 from hearsim.core.validation import Number, Settings

@@ -10,7 +10,7 @@ import reprlib
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hearsim.core.audio import check_kind
+from hearsim.core.arguments import check_kind
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import data_folder, read_json, read_toml
 from hearsim.core.networks import resolve_model

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Never, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from hearsim.core.audio import check_kind
+from hearsim.core.arguments import check_kind
 from hearsim.core.calibration import Calibration
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import model_hop

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import tomli_w
 from pydantic import BaseModel, ConfigDict
 
-from hearsim.core.audio import check_kind
+from hearsim.core.arguments import check_kind
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import find_model, read_toml, write_atomically
 from hearsim.core.networks import own_network

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hearsim.core.audio import Audio, check_kind, players
+from hearsim.core.arguments import check_kind
+from hearsim.core.audio import Audio, players
 from hearsim.core.audio_files import read
 from hearsim.core.errors import HearsimError
 from hearsim.separation.models import load_network

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hearsim.core.audio import Audio, check_kind
+from hearsim.core.arguments import check_kind
+from hearsim.core.audio import Audio
 from hearsim.core.composites import Chain
 from hearsim.core.errors import HearsimError
 from hearsim.core.latency import LatencyLedger

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hearsim.core.audio import Audio, check_kind
+from hearsim.core.arguments import check_kind
+from hearsim.core.audio import Audio
 from hearsim.core.audio_files import Source, open_source
 from hearsim.core.errors import HearsimError, HearsimWarning
 from hearsim.core.units import FloatArray

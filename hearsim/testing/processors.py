@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from hearsim.core.audio import Format, check_kind
+from hearsim.core.arguments import check_kind
+from hearsim.core.audio import Format
 from hearsim.core.errors import HearsimError
 from hearsim.core.probing import probe_latency
 from hearsim.core.processor import Processor, check_stage

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from hearsim.core.audio import check_kind
+from hearsim.core.arguments import check_kind
 from hearsim.separation.backends.torch_cpu import TorchStep
 from hearsim.separation.net import SeparatorNet
 

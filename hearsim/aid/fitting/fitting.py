@@ -18,7 +18,8 @@ from typing import cast
 
 import numpy as np
 
-from hearsim.core.audio import EARS, check_kind
+from hearsim.core.arguments import check_kind
+from hearsim.core.audio import EARS
 from hearsim.core.errors import HearsimError
 from hearsim.core.plugins import find_plugin, known_names, register
 from hearsim.core.units import Curve
