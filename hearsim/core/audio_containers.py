@@ -4,7 +4,10 @@ import io
 import mmap
 import re
 import struct
+from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
+from typing import IO, Any, BinaryIO, NamedTuple
 
 Part = Path | bytes | tuple[Path, bytes]
 """Something that libsndfile reads as one file: a path, its bytes, or a path with other first bytes."""
@@ -15,6 +18,43 @@ STREAMED = {0xFFFFFFFF, 0x7FFFF000}
 _FLAC_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # RFC 9639, section 8: STREAMINFO, 34 bytes
 _UNEXPLAINED = 4096  # bytes after the last chunk: players leave tags and padding there, but no music
 _OGG_PAGE_MOST = 27 + 255 + 255 * 255  # RFC 3533, section 6: header, segment table, segments
+
+
+class _PatchedFile(io.RawIOBase):
+    """A file whose first bytes are replaced by others of the same number."""
+
+    def __init__(self, path: Path, head: bytes) -> None:
+        self._file, self._head = path.open("rb"), head
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        start = self._file.tell()
+        size = self._file.readinto(buffer)
+        own = self._head[start : start + size]
+        memoryview(buffer).cast("B")[: len(own)] = own
+        return size
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def open_part(part: Part) -> Path | IO[bytes] | _PatchedFile:
+    """Return a part as libsndfile takes it: a path, or an opened file."""
+    if isinstance(part, bytes):
+        return io.BytesIO(part)
+    return _PatchedFile(*part) if isinstance(part, tuple) else part
 
 
 def last_ogg_page_is_whole(path: Path) -> bool:
@@ -42,65 +82,75 @@ def ogg_streams(path: Path) -> tuple[list[Part], str]:
             began = begins
             at += 27 + header[26] + sum(file.read(header[26]))
             file.seek(at)
-        if len(starts) < 2:
-            return [path], ""
-        size = file.seek(0, io.SEEK_END)
-        parts: list[Part] = []
-        for start, end in zip(starts, (*starts[1:], size), strict=True):
-            file.seek(start)
-            parts.append(file.read(end - start))
-    return parts, f"holds {len(parts)} Ogg streams one after the other; all are read"
+    return _parts(path, starts, "Ogg streams")
 
 
 def flac_streams(path: Path) -> tuple[list[Part], str]:
     """Return the streams of a file of joined FLACs: libsndfile reads the first alone."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         starts = [0, *(found.start() for found in _FLAC_START.finditer(data, 8))]
-        return _parts(path, starts, data, "FLAC")
+    return _parts(path, starts, "FLAC files")
 
 
 def chunk_files(path: Path) -> tuple[list[Part], str]:
     """Return the files of joined WAVs or AIFFs (each a RIFF, RIFX or FORM chunk): libsndfile reads the first alone."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        magic = data[:4]
-        starts, at = [0], 0
-        unpack = struct.Struct("<I" if magic == b"RIFF" else ">I").unpack_from
-        while (size := int(unpack(data, at + 4)[0])) and at + size < len(data):
-            at += 8 + size
-            at += data[at : at + 4] != magic and data[at + 1 : at + 5] == magic  # the padding of an odd size
-            if data[at : at + 4] != magic:
-                break
-            starts.append(at)
-        return _parts(path, starts, data, "WAV" if magic.startswith(b"RIF") else "AIFF")
+    with path.open("rb") as file:
+        magic = file.read(4)
+        files = takewhile(lambda chunk: chunk.name == magic, _chunks(file, 0))
+        starts = [chunk.start - 8 for chunk in files]
+    return _parts(path, starts, "WAV files" if magic.startswith(b"RIF") else "AIFF files")
 
 
-def _parts(path: Path, starts: list[int], data: mmap.mmap, name: str) -> tuple[list[Part], str]:
+def _parts(path: Path, starts: list[int], kind: str) -> tuple[list[Part], str]:
     if len(starts) < 2:
         return [path], ""
-    ends = (*starts[1:], len(data))
-    return [data[start:end] for start, end in zip(starts, ends, strict=True)], (
-        f"holds {len(starts)} {name} files one after the other; all are read"
-    )
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        ends = (*starts[1:], len(data))
+        parts: list[Part] = [data[start:end] for start, end in zip(starts, ends, strict=True)]
+    return parts, f"holds {len(parts)} {kind} one after the other; all are read"
+
+
+class _Chunk(NamedTuple):
+    """A chunk of a RIFF, RIFX or FORM file: its name, where its body starts, its size, and where the next begins."""
+
+    name: bytes
+    start: int
+    size: int
+    end: int
+
+
+def _byte_order(file: BinaryIO) -> str:
+    file.seek(0)
+    return "<" if file.read(4) == b"RIFF" else ">"
+
+
+def _chunks(file: BinaryIO, at: int) -> Iterator[_Chunk]:
+    """Yield the chunks from a place on, as long as their names are printable."""
+    unpack = struct.Struct(f"{_byte_order(file)}4sI").unpack
+    file.seek(at)
+    while len(head := file.read(8)) == 8:
+        name, size = unpack(head)
+        if not (name.isascii() and name.decode("ascii").isprintable()):
+            return
+        start, at = at + 8, at + 8 + size
+        if size % 2:  # padded, by most programs
+            file.seek(at)
+            at += not file.read(4).isalnum()
+        yield _Chunk(name, start, size, at)
+        file.seek(at)
 
 
 def bytes_after_chunks(path: Path) -> tuple[int, int]:
     """Return the size of a WAV's data chunk, and how many bytes at the end of the file no chunk explains."""
     with path.open("rb") as file:
         total = file.seek(0, io.SEEK_END)
-        file.seek(0)
-        order = "<" if file.read(4) == b"RIFF" else ">"
-        at, data = 12, 0
-        while at + 8 <= total:
-            file.seek(at)
-            name, size = struct.unpack(f"{order}4sI", file.read(8))
-            if not (name.isascii() and name.decode("ascii").isprintable()) or (data and at + 8 + size > total):
+        end, data = 12, 0
+        for chunk in _chunks(file, 12):
+            if data and chunk.start + chunk.size > total:
                 break
-            data = size if name == b"data" else data
-            at += 8 + size
-            if size % 2:  # padded, by most programs
-                file.seek(at)
-                at += not file.read(4).isalnum()
-        file.seek(min(at, total))
+            data = chunk.size if chunk.name == b"data" else data
+            end = chunk.end
+        file.seek(min(end, total))
         rest = file.read()
     return data, len(rest) if len(rest) > _UNEXPLAINED and any(rest) else 0
 
@@ -113,18 +163,13 @@ def wav_without_size(path: Path) -> tuple[Part, str] | None:
     """
     with path.open("rb") as file:
         total = file.seek(0, io.SEEK_END)
-        file.seek(0)
-        order = "<" if file.read(4) == b"RIFF" else ">"
-        file.seek(12)
-        align = 0
-        while len(chunk := file.read(8)) == 8:
-            name, size = struct.unpack(f"{order}4sI", chunk)
-            start = file.tell()
+        order, align = _byte_order(file), 0
+        for name, start, size, _ in _chunks(file, 12):
             if name == b"data":
                 break
-            body = file.read(size + size % 2)
-            if name == b"fmt " and len(body) >= 14:
-                align = struct.unpack_from(f"{order}H", body, 12)[0]
+            if name == b"fmt " and size >= 14:
+                file.seek(start + 12)
+                align = int.from_bytes(file.read(2), "little" if order == "<" else "big")
         else:
             return None
         there = total - start

@@ -5,12 +5,11 @@ other, a WAV whose header has no size) is laid out for it so that it reads all. 
 `hearsim[formats]`. Whatever a container says of its length must agree with what could be decoded.
 """
 
-import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import soundfile
@@ -24,6 +23,7 @@ from hearsim.core.audio_containers import (
     last_ogg_page_is_whole,
     missing_bytes,
     ogg_streams,
+    open_part,
     wav_without_size,
 )
 from hearsim.core.errors import HearsimError
@@ -141,49 +141,13 @@ def _format_of_pyav(head: bytes) -> str:
     return next((name for start, name in BY_PYAV.items() if head.startswith(start)), "")
 
 
-class _PatchedFile(io.RawIOBase):
-    """A file whose first bytes are replaced by others of the same number."""
-
-    def __init__(self, path: Path, head: bytes) -> None:
-        self._file, self._head = path.open("rb"), head
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def readinto(self, buffer: Any) -> int:
-        start = self._file.tell()
-        size = self._file.readinto(buffer)
-        own = self._head[start : start + size]
-        memoryview(buffer).cast("B")[: len(own)] = own
-        return size
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-def _opened(part: Part) -> Path | IO[bytes] | _PatchedFile:
-    if isinstance(part, bytes):
-        return io.BytesIO(part)
-    return _PatchedFile(*part) if isinstance(part, tuple) else part
-
-
 class _SndfileDecoder:
     """What libsndfile reads, in one part or in several, one after the other."""
 
     def __init__(self, path: Path, parts: list[Part], note: str, mp3: Mp3 | None) -> None:
         self._path, self._parts, self.note, self._mp3 = path, parts, note, mp3
         try:
-            self._headers = [soundfile.info(_opened(part)) for part in parts]
+            self._headers = [soundfile.info(open_part(part)) for part in parts]
         except soundfile.LibsndfileError as error:
             raise _unreadable(path, error) from None
         shapes = {(header.samplerate, header.channels) for header in self._headers}
@@ -198,7 +162,7 @@ class _SndfileDecoder:
     def chunks(self) -> Iterator[FloatArray]:
         for part in self._parts:
             try:
-                file = soundfile.SoundFile(_opened(part))
+                file = soundfile.SoundFile(open_part(part))
             except soundfile.LibsndfileError as error:
                 raise _unreadable(self._path, error) from None
             with file:
