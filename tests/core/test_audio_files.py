@@ -223,6 +223,18 @@ def test_a_wav_that_counts_no_data_or_its_header_too_is_read_whole(
     np.testing.assert_array_equal(sound, whole)
 
 
+def test_a_chunk_of_odd_length_before_the_data_is_passed_over(tmp_path: Path) -> None:
+    path = made(tmp_path, "pcm.wav")
+    data, whole = bytearray(path.read_bytes()), read(path).samples
+    at = data.find(b"data")
+    data[at + 4 : at + 8] = bytes(4)
+    data[at:at] = b"LIST" + struct.pack("<I", 5) + b"INFOx" + b"\0"
+    path.write_bytes(data)
+    with pytest.warns(HearsimWarning, match=r"pcm\.wav was streamed: .*all that is there is read"):
+        sound = read(path).samples
+    np.testing.assert_array_equal(sound, whole)
+
+
 OTHERS = {"a.m4a": "aac", "alac.m4a": "alac", "a.aac": "aac", "a.wma": "wmav2", "a.webm": "libopus", "a.wv": "wavpack"}
 
 
