@@ -1,1 +1,1 @@
-"""The main job, `hearsim render`: run a song through the aid, judge it, write report.json and report.html."""
+"""`hearsim render`: process a song with the aid, measure it, write report.json and report.html; `hearsim score`."""

@@ -1,4 +1,4 @@
-"""Several songs, or the songs of a folder, rendered one after the other, each into a folder of its own."""
+"""Batch rendering: several songs, or the songs of a folder, each into its own folder."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,18 +15,17 @@ from hearsim.simulation.streaming import Progress
 
 
 def songs_of(paths: Sequence[Path]) -> dict[str, Path]:
-    """Return the songs of files and folders by name: that of the file without suffix.
+    """Return the songs of files and folders by name: the file's name without suffix.
 
-    A folder gives its own sound files, sorted, and not those of folders in it; hidden files are passed over, and those
-    with the name of a stem. Raises `HearsimError` for a path that does not exist, a folder without songs, and two songs
-    of one name.
+    Of a folder all sound files count, sorted, but not those in subfolders, hidden files, and files with a stem's name.
+    Raises `HearsimError` for a path that does not exist, a folder without songs, and two songs of one name.
     """
     songs: dict[str, Path] = {}
-    lower: dict[str, Path] = {}  # some file systems know no capitals
-    for path in (song for given in paths for song in (_songs_in(given) if given.is_dir() else [given])):
+    lower: dict[str, Path] = {}  # some file systems ignore case
+    for path in (song for one in paths for song in (_songs_in(one) if one.is_dir() else [one])):
         check_is_file(path)
         if other := lower.get(path.stem.lower()):
-            raise HearsimError(f"{other} and {path} would have one output folder: rename one, or render it by itself")
+            raise HearsimError(f"{other} and {path} would have one output folder: rename one, or render it separately")
         lower[path.stem.lower()] = songs[path.stem] = path
     return songs
 
@@ -49,10 +48,10 @@ def render_songs(
     force: bool = False,
     progress: Progress = lambda share, seconds: None,
 ) -> Iterator[tuple[str, dict[str, Any] | HearsimError]]:
-    """Render songs by name, each into `out` / name; yield name and report, or the error that a song ended with.
+    """Render songs by name, each into `out` / name; yield name and report, or the error of a song.
 
-    `stems` is a folder with a folder of true stems for each song, of the song's name. Raises `HearsimError` before the
-    first song where an output folder holds results and `force` is not given, and where a folder of stems is missing.
+    `stems` is a folder with a subfolder of true stems for each song, named like the song. Raises `HearsimError` before
+    the first song where an output folder holds results without `force`, and where a subfolder of stems is missing.
     """
     check_is_folder(out)
     for name in songs:
@@ -62,9 +61,9 @@ def render_songs(
 
     def render_each() -> Iterator[tuple[str, dict[str, Any] | HearsimError]]:
         for name, song in songs.items():
-            own_stems = stems / name if stems is not None else None
+            song_stems = stems / name if stems is not None else None
             try:
-                yield name, render_song(song, profile, out / name, own_stems, save_stems, force, progress)
+                yield name, render_song(song, profile, out / name, song_stems, save_stems, force, progress)
             except HearsimError as error:
                 yield name, error
 

@@ -1,4 +1,4 @@
-"""`hearsim compare`: two renders side by side: settings that differ, metrics, latency, and one player of both."""
+"""`hearsim compare`: two renders side by side: different settings, metrics, latency, and one player of both."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from hearsim.simulation.clips import Clip, excerpts
 
 Table = dict[str, Any]
 _SETTINGS = ("profile", "input", "listener", "mix", "rig", "model", "fitting")
-_RESULTS = {"input": ("lufs",), "model": ("non_finite_blocks",)}  # stand beside settings and are none
+_RESULTS = {"input": ("lufs",), "model": ("non_finite_blocks",)}  # results among the settings of these tables
 _VERSIONS = ("unaided", "aided", "heard")
 _BLOCK = 1 << 16
 
@@ -24,8 +24,8 @@ _BLOCK = 1 << 16
 def compare(first: Path, second: Path) -> Table:
     """Return what differs between two render folders, schema "hearsim.compare/1".
 
-    `settings` holds {key, values} of those that differ, `metrics` and `latency` {key, values, difference} of all; a
-    value that a run lacks is None. Raises `HearsimError` for a folder that holds no run.
+    `settings` holds {key, values} of each different one, `metrics` and `latency` {key, values, difference} of all; a
+    missing value is None. Raises `HearsimError` for a folder that holds no run.
     """
     runs = [_read(folder) for folder in (first, second)]
     songs, settings, latencies, metrics = zip(*runs, strict=True)
@@ -65,11 +65,11 @@ def _flat(value: Any, key: str = "") -> Table:
     """Return nested tables as one, with dotted keys."""
     if not isinstance(value, dict):
         return {key: value}
-    found: Table = {}
+    flat: Table = {}
     for name, inner in value.items():
         if name not in _RESULTS.get(key, ()):
-            found |= _flat(inner, f"{key}.{name}" if key else name)
-    return found
+            flat |= _flat(inner, f"{key}.{name}" if key else name)
+    return flat
 
 
 def _latency(latency: Table) -> Table:
@@ -90,7 +90,7 @@ def _with_difference(row: Table) -> Table:
 
 
 def text_of(value: Any) -> str:
-    """Return a setting as a person reads it."""
+    """Return a setting's value as text."""
     if value is None:
         return "–"
     if isinstance(value, float):
@@ -98,28 +98,30 @@ def text_of(value: Any) -> str:
     return ", ".join(map(text_of, value)) if isinstance(value, list) else str(value)
 
 
-def write_comparison(found: Table, path: Path) -> None:
+def write_comparison(comparison: Table, path: Path) -> None:
     """Write a comparison as a page with a player of both runs. Raises `HearsimError` for sounds that can't be read."""
-    names = [f"A: {found['runs'][0]}", f"B: {found['runs'][1]}"]
-    settings = [[row["key"], *map(text_of, row["values"])] for row in found["settings"]]
+    names = [f"A: {comparison['runs'][0]}", f"B: {comparison['runs'][1]}"]
+    settings = [[row["key"], *map(text_of, row["values"])] for row in comparison["settings"]]
     page = fill(
         "report/compare.html.j2",
-        title=f"{Path(found['runs'][0]).name} and {Path(found['runs'][1]).name}, compared",
-        summary=_summary(found),
-        player=_player(found["runs"]) if found["same_song"] else None,
+        title=f"{Path(comparison['runs'][0]).name} and {Path(comparison['runs'][1]).name}, compared",
+        summary=_summary(comparison),
+        player=_player(comparison["runs"]) if comparison["same_song"] else None,
         settings=table("Settings that differ", ("setting", *names), settings, 0) if settings else None,
-        latency=_numbers("Latency, ms", found["latency"], names, 2),
-        metrics=_numbers("Metrics", found["metrics"], names, 3),
+        latency=_numbers("Latency, ms", comparison["latency"], names, 2),
+        metrics=_numbers("Metrics", comparison["metrics"], names, 3),
     )
     with writes(path), write_atomically(path) as part:
         part.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
-def _summary(found: Table) -> str:
-    count = len(found["settings"])
+def _summary(comparison: Table) -> str:
+    count = len(comparison["settings"])
     settings = {0: "No setting differs", 1: "One setting differs"}.get(count, f"{count} settings differ")
-    delay = next(row["difference"] for row in found["latency"] if row["key"] == LIVE_DELAY)
-    song = "the song is the same" if found["same_song"] else "the songs are not the same, so metrics do not compare"
+    delay = next(row["difference"] for row in comparison["latency"] if row["key"] == LIVE_DELAY)
+    song = (
+        "the song is the same" if comparison["same_song"] else "the songs are not the same, so metrics do not compare"
+    )
     return f"{settings}; {song}; from A to B the live delay changes by {number(delay, 2, '+')} ms."
 
 

@@ -1,7 +1,7 @@
 """The report's figures as inline SVG: the ledger as a bar, the fitting over the audiogram, band levels.
 
-The bar is written by hand and takes the page's colours and width; the curves are drawn by matplotlib, one figure an
-ear, so that they stay readable on a narrow screen. The same report gives the same bytes.
+The bar is written by hand and takes the page's colours and width; the curves are drawn by matplotlib, one figure
+per ear, readable on a narrow screen. The same report gives the same bytes.
 """
 
 import math
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 Table = dict[str, Any]
 KIND_COLOURS = {"buffering": "#8fb4dc", "algorithm": "#f2b06b", "device": "#93cf87", "acoustics": "#cfb0a0"}
-OTHER_COLOUR = "#b9b9b9"  # of a kind that a stage of one's own names
+OTHER_COLOUR = "#b9b9b9"  # of a kind that a user's stage defines
 EAR_COLOURS = {"left": "#1f5fbf", "right": "#c23b3b"}  # ASHA 1990: left ear blue x, right ear red o
 EAR_MARKS = {"left": "x", "right": "o"}
 _OCTAVES_HZ = (125, 250, 500, 1000, 2000, 4000, 8000)
-_LABELLED_SHARE = 0.1  # of the bar: narrower segments have no room for their number
+_LABELLED_SHARE = 0.1  # of the bar: narrower segments are not labelled
 
 
 def ledger_bar(latency: Table) -> Markup:
     """Return the ledger as one stacked bar over an axis in ms, with live and processing delay marked below.
 
-    The processing delay ends with the bar: it is all but the input block, which comes first.
+    The processing delay ends with the bar: it is the whole live delay but for the input block, which comes first.
     """
     parts = [part for part in latency["parts"] if part["samples"] > 0]
     total = sum(part["ms"] for part in parts) or 1.0
@@ -65,7 +65,7 @@ def kind_colour(kind: str) -> str:
 
 
 def by_kind(latency: Table) -> dict[str, float]:
-    """Return the delay in ms of each kind that has any, in the ledger's order."""
+    """Return the delay in ms of each kind with any delay, in the ledger's order."""
     sums: dict[str, float] = {}
     for part in latency["parts"]:
         if part["samples"] > 0:
@@ -131,7 +131,7 @@ def _frequency_axis(axis: "Axes", ticks_hz: tuple[float, ...]) -> None:
 
 
 def measured_gain(report: Table, gain: Curve, ear: str) -> Markup:
-    """Return the gain from the sound that came in to what the aid plays, over the prescribed insertion gain.
+    """Return the gain from input to aided sound, over the prescribed insertion gain.
 
     `gain` is (ears, `GAIN_BANDS_HZ`), NaN where there is no sound.
     """

@@ -1,4 +1,4 @@
-"""report.html: one self-contained page, nothing from outside; its template is report.html.j2."""
+"""report.html: one self-contained page without external files; its template is report.html.j2."""
 
 import math
 from collections.abc import Mapping
@@ -42,18 +42,18 @@ _METRICS: dict[str, tuple[str, ...]] = {  # the metrics of each table
 
 
 def _metrics(metrics: Table) -> Table:
-    """Return a table per group of metrics, and the reasons for those that are in no table."""
+    """Return a table per group of metrics, and the reasons for the missing ones that no table shows."""
     missing = dict(metrics["unavailable"])
-    known = {name for group in _METRICS.values() for name in group}
-    others = tuple(name for name in metrics if name not in known | {"unavailable"})
+    grouped = {name for group in _METRICS.values() for name in group}
+    others = tuple(name for name in metrics if name not in grouped | {"unavailable"})
     groups = (*_METRICS.items(), ("Others", others))
     tables = [_metric_table(caption, group, metrics, missing) for caption, group in groups]
     return {"metrics": tables, "reasons": [(_plain(name), why) for name, why in missing.items()]}
 
 
 def _metric_table(caption: str, group: tuple[str, ...], metrics: Table, missing: Table) -> Markup | str:
-    """Return the table of a group, a column per version, stem or ear; takes the reasons it prints out of `missing`."""
-    found: list[tuple[str, str, int, Table]] = []
+    """Return the table of a group, a column per version, stem or ear; reasons it prints leave `missing`."""
+    rows_of_metrics: list[tuple[str, str, int, Table]] = []
     reasons: list[list[Cell]] = []
     for key in group:
         one = METRICS.get(key, Metric("", ""))
@@ -63,13 +63,16 @@ def _metric_table(caption: str, group: tuple[str, ...], metrics: Table, missing:
         if not values and key in missing:
             reasons.append([label, unit, f"not computed: {missing.pop(key)}"])
         elif any(isinstance(value, dict) for value in values.values()):
-            found += [(f"{label}, {_plain(name)}", unit, digits, value) for name, value in values.items()]
+            rows_of_metrics += [(f"{label}, {_plain(name)}", unit, digits, value) for name, value in values.items()]
         elif values:
-            found.append((label, unit, digits, values))
-    columns = list(dict.fromkeys(name for *_, values in found for name in values)) or ["value"]
-    rows = [[label, unit, *(number(row.get(name), digits) for name in columns)] for label, unit, digits, row in found]
+            rows_of_metrics.append((label, unit, digits, values))
+    columns = list(dict.fromkeys(name for *_, values in rows_of_metrics for name in values)) or ["value"]
+    rows = [
+        [label, unit, *(number(row.get(name), digits) for name in columns)]
+        for label, unit, digits, row in rows_of_metrics
+    ]
     head = ("metric", "unit", *map(_plain, columns))
-    numbers = len(columns) if rows else 0  # reasons are words, set to the left
+    numbers = len(columns) if rows else 0  # reasons are text, aligned to the left
     return table(caption, head, [*rows, *reasons], numbers) if rows or reasons else ""
 
 
@@ -83,15 +86,15 @@ SCHEMA = "hearsim.report/1"
 def write_page(report: Table, sounds: Excerpts, path: Path) -> None:
     """Write the page of a report, with a player of excerpts. Raises `HearsimError` for a report of another schema."""
     text = page(report, sounds)
-    with writes(path):  # a file name that is no UTF-8 comes in as lone surrogates, which no encoder takes
+    with writes(path):  # a file name that is not UTF-8 contains lone surrogates, which can't be encoded
         path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def page(report: Table, sounds: Excerpts) -> str:
     """Return the page as HTML: the same report gives the same text. Parameters and errors as `write_page`."""
     if report.get("schema") != SCHEMA:
-        found = report.get("schema")
-        raise HearsimError(f"the report's schema is {found!r}, not {SCHEMA!r}: render the song again")
+        schema = report.get("schema")
+        raise HearsimError(f"the report's schema is {schema!r}, not {SCHEMA!r}: render the song again")
     levels = report["levels"]
     pressures = {
         n: sounds.full_scale.pascal_per_unit * sounds.sounds[n] for n in ("input", "unaided", "aided", "heard")
@@ -111,7 +114,7 @@ def page(report: Table, sounds: Excerpts) -> str:
         levels={ear: band_levels(report, ear) for ear in EARS},
         level_tables=[_level_table(levels, ear) for ear in EARS],
         limiter=_limiter(levels),
-        lost_samples=levels["non_finite_samples"],
+        invalid_samples=levels["non_finite_samples"],
         mix=_mix(report["mix"]),
         files=_files(report),
         rig=report["rig"],
@@ -124,9 +127,9 @@ def page(report: Table, sounds: Excerpts) -> str:
 
 def _spectrograms(pressures: Mapping[str, FloatArray], rate: int) -> list[tuple[str, Markup]]:
     """Return label and picture of all versions but the input, on one scale of levels."""
-    made = {name: spectrogram(sound, rate) for name, sound in pressures.items() if name != "input"}
-    loudest = max(float(one.levels_db_spl.max()) for one in made.values())
-    return [(LABELS[name], spectrogram_picture(one, name, LABELS[name], loudest)) for name, one in made.items()]
+    pictures = {name: spectrogram(sound, rate) for name, sound in pressures.items() if name != "input"}
+    loudest = max(float(one.levels_db_spl.max()) for one in pictures.values())
+    return [(LABELS[name], spectrogram_picture(one, name, LABELS[name], loudest)) for name, one in pictures.items()]
 
 
 def _gain_table(gain: Curve) -> Markup:
@@ -139,8 +142,8 @@ def _gain_table(gain: Curve) -> Markup:
 
 def _summary(report: Table) -> str:
     latency, times = report["latency"], sum(report["levels"]["mpo_events"].values())
-    found = ((word, _ways(latency, ok)) for word, ok in (("in time", True), ("too late", False)))
-    in_time = ", ".join(f"{word} for {ways}" for word, ways in found if ways)
+    verdicts = ((word, _ways(latency, ok)) for word, ok in (("in time", True), ("too late", False)))
+    in_time = ", ".join(f"{word} for {ways}" for word, ways in verdicts if ways)
     return (
         f"{report['input']['seconds']:.1f} s of sound for the listener {report['listener']['name']}: "
         f"{latency['total_ms']:.1f} ms from microphone to ear, {in_time}; "
@@ -260,7 +263,7 @@ def _mix(mix: Table) -> Markup:
 
 
 def _files(report: Table) -> list[tuple[str, str, str]]:
-    """Return what each file is, its figures and its checksum."""
+    """Return role, figures and checksum of each file."""
     song, model = report["input"], report["model"]
     facts = [
         (
@@ -272,7 +275,7 @@ def _files(report: Table) -> list[tuple[str, str, str]]:
         (
             f"Model: {model['name']}",
             f"{model['parameters']} parameters, {model['backend']}, "
-            f"{model['non_finite_blocks']} blocks whose output was no number and was not used",
+            f"{model['non_finite_blocks']} blocks with non-finite output, replaced by zeros",
             model["sha256"],
         ),
     ]

@@ -1,7 +1,7 @@
-"""The player of a page: several sounds at one position, switched without a gap; keys, level match, a loop.
+"""The player of a page: several sounds at one position, switched without a gap; with keys, level match and a loop.
 
 All sounds are in the page, decoded by the browser and started on the same sample (Web Audio); a switch is a crossfade
-of 10 ms between gains. So a page that is opened from the disk needs no server and no other file.
+of 10 ms between gains. So a page opened from the disk needs no server and no other file.
 """
 
 import base64
@@ -11,16 +11,17 @@ from typing import Any
 from hearsim.simulation.clips import Excerpts
 
 LABELS = {
-    "input": "The song as it comes in",
-    "unaided": "What this listener hears without the aid",
-    "aided": "What the aid plays",
-    "heard": "What this listener hears with the aid",
+    "input": "The song at the input",
+    "unaided": "Heard by this listener without the aid",
+    "aided": "Output of the aid",
+    "heard": "Heard by this listener with the aid",
 }
 
 
 def player(sounds: Excerpts, labels: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return what the template report/player.html.j2 shows; a sound without a label of its own is a separated stem."""
-    known = LABELS if labels is None else labels
+    """Return the data of the template report/player.html.j2; a sound without a label is a separated stem."""
+    if labels is None:
+        labels = LABELS
     match_db = sounds.match_db()
     return {
         "rate": sounds.rate,
@@ -28,7 +29,7 @@ def player(sounds: Excerpts, labels: Mapping[str, str] | None = None) -> dict[st
         "note": sounds.note,
         "sounds": [
             {
-                "label": known.get(name, f"Separated stem: {name}"),
+                "label": labels.get(name, f"Separated stem: {name}"),
                 "match_db": match_db[name],
                 "flac": base64.b64encode(sounds.flac(name)).decode(),
             }

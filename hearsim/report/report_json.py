@@ -1,4 +1,4 @@
-"""From what a render measured to report.json, schema "hearsim.report/1": plain floats, no NaN."""
+"""report.json of a render, schema "hearsim.report/1": plain floats, no NaN."""
 
 import math
 from collections.abc import Callable
@@ -28,15 +28,15 @@ Table = dict[str, Any]
 
 
 def collect(result: Result, folder: Path, outputs: list[Path]) -> Table:
-    """Return the report of a render; `outputs` are the files that it wrote into `folder`."""
+    """Return the report of a render; `outputs` are its files in `folder`."""
     profile, source = result.profile, result.source
-    counts = {  # before measuring the latency, which resets them
+    counts = {  # before the latency is measured, which resets them
         "mpo_events": dict(zip(EARS, result.limiter.events, strict=True)),
         "non_finite_samples": sum(sum(stage.non_finite) for stage in walk(result.aid)),
     }
     broken = result.separator.non_finite_blocks
-    lost: Table = {}
-    metrics = _metrics(result, lost)
+    unavailable: Table = {}
+    metrics = _metrics(result, unavailable)
     return {
         "schema": "hearsim.report/1",
         "made": provenance(),
@@ -63,7 +63,7 @@ def collect(result: Result, folder: Path, outputs: list[Path]) -> Table:
         },
         "fitting": fitting(result.profile),
         "levels": _levels(result, counts),
-        "metrics": {**metrics, "unavailable": lost},
+        "metrics": {**metrics, "unavailable": unavailable},
         "latency": _latency(result),
         "outputs": [_output(path, folder, result.loudness | result.stem_loudness) for path in outputs],
     }
@@ -73,7 +73,7 @@ def _output(path: Path, folder: Path, meters: dict[str, LoudnessMeter]) -> Table
     meter = meters[path.stem]
     try:
         lufs = meter.integrated()
-    except HearsimError:  # of silence, and of less than 0.4 s
+    except HearsimError:  # silence, or less than 0.4 s
         lufs = None
     name, sha256 = path.relative_to(folder).as_posix(), sha256_of(path)
     return {
@@ -93,8 +93,8 @@ def _gain(factor: float) -> float | None:
 def _latency(result: Result) -> Table:
     ledger = measured_ledger(result.aid, result.fmt)
     measured = replace(ledger, measured_samples=measure(result.aid, result.fmt))
-    found = latency_json(measured, load_of(result.seconds, result.fmt))
-    return {**found, "scenario": result.profile.aid.scenario}
+    table = latency_json(measured, load_of(result.seconds, result.fmt))
+    return {**table, "scenario": result.profile.aid.scenario}
 
 
 def fitting(profile: Profile) -> Table:
@@ -125,43 +125,47 @@ def _levels(result: Result, counts: Table) -> Table:
     }
 
 
-def _metrics(result: Result, lost: Table) -> Table:
-    """Return every metric that can be computed; the others go into `lost` with the reason."""
-    found: Table = {}
+def _metrics(result: Result, unavailable: Table) -> Table:
+    """Return all computed metrics; `unavailable` gets the reason for each other one."""
+    metrics: Table = {}
 
     def note(name: str, key: str, compute: Callable[[], float]) -> None:
         try:
             value = compute()
         except HearsimError as error:
-            lost[f"{name} {key}"] = str(error)
+            unavailable[f"{name} {key}"] = str(error)
         else:
-            found.setdefault(name, {})[key] = value
+            metrics.setdefault(name, {})[key] = value
 
     for version, meter in result.loudness.items():
         note("lufs", version, meter.integrated)
         note("peak_dbfs", version, meter.peak_dbfs)
     speech = result.speech
     if speech is None:
-        lost["stoi_vocals"] = lost["estoi_vocals"] = "there are no true vocals: give their folder with --stems"
+        unavailable["stoi_vocals"] = unavailable["estoi_vocals"] = (
+            "there are no true vocals: give their folder with --stems"
+        )
     else:
         for version in result.loudness:
             note("stoi_vocals", version, lambda version=version: speech.value(version, "stoi"))  # type: ignore[misc]
             note("estoi_vocals", version, lambda version=version: speech.value(version, "estoi"))  # type: ignore[misc]
     if not result.sdr:
-        lost["si_sdr_db"] = lost["sdr_db"] = lost["csdr_db"] = "there are no true stems: give their folder with --stems"
+        unavailable["si_sdr_db"] = unavailable["sdr_db"] = unavailable["csdr_db"] = (
+            "there are no true stems: give their folder with --stems"
+        )
     for stem, (estimate, mixed) in result.sdr.items():
         note("si_sdr_db", stem, estimate.si_sdr_db)
         note("sdr_db", stem, estimate.sdr_db)
         note("sdr_mixture_db", stem, mixed.sdr_db)
         note("csdr_db", stem, estimate.csdr_db)
-    found["sii"] = _sii(result, lost)
-    return found
+    metrics["sii"] = _sii(result, unavailable)
+    return metrics
 
 
-def _sii(result: Result, lost: Table) -> Table:
+def _sii(result: Result, unavailable: Table) -> Table:
     """Return the SII per ear: normal speech in quiet, and the vocals in the music, unaided and aided."""
     table: Table = sii_in_quiet(result.profile, result.fmt.rate)
     if result.voice is None:
-        lost["sii music"] = "there are no true vocals: give their folder with --stems"
+        unavailable["sii music"] = "there are no true vocals: give their folder with --stems"
         return table
     return table | sii_in_music(result.voice, result.levels["aided"], result.profile, result.fmt.rate)

@@ -1,4 +1,4 @@
-"""`render_song`: the whole main job for one song, with its report."""
+"""`render_song`: render one song and write its report."""
 
 import json
 from pathlib import Path
@@ -30,13 +30,13 @@ def render_song(
     force: bool = False,
     progress: Progress = lambda share, seconds: None,
 ) -> dict[str, Any]:
-    """Render a song (None: the built-in one) into a folder; return what stands in its report.json.
+    """Render a song (None: the built-in one) into a folder; return its report.json as a table.
 
     `stems` is a folder with the true stems, for the metrics that need them. Raises `HearsimError` for bad input;
-    then nothing is left behind.
+    then no files are left.
     """
     if song is not None:
-        check_is_file(song)  # its faults are told before those of `out`
+        check_is_file(song)  # its errors come before those of `out`
         if stems is not None:
             stem_files(stems, song)
     outputs = (*OUTPUTS, *(["stems"] if save_stems else []), *([] if song else ["demo"]))
@@ -48,11 +48,11 @@ def render_song(
         if source.frames > LONGEST_FRAMES:
             hours = LONGEST_FRAMES / source.rate / 3600
             raise HearsimError(f"{song} is longer than {hours:.0f} hours, more than a WAV file holds: cut it in two")
-        truth = open_stems(stems, source) if stems else {}
-        result = process(source, profile, part, truth, progress, part / "stems" if save_stems else None)
-        written = [part / f"{name}.wav" for name in ("aided", "heard", "unaided")]
-        written += sorted((part / "stems").glob("*.wav")) if save_stems else []
-        report = collect(result, part, written)
+        true_stems = open_stems(stems, source) if stems else {}
+        result = process(source, profile, part, true_stems, progress, part / "stems" if save_stems else None)
+        sounds = [part / f"{name}.wav" for name in ("aided", "heard", "unaided")]
+        sounds += sorted((part / "stems").glob("*.wav")) if save_stems else []
+        report = collect(result, part, sounds)
         if part in song.parents:
             report["input"]["path"] = str(out / song.relative_to(part))
         write_page(report, _excerpts(result), part / "report.html")

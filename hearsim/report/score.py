@@ -1,7 +1,7 @@
-"""`hearsim score`: what a file has become in another of the same length: intelligibility, SDR, loudness, levels.
+"""`hearsim score`: metrics of a processed file against a reference of the same length.
 
-The two are read once, block by block. A delay between them would be scored as distortion, so it is looked for
-(`hearsim.core.alignment`) and refused.
+Both are read once, block by block. A delay between them would be scored as distortion, so it is estimated
+(`hearsim.core.alignment`) and a long one refused.
 """
 
 import math
@@ -25,20 +25,20 @@ from hearsim.profile.schema import Profile
 
 Table = dict[str, Any]
 SILENCE_DBFS = -200.0
-_GAIN_DB = 3.0  # by so much the SI-SDR rises when a delay is taken away
+_GAIN_DB = 3.0  # rise of the SI-SDR that confirms a delay to be compensated
 _FILTERS_MS = (
     1.0  # the phase of filters delays by less, so the metrics are those at that lag (7 samples by a steep fit)
 )
-_LEAST_DELAY = 0.25  # samples of a fraction that is worth a word
+_LEAST_DELAY = 0.25  # samples: smaller fractions of a sample are ignored
 
 
 def score(reference: str | Path, processed: str | Path, profile: Profile | None = None) -> Table:
     """Return the metrics of two files as a table for JSON, schema "hearsim.score/1": plain numbers, no NaN.
 
     With a profile there are levels in dB SPL too: the reference's at the rig's microphone, the processed file's at its
-    headphones. Mono files go to both ears. What can't be computed stands under `unavailable`, with the reason. Raises
-    `HearsimError` where the files differ in rate or length, where one comes a millisecond or more later than the other,
-    or by part of a sample, and where their delay changes. A shorter delay is taken away, to the nearest sample.
+    headphones. Mono files go to both ears. `unavailable` has the reason for each missing metric. Raises
+    `HearsimError` where the files differ in rate or length, where one is a millisecond or more, or a fraction of a
+    sample, later than the other, and where their delay changes. A shorter delay is compensated, to the nearest sample.
     """
     sources = [open_source(path, None) for path in (reference, processed)]
     _check_shapes(*sources)
@@ -53,16 +53,16 @@ def score(reference: str | Path, processed: str | Path, profile: Profile | None 
             meter.add(block)
 
     pair = _compare(sources, 0, measure)
-    lost: dict[str, str] = {}
-    lag = _lag(finder, sources[0], sources[1], lost)
+    unavailable: dict[str, str] = {}
+    lag = _lag(finder, sources[0], sources[1], unavailable)
     if shift := round(lag or 0.0):
         pair = _compare(sources, shift)
 
-    def known(name: str, compute: Callable[[], float]) -> float | None:
+    def computed(name: str, compute: Callable[[], float]) -> float | None:
         try:
             return compute()
         except HearsimError as error:
-            lost[name] = str(error)
+            unavailable[name] = str(error)
             return None
 
     return {
@@ -72,22 +72,22 @@ def score(reference: str | Path, processed: str | Path, profile: Profile | None 
         "profile": profile.name if profile else None,
         "metrics": {
             "lag_samples": lag,
-            **{name: known(name, lambda name=name: compute_pair(name, pair)) for name in pair_names("reference")},  # type: ignore[misc]
+            **{name: computed(name, lambda name=name: compute_pair(name, pair)) for name in pair_names("reference")},  # type: ignore[misc]
         },
         "levels": {
-            name: {"lufs": known(f"{name} lufs", meter.loudness.integrated), **meter.levels()}
+            name: {"lufs": computed(f"{name} lufs", meter.loudness.integrated), **meter.levels()}
             for name, meter in zip(("reference", "processed"), meters, strict=True)
         },
-        "unavailable": lost,
+        "unavailable": unavailable,
     }
 
 
 def _compare(
     sources: list[Source], shift: int, also: Callable[[FloatArray, FloatArray], None] = lambda *pair: None
 ) -> Pair:
-    """Return the files beside each other, the second brought forward by a number of samples, each read once.
+    """Return the pair of files, the second advanced by a number of samples, each read once.
 
-    `also` takes the same blocks.
+    `also` gets the same blocks.
     """
 
     def blocks() -> Iterator[tuple[FloatArray, FloatArray]]:
@@ -108,24 +108,24 @@ def _compare(
 
 def _pairs(reference: Iterator[FloatArray], processed: Iterator[FloatArray]) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Yield blocks of equal length of two streams, until one ends."""
-    ours = theirs = np.zeros((2, 0), np.float32)
+    one = other = np.zeros((2, 0), np.float32)
     while True:
-        ours = ours if ours.shape[1] else next(reference, ours)
-        theirs = theirs if theirs.shape[1] else next(processed, theirs)
-        if not (frames := min(ours.shape[1], theirs.shape[1])):
+        one = one if one.shape[1] else next(reference, one)
+        other = other if other.shape[1] else next(processed, other)
+        if not (frames := min(one.shape[1], other.shape[1])):
             return
-        yield ours[:, :frames], theirs[:, :frames]
-        ours, theirs = ours[:, frames:], theirs[:, frames:]
+        yield one[:, :frames], other[:, :frames]
+        one, other = one[:, frames:], other[:, frames:]
 
 
-def _lag(finder: DelayFinder, reference: Source, processed: Source, lost: dict[str, str]) -> float | None:
-    """Return by how many samples the processed file comes later, less than a millisecond; None where it isn't known.
+def _lag(finder: DelayFinder, reference: Source, processed: Source, unavailable: dict[str, str]) -> float | None:
+    """Return the delay of the processed file in samples, under a millisecond; None if no delay is found.
 
-    Raises `HearsimError` where the two are one sound and further apart, or drift.
+    Raises `HearsimError` for a longer delay of the same sound, for drift and for opposite polarity.
     """
     delay = finder.result()
     if delay is None:
-        lost["lag_samples"] = (
+        unavailable["lag_samples"] = (
             "no delay found: with no shift of up to three quarters of their length do the two files agree, so they are "
             "different sounds, or further apart; check that they are aligned"
         )
@@ -145,7 +145,7 @@ def _lag(finder: DelayFinder, reference: Source, processed: Source, lost: dict[s
     if small and (abs(delay.samples - whole) < _LEAST_DELAY or finder.gain_db(delay.samples, whole) < _GAIN_DB):
         return delay.samples
     if not small and finder.gain_db(delay.samples) < _GAIN_DB:
-        lost["lag_samples"] = (
+        unavailable["lag_samples"] = (
             f"no single delay: part of the sound comes {delay.samples:.0f} samples later, as by a vent or an echo"
         )
         return None
@@ -158,13 +158,13 @@ def _lag(finder: DelayFinder, reference: Source, processed: Source, lost: dict[s
     )
 
 
-def _cure(late: float) -> str:
-    """Return how to align two files, the second of which comes later by a number of samples."""
-    cut = f"cut {int(late)} off its beginning and off the end of the other"
-    fraction = f"delay the other by {late % 1:.2f} samples, by resampling"
-    if _LEAST_DELAY < late % 1 < 1 - _LEAST_DELAY:
-        return fraction if late < 1 else f"{cut}, and {fraction}"
-    return cut.replace(str(int(late)), str(round(late)))
+def _cure(delay: float) -> str:
+    """Return how to align two files, the second of which is later by a number of samples."""
+    cut = f"cut {int(delay)} off its beginning and off the end of the other"
+    fraction = f"delay the other by {delay % 1:.2f} samples, by resampling"
+    if _LEAST_DELAY < delay % 1 < 1 - _LEAST_DELAY:
+        return fraction if delay < 1 else f"{cut}, and {fraction}"
+    return cut.replace(str(int(delay)), str(round(delay)))
 
 
 def _check_shapes(reference: Source, processed: Source) -> None:
@@ -181,11 +181,11 @@ def _check_shapes(reference: Source, processed: Source) -> None:
 
 
 def _blocks(source: Source, skip: int) -> Iterator[FloatArray]:
-    """Yield the sound of a file, without its first samples and without the silence that fills up the last block."""
-    left = source.frames
+    """Yield the sound of a file, without its first samples and the silence that fills the last block."""
+    remaining = source.frames
     for block in source.blocks(1 << 16):
-        yield block[:, skip:left]
-        left, skip = left - block.shape[1], 0
+        yield block[:, skip:remaining]
+        remaining, skip = remaining - block.shape[1], 0
 
 
 def _described(source: Source) -> Table:
@@ -199,7 +199,7 @@ def _described(source: Source) -> Table:
 
 
 class _Meter:
-    """Loudness and levels of one file; in dB SPL too where the calibration of its full scale is known."""
+    """Loudness and levels of one file; in dB SPL too with a calibration."""
 
     def __init__(self, rate: int, calibration: Calibration | None) -> None:
         self._calibration = calibration
@@ -215,7 +215,7 @@ class _Meter:
             self._bands.add(block * np.float32(self._calibration.pascal_per_unit))
 
     def levels(self) -> Table:
-        """Return the levels of all that was added; an RMS of 1.0 is 0 dBFS, so a full sine is -3.01."""
+        """Return the levels over all blocks; an RMS of 1.0 is 0 dBFS, so a full sine is -3.01."""
         rms_dbfs = [max(SILENCE_DBFS, gain_to_db(math.sqrt(e / self._frames))) for e in self._energy]
         levels: Table = {"peak_dbfs": self.loudness.peak_dbfs(), "rms_dbfs": _per_ear(rms_dbfs)}
         if self._bands is not None and self._calibration is not None:

@@ -11,7 +11,7 @@ from hearsim.dsp.bands import NOMINAL_THIRD_OCTAVES_HZ
 LOWEST_HZ, HIGHEST_HZ = 50.0, 16000.0
 GAIN_BANDS_HZ = (LOWEST_HZ, *NOMINAL_THIRD_OCTAVES_HZ)  # 50 Hz .. 16 kHz
 _ROWS_PER_OCTAVE, _MOST_COLUMNS, _WINDOW_S = 12, 360, 0.09
-_FAINTEST_DB_SPL = 10.0  # in a third octave; under it there is no sound to measure a gain with
+_FAINTEST_DB_SPL = 10.0  # in a third octave; the least level that a gain is measured from
 
 
 class Spectrogram(NamedTuple):
@@ -32,7 +32,7 @@ def spectrogram(pressure: FloatArray, rate: int) -> Spectrogram:
 
 
 def gain_db(source: FloatArray, result: FloatArray, rate: int) -> Curve:
-    """Return the gain in dB (channels, `GAIN_BANDS_HZ`) from one sound in pascals to another; NaN: no sound to tell."""
+    """Return the gain in dB (channels, `GAIN_BANDS_HZ`) from one sound in pascals to another; NaN: too faint."""
     centres = 1000.0 * 2.0 ** ((np.arange(len(GAIN_BANDS_HZ)) - 13) / 3)  # IEC 61260, base 2
     edges = np.append(centres / 2 ** (1 / 6), centres[-1] * 2 ** (1 / 6))
     before, after = (
@@ -48,11 +48,11 @@ def _band_powers(pressure: FloatArray, rate: int, edges_hz: Curve, hop: int) -> 
     transform = ShortTimeFFT(get_window("hann", size), hop, rate, mfft=4 * size, fft_mode="onesided2X", scale_to="psd")
     density = transform.spectrogram(np.asarray(pressure, np.float64))  # (channels, frequencies, columns), Pa^2/Hz
     total = np.cumsum(density, axis=1) * transform.delta_f
-    ends = (np.arange(density.shape[1]) + 0.5) * transform.delta_f  # of each line
-    where = np.interp(edges_hz, ends, np.arange(ends.size))
-    low = np.floor(where).astype(int)
+    ends = (np.arange(density.shape[1]) + 0.5) * transform.delta_f  # upper edge of each spectral line
+    position = np.interp(edges_hz, ends, np.arange(ends.size))
+    low = np.floor(position).astype(int)
     high = np.minimum(low + 1, ends.size - 1)
-    at_edges = total[:, low] + (where - low)[:, None] * (total[:, high] - total[:, low])
+    at_edges = total[:, low] + (position - low)[:, None] * (total[:, high] - total[:, low])
     return np.asarray(np.diff(at_edges, axis=1))
 
 

@@ -1,4 +1,4 @@
-"""The state of a run, saved so that it goes on exactly where it stood: same losses as without the interruption."""
+"""Checkpoints of a training run: a resumed run has the same losses as one without interruption."""
 
 import pickle
 from dataclasses import asdict, dataclass, field
@@ -16,72 +16,72 @@ from hearsim.training.optimizers import Progress
 from hearsim.training.spec import TrainSpec
 
 FREE = {"data.root", "data.cache", "data.load", "optimizer.threads", "optimizer.save_minutes"}
-"""Settings that may change when a run goes on: they don't decide its course."""
+"""Settings that may change when a run is resumed, as its result does not depend on them."""
 
 
 @dataclass
 class State:
-    """What changes during a run beside weights and optimizer."""
+    """The state of a run apart from weights and optimizers."""
 
     recurrent_states: tuple[Tensor, ...]  # of this process's examples, after the last step
-    step: int = 0  # steps made
+    step: int = 0  # finished steps
     hours: float = 0.0
     recent: list[float] = field(default_factory=list)  # losses since the last row of the log
     progress: Progress = field(default_factory=Progress)
 
 
 def settings(spec: TrainSpec) -> dict[str, Any]:
-    """Return what decides the course of a run: {table.key: value}."""
+    """Return the settings that a run's result depends on: {table.key: value}."""
     tables = spec.model_dump(mode="json").items()
-    found = {f"{table}.{key}": value for table, keys in tables for key, value in keys.items()}
-    return {key: value for key, value in found.items() if key not in FREE}
+    flat = {f"{table}.{key}": value for table, keys in tables for key, value in keys.items()}
+    return {key: value for key, value in flat.items() if key not in FREE}
 
 
 def save(path: Path, spec: TrainSpec, parts: dict[str, Any], state: State, recurrent_states: list[Tensor]) -> None:
     """Write a checkpoint: `parts` have a `state_dict`; `recurrent_states` are those of all processes.
 
-    Raises `HearsimError` where there is no room.
+    Raises `HearsimError` where it can't be written.
     """
     data = {name: part.state_dict() for name, part in parts.items()}
     data |= {"spec": settings(spec), "state": {**asdict(state), "recurrent_states": recurrent_states}}
     with write_atomically(path) as part:
         try:
             torch.save(data, part)
-        except RuntimeError as error:  # torch's own, of its archive; the one before it stays whole
+        except RuntimeError as error:  # raised by torch's archive writer; the earlier checkpoint stays intact
             raise HearsimError(f"{path} can't be written: make room, and go on with --resume") from error
 
 
 def load(path: Path, spec: TrainSpec, parts: dict[str, Any], rows: range, device: torch.device) -> State:
-    """Put a checkpoint into `parts` and return the run's state, with the recurrent states of `rows`.
+    """Load a checkpoint into `parts` and return the run's state, with the recurrent states of `rows`.
 
-    A spec of more steps extends the run; its learning rate follows the longer schedule from here on. Raises
-    `HearsimError` where the checkpoint can't be read, and where it is of another spec.
+    A spec of more steps extends the run; its learning rate then follows the longer schedule. Raises
+    `HearsimError` for an unreadable checkpoint, and for one of another spec.
     """
     try:
         data = torch.load(path, weights_only=True, map_location=device)
-        found, said = data["spec"], data["state"]
+        saved, state = data["spec"], data["state"]
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError):
         raise HearsimError(
             f"{path} is no checkpoint of this version of hearsim: start a new run in another folder"
         ) from None
-    wanted = settings(spec)
+    current = settings(spec)
     steps = spec.optimizer.steps
-    if steps < said["step"]:
-        raise HearsimError(f"{path} has made {said['step']} steps: give optimizer.steps = {said['step']} or more")
-    for key in sorted({*found, *wanted} - FREE - {"optimizer.steps"}):  # older checkpoints hold all
-        if found.get(key) != wanted.get(key):
+    if steps < state["step"]:
+        raise HearsimError(f"{path} has made {state['step']} steps: give optimizer.steps = {state['step']} or more")
+    for key in sorted({*saved, *current} - FREE - {"optimizer.steps"}):  # older checkpoints list these too
+        if saved.get(key) != current.get(key):
             raise HearsimError(
-                f"{path} is of another spec: {key} is {found.get(key)!r} there and {wanted.get(key)!r} here; "
+                f"{path} is of another spec: {key} is {saved.get(key)!r} there and {current.get(key)!r} here; "
                 "resume with its own spec, or start another run from its weights with --start-from"
             )
     for name, part in parts.items():
         part.load_state_dict(data[name])
-    recurrent_states = tuple(memory[:, :, rows.start : rows.stop].clone() for memory in said["recurrent_states"])
-    return State(**{**said, "recurrent_states": recurrent_states, "progress": Progress(**said["progress"])})
+    recurrent_states = tuple(states[:, :, rows.start : rows.stop].clone() for states in state["recurrent_states"])
+    return State(**{**state, "recurrent_states": recurrent_states, "progress": Progress(**state["progress"])})
 
 
 def start_from(path: Path, net: SeparatorNet) -> None:
-    """Put averaged weights of an earlier run into a network; raises `HearsimError` where they don't fit."""
+    """Load averaged weights of an earlier run into a network; raises `HearsimError` where they don't fit."""
     if not path.is_file():
         raise HearsimError(f"{path} does not exist: give the {AVERAGED} of an earlier run")
     net.load_state_dict(read_weights(path, net.config).state_dict())

@@ -169,7 +169,7 @@ def _train_and_score(
     name: str, seed: int, spec: TrainSpec, folder: Path, found: list[Track], excerpts: list[Excerpt]
 ) -> Run:
     started = time.process_time()
-    net = read_weights(train(spec, folder, (folder / CHECKPOINT).exists(), found=found))
+    net = read_weights(train(spec, folder, (folder / CHECKPOINT).exists(), all_tracks=found))
     return Run(
         variant=name,
         seed=seed,

@@ -1,8 +1,8 @@
 """One process or many: `torchrun --nproc-per-node 2 -m hearsim train run SPEC` shares the examples of a batch.
 
-Gradients are averaged by hand, in one piece: `DistributedDataParallel` wraps `forward`, and training does not call
-that. Every process makes the same step from the same gradients, so their weights stay equal; batch norms share their
-statistics themselves (`hearsim.separation.x_umx`).
+Gradients are averaged explicitly, in one exchange: `DistributedDataParallel` wraps `forward`, which training does not
+call. Every process makes the same step from the same gradients, so weights stay equal; batch norms exchange their
+statistics (`hearsim.separation.x_umx`).
 """
 
 import importlib
@@ -16,7 +16,7 @@ from hearsim.core.errors import HearsimError
 
 
 def processes() -> int:
-    """Return how many processes torchrun has started for this run; 1 without it."""
+    """Return the number of processes that torchrun has started for this run; 1 without torchrun."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
@@ -31,26 +31,26 @@ class Group:
             raise HearsimError("optimizer.device = 'cuda', but torch finds no GPU: set it to 'auto' or 'cpu'")
         self.device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if kind == "cuda" else "cpu")
         if self.size > 1 and not distributed.is_initialized():
-            # Imported later (an optimizer does), this module takes the group for the default of its functions: the
-            # group then outlives `close`, and its threads may abort the process as the interpreter goes.
+            # Imported after `init_process_group` (by an optimizer), this module binds the group as a default argument:
+            # it then outlives `close`, and its threads may abort the process at the interpreter's exit.
             importlib.import_module("torch.distributed.nn.functional")
             distributed.init_process_group("nccl" if kind == "cuda" else "gloo")
 
     def rows(self, batch: int) -> range:
-        """Return the rows of a batch that this process makes."""
+        """Return the rows of a batch that this process computes."""
         if batch % self.size:
             raise HearsimError(f"optimizer.batch = {batch} can't be shared by {self.size} processes: give a multiple")
         share = batch // self.size
         return range(self.rank * share, (self.rank + 1) * share)
 
     def average(self, tensors: Iterable[Tensor]) -> None:
-        """Put the mean over all processes in the place of tensors, in one exchange."""
+        """Replace tensors by their mean over all processes, in one exchange."""
         if self.size == 1:
             return
-        own = list(tensors)
-        flat = nn.utils.parameters_to_vector(own)
+        local = list(tensors)
+        flat = nn.utils.parameters_to_vector(local)
         distributed.all_reduce(flat)
-        nn.utils.vector_to_parameters(flat / self.size, own)
+        nn.utils.vector_to_parameters(flat / self.size, local)
 
     def mean(self, value: float) -> float:
         """Return the mean of a number over all processes."""
@@ -64,15 +64,15 @@ class Group:
         """Return the states (layers, parts, batch, units) of all processes' examples, in the order of the rows."""
         if self.size == 1:
             return list(recurrent_states)
-        found = []
+        states = []
         for memory in recurrent_states:
             all_of_them = [torch.empty_like(memory) for _ in range(self.size)]
             distributed.all_gather(all_of_them, memory.contiguous())
-            found.append(torch.cat(all_of_them, 2))
-        return found
+            states.append(torch.cat(all_of_them, 2))
+        return states
 
     def agree(self, value: float) -> float:
-        """Return the first process's value in all."""
+        """Return the first process's value in every process."""
         if self.size == 1:
             return value
         shared = torch.tensor([value], dtype=torch.float64, device=self.device)

@@ -1,6 +1,6 @@
-"""A model's scores on whole tracks, beside the mixture's own and the ceiling of masking; an interrupted run goes on.
+"""Scores of a model on whole tracks, of the mixture, and of ideal masks; an interrupted evaluation can be resumed.
 
-The results lie in evaluation.json, one track after the other; `hearsim.training.evaluation_tables` makes tables and a
+The results are in evaluation.json, track by track; `hearsim.training.evaluation_tables` makes tables and a
 plot of them.
 """
 
@@ -32,9 +32,9 @@ from hearsim.separation.offline import separate
 
 MIXTURE, CEILING = "mixture", "ideal ratio mask"
 SCORING = 1
-"""Counts up when a change of the code changes scores: older results are then refused, and cached ones not found."""
+"""Version of the scoring: after a change, older results are refused and cached ones ignored."""
 
-Progress = Callable[[float], None]  # takes the share of the track that is separated, 0 .. 1
+Progress = Callable[[float], None]  # the separated share of the track, 0 .. 1
 
 
 def score_track(
@@ -42,7 +42,7 @@ def score_track(
 ) -> list[Score]:
     """Return the scores of a track: the mixture's, then the model's under its `name`, then the ceiling's.
 
-    `checksum` is the track's `fingerprint`. The model hears the whole track from a silent start, as in the aid.
+    `checksum` is the track's `fingerprint`. The model processes the whole track from the zero state, as in the aid.
     """
     parts_of = {ACCOMPANIMENT: [index for index, stem in enumerate(net.stems) if stem != "vocals"]}
     parts_of |= {stem: [index] for index, stem in enumerate(net.stems)}
@@ -62,21 +62,21 @@ def score_track(
             progress(done / track.frames)
 
     shape = (len(stems), net.channels, track.frames)
-    with _spilled(estimates(), shape, cache) as found:
+    with _spilled(estimates(), shape, cache) as estimate:
         judge = StemJudge(truth, stems, net.channels, track.frames, net.rate)
-        model = judge.score(name, found)
-    kept = cache / "scores" / f"{checksum}-{SCORING}.json"
-    if kept.exists():
+        model = judge.score(name, estimate)
+    cached = cache / "scores" / f"{checksum}-{SCORING}.json"
+    if cached.exists():
         try:
-            references = _ROWS.validate_json(kept.read_bytes())
+            references = _ROWS.validate_json(cached.read_bytes())
         except ValidationError as error:
-            raise HearsimError(f"{kept} is damaged: delete it") from error
+            raise HearsimError(f"{cached} is damaged: delete it") from error
     else:
         references = judge.score(MIXTURE, lambda start, stop: np.stack([mixture(start, stop)] * len(stems)))
-        with _spilled(ideal_ratio_mask_pieces(truth, track.frames), shape, cache) as found:
-            references += judge.score(CEILING, found)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with write_atomically(kept) as part:
+        with _spilled(ideal_ratio_mask_pieces(truth, track.frames), shape, cache) as estimate:
+            references += judge.score(CEILING, estimate)
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        with write_atomically(cached) as part:
             part.write_bytes(_ROWS.dump_json(references))
     return [*references[: len(stems)], *model, *references[len(stems) :]]
 
@@ -86,18 +86,18 @@ _ROWS = TypeAdapter(list[Score])
 
 @contextmanager
 def _spilled(pieces: Iterator[FloatArray], shape: tuple[int, int, int], cache: Path) -> Iterator[Signals]:
-    """Yield a reader of pieces (stems, channels, n), which wait on disk: each estimate is read three times.
+    """Yield a reader of pieces (stems, channels, n) from a temporary file: each estimate is read three times.
 
-    The file lies in the cache folder and vanishes at the end.
+    The file is in the cache folder and is deleted at the end.
     """
     stems, channels, frames = shape
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=cache, prefix="estimates-", buffering=0) as file:
         try:
             for piece in pieces:
-                left = np.ascontiguousarray(piece.transpose(2, 0, 1), np.float32).data.cast("B")
-                while left:
-                    left = left[file.write(left) :]
+                remaining = np.ascontiguousarray(piece.transpose(2, 0, 1), np.float32).data.cast("B")
+                while remaining:
+                    remaining = remaining[file.write(remaining) :]
         except OSError as error:
             raise HearsimError(f"{cache} can't hold a track's estimates ({error.strerror}): make room") from error
         mapped = np.memmap(file.name, np.float32, "r", shape=(frames, stems, channels))
@@ -117,7 +117,7 @@ class TrackScores(BaseModel):
 
 
 class Evaluation(BaseModel):
-    """What evaluation.json holds."""
+    """The content of evaluation.json."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -140,10 +140,10 @@ def evaluate(
 ) -> Iterator[tuple[str, list[Score]]]:
     """Score a model on the tracks under `root` whose names fit `patterns`; yield each with its scores when finished.
 
-    A track of one stem has nothing to separate and gets none; one of two stems is scored on vocals and accompaniment.
-    Tracks that `out` holds already are not scored again. Files that fit a pattern of `ignore` are passed over. `cache`
-    keeps decoded stems and the scores that no model changes. `progress` hears a track's name and how much of it is
-    separated, 0 .. 1. Raises `HearsimError` where `out` holds results of another model, of another version, or of a
+    A track of one stem gets no scores; one of two stems is scored on vocals and accompaniment.
+    Tracks that `out` holds already are not scored again. Files that fit a pattern of `ignore` are skipped. `cache`
+    holds decoded stems and the scores that don't depend on the model. `progress` gets a track's name and its separated
+    share, 0 .. 1. Raises `HearsimError` where `out` holds results of another model, of another version, or of a
     track that has changed since.
     """
     net, info = load_model(model)
@@ -151,13 +151,13 @@ def evaluate(
         raise HearsimError(f"{info.name} is not a stereo network for {', '.join(STEMS)}: it can't be scored on them")
     if info.name in (MIXTURE, CEILING):
         raise HearsimError(f"a model called {info.name!r} can't stand in one table with the {info.name}: rename it")
-    evaluation = _held(out, info)
+    evaluation = _earlier_evaluation(out, info)
     tracks = read_tracks(root, cache / "stems", net.rate, patterns=patterns, ignore=ignore)
     for line in summary(tracks):
         print(line, file=sys.stderr)
     if all(len(track.stems) < 2 for track in tracks):
         raise HearsimError(f"{root}: no track that fits {', '.join(patterns)} has two stems, so none can be separated")
-    _save(evaluation, out)  # which tells before the work whether the folder can be written
+    _save(evaluation, out)  # before the work, to refuse a folder that can't be written at once
     for track in tracks:
         if len(track.stems) < 2:
             yield track.name, []
@@ -165,10 +165,10 @@ def evaluate(
         checksum = fingerprint(track)
         if track.name not in evaluation.tracks:
             try:
-                found = score_track(track, checksum, net, info.name, cache, partial(progress, track.name))
+                scores = score_track(track, checksum, net, info.name, cache, partial(progress, track.name))
             except HearsimError as error:
                 raise HearsimError(f"{track.name}: {error}") from error
-            evaluation.tracks[track.name] = TrackScores(sha256=checksum, scores=found)
+            evaluation.tracks[track.name] = TrackScores(sha256=checksum, scores=scores)
             _save(evaluation, out)
         elif evaluation.tracks[track.name].sha256 != checksum:
             raise HearsimError(f"{track.name} has changed since it was scored in {out}: choose another --out")
@@ -182,8 +182,8 @@ def _save(evaluation: Evaluation, out: Path) -> None:
             part.write_text(evaluation.model_dump_json(indent=1), encoding="utf-8")
 
 
-def _held(out: Path, info: ModelInfo) -> Evaluation:
-    """Return what an earlier run has left in `out`, or an evaluation without tracks."""
+def _earlier_evaluation(out: Path, info: ModelInfo) -> Evaluation:
+    """Return the evaluation of an earlier run in `out`, or one without tracks."""
     check_earlier(out, (FILE, *TABLES))
     path = out / FILE
     if not path.exists():
@@ -192,18 +192,18 @@ def _held(out: Path, info: ModelInfo) -> Evaluation:
         )
     try:
         raw = json.loads(path.read_bytes())
-        found = raw["hearsim"], raw["scoring"]
-        if found != (__version__, SCORING):
+        version = raw["hearsim"], raw["scoring"]
+        if version != (__version__, SCORING):
             raise HearsimError(
-                f"{out} holds scores of hearsim {found[0]} (scoring {found[1]}), this is {__version__} (scoring "
+                f"{out} holds scores of hearsim {version[0]} (scoring {version[1]}), this is {__version__} (scoring "
                 f"{SCORING}): choose another --out"
             )
-        held = Evaluation.model_validate(raw)
+        earlier = Evaluation.model_validate(raw)
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValidationError) as error:
         raise HearsimError(f"{path} is not an evaluation, or damaged: choose another --out, or delete it") from error
-    if (held.sha256, held.network) != (info.sha256, info.network):
+    if (earlier.sha256, earlier.network) != (info.sha256, info.network):
         raise HearsimError(
-            f"{out} holds scores of another model ({held.model}, {held.sha256[:12]}) than {info.name}, "
+            f"{out} holds scores of another model ({earlier.model}, {earlier.sha256[:12]}) than {info.name}, "
             f"{info.sha256[:12]}: choose another --out"
         )
-    return held
+    return earlier

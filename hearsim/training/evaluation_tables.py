@@ -1,7 +1,6 @@
-"""An evaluation for people: scores.csv (every score), summary.csv (over the tracks), scores.svg (a plot of the SDR).
+"""Tables and a plot of an evaluation: scores.csv (every score), summary.csv (over tracks), scores.svg (the SDR).
 
-The definitions of SDR stand side by side by name, each put together over tracks as its own users do, and no number
-mixes two of them.
+Each definition of the SDR has rows of its own, summarised over tracks as in its own literature; no number mixes two.
 """
 
 import statistics
@@ -15,11 +14,11 @@ from hearsim.pages.svg import drawing, save_svg
 from hearsim.profile.schema import STEMS
 
 Scores = dict[str, list[Score]]
-"""Track: its scores, system by system: the mixture's, the model's, the ceiling's."""
+"""{track: its scores}, system by system: the mixture's, the model's, the ceiling's."""
 
 
 class Definition(NamedTuple):
-    """One definition of how good a separation is: a field of `Score`, its name, and its mean over tracks."""
+    """One measure of separation: a field of `Score`, its name, and its summary over tracks."""
 
     field: str
     name: str
@@ -36,7 +35,7 @@ DEFINITIONS = (
     Definition("energy_sdr_db", "energy SDR, 1 s frames", "median"),
 )
 BESIDE = DEFINITIONS[1:4]
-"""Left out of the table on the terminal: what the error of the SDR is made of."""
+"""Not in the table on the terminal: the components of the SDR's error."""
 
 
 class Row(NamedTuple):
@@ -49,7 +48,7 @@ class Row(NamedTuple):
 
 
 def summarise(scores: Scores) -> list[Row]:
-    """Return for each definition the rows of mixture, model and ceiling; a stem counts on the tracks that have it."""
+    """Return for each definition the rows of mixture, model and ceiling; a stem's tracks are those that have it."""
     return [_row(definition, system, scores) for definition in DEFINITIONS for system in _systems(scores)]
 
 
@@ -64,36 +63,36 @@ def describe_track(name: str, scores: list[Score]) -> str:
 
 
 def shown(value: float | None) -> str:
-    """Return a figure in dB as people read it; a dash where there is none."""
+    """Return a figure in dB as text; a dash for None."""
     return "-" if value is None else f"{value:.2f}"
 
 
 def stems_of(scores: Scores) -> tuple[str, ...]:
     """Return the four stems, and the accompaniment where a track of two stems is scored."""
-    return STEMS + (ACCOMPANIMENT,) * any(s.stem == ACCOMPANIMENT for found in scores.values() for s in found)
+    return STEMS + (ACCOMPANIMENT,) * any(s.stem == ACCOMPANIMENT for of_track in scores.values() for s in of_track)
 
 
 def _systems(scores: Scores) -> list[str]:
     """Return the systems in the order of scoring: the mixture, the model, the ceiling."""
-    return list(dict.fromkeys(score.system for found in scores.values() for score in found))
+    return list(dict.fromkeys(score.system for of_track in scores.values() for score in of_track))
 
 
 def _row(definition: Definition, system: str, scores: Scores) -> Row:
     over_tracks = statistics.median if definition.over_tracks == "median" else statistics.fmean
-    found = {stem: values_of(definition, system, stem, scores) for stem in stems_of(scores)}
-    stems = {stem: over_tracks(values) if values else None for stem, values in found.items()}
-    known = [value for value in stems.values() if value is not None]
-    return Row(definition, system, stems, statistics.fmean(known) if known else None)
+    values_of_stem = {stem: values_of(definition, system, stem, scores) for stem in stems_of(scores)}
+    stems = {stem: over_tracks(values) if values else None for stem, values in values_of_stem.items()}
+    defined = [value for value in stems.values() if value is not None]
+    return Row(definition, system, stems, statistics.fmean(defined) if defined else None)
 
 
 def values_of(definition: Definition, system: str, stem: str, scores: Scores) -> list[float]:
-    """Return what a system scores on a stem, track by track, where there is a value."""
-    fitting = (s for found in scores.values() for s in found if (s.system, s.stem) == (system, stem))
+    """Return the scores of a system on a stem, track by track, without missing values."""
+    fitting = (s for of_track in scores.values() for s in of_track if (s.system, s.stem) == (system, stem))
     return [value for score in fitting if (value := getattr(score, definition.field)) is not None]
 
 
 def write_scores(path: Path, scores: Scores) -> None:
-    """Write every score to a CSV, one row per track, system and stem; an empty cell has no value."""
+    """Write every score to a CSV, one row per track, system and stem; an empty cell is a missing value."""
     fields = [definition.field for definition in DEFINITIONS]
     rows = (
         [name, s.system, s.stem, *(getattr(s, field) for field in fields)] for name, row in scores.items() for s in row

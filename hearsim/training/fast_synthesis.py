@@ -1,9 +1,9 @@
-"""Synthesis for training: the network's own spectra and frames from masks, in fewer operations.
+"""Synthesis for training: spectra and frames from masks as in the network, in fewer operations.
 
 In bfloat16 the inverse transform for a short synthesis window is a pair of matrix products. About its middle, cosines
 are even and sines odd: the real parts of a spectrum give the even half of the samples, the imaginary parts the odd
 half, and sum and difference of the two are the samples after the middle and (reversed) before it. Gradients are
-written by hand where automatic ones would pass over large arrays more often.
+explicit where automatic ones would pass over large arrays more often.
 """
 
 import math
@@ -93,21 +93,21 @@ class FastSynthesis:
         self._even = (weight[:, None] * torch.cos(angle)).to(precision)  # (K, synthesis_length / 2)
         self._odd = (-weight[:, None] * torch.sin(angle)).to(precision)
 
-    def spectra(self, found: MaskEstimate, filters: Tensor | None) -> Tensor:
+    def spectra(self, estimate: MaskEstimate, filters: Tensor | None) -> Tensor:
         """Return the windowed spectra (T, stems, channels, 2 K)."""
-        if found.masks is None or found.bins is None or self._net.complex_masks:
-            return self._net.spectra(found, filters)
-        real, imaginary = found.bins.to(found.masks.dtype).unsqueeze(-3).chunk(2, -1)
-        spectral = torch.cat(MaskProduct.apply(found.masks, real, imaginary, self._spread), -1)  # type: ignore[no-untyped-call]
-        return self._net.add_waves(spectral, found.weights, filters)
+        if estimate.masks is None or estimate.bins is None or self._net.complex_masks:
+            return self._net.spectra(estimate, filters)
+        real, imaginary = estimate.bins.to(estimate.masks.dtype).unsqueeze(-3).chunk(2, -1)
+        spectral = torch.cat(MaskProduct.apply(estimate.masks, real, imaginary, self._spread), -1)  # type: ignore[no-untyped-call]
+        return self._net.add_waves(spectral, estimate.weights, filters)
 
-    def synthesis_frames(self, found: MaskEstimate, filters: Tensor | None) -> Tensor:
+    def synthesis_frames(self, estimate: MaskEstimate, filters: Tensor | None) -> Tensor:
         """Return the windowed frames (T, stems, channels, synthesis_length), ready to be overlap-added."""
-        if found.masks is None or found.bins is None or not self._halves or self._net.complex_masks:
-            return self._net.synthesis_frames(found, filters)
-        turned = torch.complex(*found.bins.float().chunk(2, -1)) * self._turn
-        parts = (part.to(found.masks.dtype).unsqueeze(-3) for part in (turned.real, turned.imag))
-        real, imaginary = MaskProduct.apply(found.masks, *parts, self._spread)  # type: ignore[no-untyped-call]
+        if estimate.masks is None or estimate.bins is None or not self._halves or self._net.complex_masks:
+            return self._net.synthesis_frames(estimate, filters)
+        turned = torch.complex(*estimate.bins.float().chunk(2, -1)) * self._turn
+        parts = (part.to(estimate.masks.dtype).unsqueeze(-3) for part in (turned.real, turned.imag))
+        real, imaginary = MaskProduct.apply(estimate.masks, *parts, self._spread)  # type: ignore[no-untyped-call]
         even, odd = real @ self._even, imaginary @ self._odd
         synthesis_frames = torch.cat(((even - odd).flip(-1), even + odd), -1) * self._net.synthesis.to(even.dtype)
-        return self._net.add_waves(synthesis_frames, found.weights, filters)
+        return self._net.add_waves(synthesis_frames, estimate.weights, filters)

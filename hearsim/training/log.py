@@ -1,4 +1,4 @@
-"""What a run says of itself: log.csv always, a bar or lines on the terminal, TensorBoard where it is wanted."""
+"""The log of a run: log.csv, a progress bar or lines on the terminal, TensorBoard on request."""
 
 import csv
 import sys
@@ -11,7 +11,7 @@ COLUMNS = ("step", "loss", "hours", "x_real_time", "learning_rate", "validation_
 
 
 class RunLog:
-    """The log of a run folder, from step `first` on; what an interrupted run has logged after it is cut off."""
+    """The log of a run folder, from step `first` on; later rows of an interrupted run are deleted."""
 
     def __init__(self, run: Path, first: int, steps: int, tensorboard: bool, writes: bool) -> None:
         self._writes = writes  # only the first of several processes does
@@ -48,11 +48,11 @@ class RunLog:
         if self._writes and sys.stderr.isatty():
             from rich.console import Console
 
-            text = TextColumn("{task.fields[said]}")
+            text = TextColumn("{task.fields[status]}")
             columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), text, TimeRemainingColumn())
             self._bar = Progress(*columns, console=Console(stderr=True))
             self._bar.start()
-            self._task = self._bar.add_task("", total=self._steps, completed=self._step, said="")
+            self._task = self._bar.add_task("", total=self._steps, completed=self._step, status="")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -76,11 +76,11 @@ class RunLog:
         score = "" if validation_db is None else f"{validation_db:.3f}"
         self._csv.writerow((step, f"{loss:.5f}", f"{hours:.4f}", f"{speed:.2f}", f"{rate:.3g}", score))
         self._file.flush()
-        said = f"loss {loss:.5f}  {hours:.3f} h  {speed:.1f} x real time" + (f"  {score} dB" if score else "")
+        status = f"loss {loss:.5f}  {hours:.3f} h  {speed:.1f} x real time" + (f"  {score} dB" if score else "")
         if self._bar is not None:
-            self._bar.update(self._task, said=said)
+            self._bar.update(self._task, status=status)
         else:
-            print(f"step {step} of {self._steps}  {said}", flush=True)
+            print(f"step {step} of {self._steps}  {status}", flush=True)
         if self._board is not None:
             values = {"loss": loss, "learning_rate": rate, "x_real_time": speed, "validation_db": validation_db}
             for name, value in values.items():

@@ -1,6 +1,6 @@
 """The training loop, top to bottom: `hearsim train run SPEC`.
 
-The state of the memories is carried over the pieces of an example (truncated back-propagation), so the network
+The recurrent state is carried over the pieces of an example (truncated back-propagation), so the network
 learns to stream. A run folder holds log.csv, checkpoint.pt (to resume exactly; not for shipping) and
 averaged.safetensors (to ship: `hearsim models pack`); with a validation score also best.safetensors.
 """
@@ -43,18 +43,18 @@ def train(
     resume: bool = False,
     start_from: Path | None = None,
     tensorboard: bool = False,
-    found: list[Track] | None = None,
+    all_tracks: list[Track] | None = None,
 ) -> Path:
     """Train one network; return the path of its averaged weights.
 
-    `resume` goes on exactly where the run folder's checkpoint stands, also with more steps; `start_from` takes averaged
-    weights of an earlier run as the start of a new one; `found` are the tracks of `spec.data` where they have been read
-    already. Raises `HearsimError` for a folder that already holds a run, for one that can't be written, and for
-    whatever of spec and data doesn't fit.
+    `resume` continues exactly from the run folder's checkpoint, also with more steps; `start_from` starts a run with
+    averaged weights of an earlier one; `all_tracks` are the tracks of `spec.data` if they are read already. Raises
+    `HearsimError` for a folder that already holds a run, for one that can't be written, and for mistakes in spec and
+    data.
     """
     group = Group(spec.optimizer.device)
     try:
-        return _train(spec, run, resume, start_from, tensorboard, found, group)
+        return _train(spec, run, resume, start_from, tensorboard, all_tracks, group)
     finally:
         group.close()
 
@@ -65,7 +65,7 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
     resume: bool,
     start_from: Path | None,
     tensorboard: bool,
-    found: list[Track] | None,
+    all_tracks: list[Track] | None,
     group: Group,
 ) -> Path:
     optim, rows = spec.optimizer, group.rows(spec.optimizer.batch)
@@ -84,8 +84,8 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
     if resume:
         state = checkpoint.load(run / CHECKPOINT, spec, parts, rows, group.device)
 
-    found = _found(spec, net.rate, group) if found is None else found
-    tracks, validation = _tracks(spec, net.rate, found)
+    all_tracks = _read_all(spec, net.rate, group) if all_tracks is None else all_tracks
+    tracks, validation = _tracks(spec, net.rate, all_tracks)
     if group.rank == 0:
         print(*(f"training on {line}" for line in summary(tracks)), sep="\n", flush=True)
     piece = max(1, round(optim.seconds * net.rate / net.hop)) * net.hop
@@ -100,7 +100,7 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
             _save_weights(average, run / AVERAGED)
 
     if not resume:
-        save()  # whatever breaks it off from here on, the run can be resumed
+        save()  # from here on an interrupted run can be resumed
     first, before = state.step, state.hours
     started = saved_at = time.monotonic()
     with RunLog(run, first, optim.steps, tensorboard, writes=group.rank == 0) as log:
@@ -149,7 +149,7 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
 
 
 def _make_folder(run: Path, resume: bool, group: Group) -> None:
-    """Make the run folder; raise `HearsimError` where it holds a run that isn't resumed, or can't be written."""
+    """Make the run folder; raise `HearsimError` where it can't be written, or holds a run without `resume`."""
     if resume and not (run / CHECKPOINT).is_file():
         raise HearsimError(f"{run} has no checkpoint.pt, so there is nothing to resume: start without --resume")
     if group.rank == 0:
@@ -164,22 +164,22 @@ def _make_folder(run: Path, resume: bool, group: Group) -> None:
     group.wait()
 
 
-def _found(spec: TrainSpec, rate: int, group: Group) -> list[Track]:
+def _read_all(spec: TrainSpec, rate: int, group: Group) -> list[Track]:
     """Return all tracks under the data's root; the first process fills the cache."""
     data = spec.data
     if group.rank > 0:
         group.wait()
         return read_tracks(data.root, data.cache, rate, say=lambda _: None, load=data.load, ignore=data.ignore)
-    found = read_tracks(data.root, data.cache, rate, load=data.load, ignore=data.ignore)
+    all_tracks = read_tracks(data.root, data.cache, rate, load=data.load, ignore=data.ignore)
     group.wait()
-    return found
+    return all_tracks
 
 
-def _tracks(spec: TrainSpec, rate: int, found: list[Track]) -> tuple[list[Track], Validation | None]:
-    """Return the tracks to train on and the validation, if there is one."""
-    roles = spec.data.roles([track.name for track in found])
-    tracks = [track for track in found if track.name in roles["training"]]
-    validation = [track for track in found if track.name in roles["validation"]]
+def _tracks(spec: TrainSpec, rate: int, all_tracks: list[Track]) -> tuple[list[Track], Validation | None]:
+    """Return the tracks to train on and the validation, if any."""
+    roles = spec.data.roles([track.name for track in all_tracks])
+    tracks = [track for track in all_tracks if track.name in roles["training"]]
+    validation = [track for track in all_tracks if track.name in roles["validation"]]
     return tracks, Validation(validation, spec.validation, rate) if validation else None
 
 

@@ -1,7 +1,7 @@
 """The losses of training, by name.
 
 Estimates, losses and gradients are computed for one example at a time, so that the large arrays (frames x stems x
-channels x window) stay in the processor's cache: with all examples at once, most of a step was memory traffic. All
+channels x window) fit the processor's cache: with all examples at once, most of a step was memory traffic. All
 losses are in units of the mixture's standard deviation.
 
 | name | signals compared |
@@ -9,7 +9,7 @@ losses are in units of the mixture's standard deviation.
 | l1 | windowed spectra where the synthesis window is as long as the analysis window, else windowed frames |
 | l1_wave | waveforms |
 | multi_resolution_stft | waveforms, and magnitudes at three resolutions (Yamamoto et al. 2020, arXiv 1910.11480) |
-| si_sdr | waveforms up to their scale (Le Roux et al. 2019, arXiv 1811.02508), which is then not learned |
+| si_sdr | waveforms up to their scale (Le Roux et al. 2019, arXiv 1811.02508), which is not learned |
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ Criterion = Literal["l1", "l1_wave", "multi_resolution_stft", "si_sdr"]
 RESOLUTIONS = (512, 1024, 2048)
 """Windows of the multi-resolution loss, in samples; hops are a quarter of them."""
 SILENT = 1e-3
-"""Share of the mixture's energy under which a stem is as good as silent: -30 dB."""
+"""Share of the mixture's energy under which a stem counts as silent: -30 dB."""
 
 
 class PerExampleLoss(torch.autograd.Function):
@@ -46,20 +46,20 @@ class PerExampleLoss(torch.autograd.Function):
             leaf_shared = None if shared is None else shared.detach().requires_grad_()
             with torch.enable_grad():
                 value = loss(index, leaf_shared, *leaves) / count
-            wanted = [leaf for leaf in (leaf_shared, *leaves) if leaf is not None]
-            found = iter(torch.autograd.grad(value, wanted))
+            inputs = [leaf for leaf in (leaf_shared, *leaves) if leaf is not None]
+            gradients = iter(torch.autograd.grad(value, inputs))
             if grad_shared is not None:
-                grad_shared += next(found)
+                grad_shared += next(gradients)
             for grad in grads:
                 if grad is not None:
-                    grad[index] = next(found)
+                    grad[index] = next(gradients)
             total += value.detach()
         ctx.save_for_backward(grad_shared, *grads)
         return total
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradients found before, scaled."""
+        """Return the gradients of `forward`, scaled."""
         return None, *(None if grad is None else grad * upstream[0] for grad in ctx.saved_tensors)
 
 
@@ -77,7 +77,7 @@ class MeanAbsolute(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
-        """Return the sign of the difference, scaled; it takes the place of the saved difference."""
+        """Return the sign of the difference, scaled; it overwrites the saved difference."""
         (difference,) = ctx.saved_tensors
         return difference.sign_().mul_(upstream[0] / difference.numel()).to(ctx.dtype), None
 
@@ -94,23 +94,23 @@ def multi_resolution_stft(estimate: Tensor, target: Tensor) -> Tensor:
     Spectral convergence (eq. 4 of the paper) is of all stems together, because one alone may be silent; the
     logarithms (eq. 5) stop 40 dB under the mixture's level.
     """
-    total, length = mean_absolute(estimate, target), torch.linalg.vector_norm  # of silence its gradient is 0, not NaN
+    total, length = mean_absolute(estimate, target), torch.linalg.vector_norm  # its gradient at 0 is 0, not NaN
     for window in RESOLUTIONS:
         hann = torch.hann_window(window, device=target.device)
-        found, true = (
+        estimated, true = (
             torch.stft(x.flatten(0, 1), window, window // 4, window=hann, center=False, return_complex=True)
             .abs()
             .div(hann.square().sum().sqrt())
             for x in (estimate, target)
         )
-        convergence = length(true - found) / (length(true) + 1e-3)
-        logarithms = (found.clamp(min=1e-2).log() - true.clamp(min=1e-2).log()).abs().mean()
+        convergence = length(true - estimated) / (length(true) + 1e-3)
+        logarithms = (estimated.clamp(min=1e-2).log() - true.clamp(min=1e-2).log()).abs().mean()
         total = total + (convergence + logarithms) / len(RESOLUTIONS)
     return total
 
 
 def negative_si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
-    """Return minus the SI-SDR of (stems, channels, frames) in dB, mean over stems; of silent ones, their level."""
+    """Return minus the SI-SDR of (stems, channels, frames) in dB, mean over stems; of silent ones, the level."""
     estimate, target = estimate.flatten(1), target.flatten(1)
     mixture = target.sum(0).square().sum() + 1e-6
     energy = target.square().sum(1)
@@ -137,28 +137,28 @@ def loss_of(
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Return the loss of stems (batch, stems, channels, context + frames) and the states after them.
 
-    `context` is window - hop samples that came before.
+    `context` is the window - hop preceding samples.
     """
     mix = stems.sum(1)
     scale = 1 / (mix.std((1, 2)) + 1e-3)  # (batch,): to units of the mixture's standard deviation
     with torch.autocast(mix.device.type, precision, enabled=precision != torch.float32):
-        found = net.estimate_masks(mix.unfold(-1, net.window, net.hop).transpose(1, 2), recurrent_states)
+        estimate = net.estimate_masks(mix.unfold(-1, net.window, net.hop).transpose(1, 2), recurrent_states)
     spectral = criterion == "l1" and net.synthesis_length == net.window
     filters = net.spectrum_filters() if spectral else net.synthesis_filters()
     synthesis, both = FastSynthesis(net, precision), net.analysis[-net.synthesis_length :] * net.synthesis
 
     def example_loss(index: int, filters: Tensor | None, masks: Tensor | None, weights: Tensor | None) -> Tensor:
-        part = MaskEstimate(masks, None if found.bins is None else found.bins[index].detach(), weights, ())
+        part = MaskEstimate(masks, None if estimate.bins is None else estimate.bins[index].detach(), weights, ())
         cut = stems[index].unfold(-1, net.window, net.hop).permute(2, 0, 1, 3)  # (T, stems, channels, window)
         if spectral:
             return scale[index] * mean_absolute(synthesis.spectra(part, filters), spectrum(cut, net.analysis))
         synthesis_frames = synthesis.synthesis_frames(part, filters)  # (T, stems, channels, synthesis_length)
         if criterion == "l1":
             return scale[index] * mean_absolute(synthesis_frames, cut[..., -net.synthesis_length :] * both)
-        whole = (len(synthesis_frames) - 1) * net.hop  # the samples whose overlap-add is complete
-        waves = overlap_add(synthesis_frames.float().permute(1, 2, 0, 3), net.hop, whole)
-        target = stems[index, ..., net.window - net.hop :][..., :whole]
+        complete = (len(synthesis_frames) - 1) * net.hop  # the samples whose overlap-add is complete
+        waves = overlap_add(synthesis_frames.float().permute(1, 2, 0, 3), net.hop, complete)
+        target = stems[index, ..., net.window - net.hop :][..., :complete]
         return WAVE_LOSSES[criterion](waves * scale[index], target * scale[index])
 
-    loss: Tensor = PerExampleLoss.apply(example_loss, filters, found.masks, found.weights)  # type: ignore[no-untyped-call]
-    return loss, found.recurrent_states
+    loss: Tensor = PerExampleLoss.apply(example_loss, filters, estimate.masks, estimate.weights)  # type: ignore[no-untyped-call]
+    return loss, estimate.recurrent_states

@@ -1,4 +1,4 @@
-"""What a training run is: one TOML, checked, unknown keys refused."""
+"""The specification of a training run: one TOML, checked; unknown keys are refused."""
 
 from pathlib import Path
 from typing import Literal
@@ -22,7 +22,7 @@ class _Table(BaseModel):
 
 
 class ModelSpec(_Table):
-    """The network: a system by name (`hearsim show systems`), and those of its sizes that differ."""
+    """The network: a system by name (`hearsim show systems`), and changes to its sizes."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -43,14 +43,14 @@ class ModelSpec(_Table):
 
 
 class DataSpec(_Table):
-    """Where the tracks lie, which are kept out of training, and how often each kind is drawn."""
+    """The folder of the tracks, the tracks excluded from training, and how often each kind is drawn."""
 
     root: Path
     cache: Path = Field(default_factory=lambda: cache_folder() / "stems")
     load: bool = (
         False  # read the cache into memory (up to 42 MB a minute of song), where the system would drop mapped files
     )
-    ignore: tuple[str, ...] = ()  # files that are passed over: sound that is no stem, damaged files; patterns
+    ignore: tuple[str, ...] = ()  # skipped files: sound that is no stem, damaged files; patterns
     held_out: tuple[str, ...] = ()  # whole tracks for the score; patterns
     left_out: tuple[str, ...] = ()  # neither trained on nor scored: parts of held-out songs
     validation: tuple[str, ...] = ()  # tracks for the score during training; patterns; never trained on
@@ -59,7 +59,7 @@ class DataSpec(_Table):
     def roles(self, names: list[str]) -> dict[str, set[str]]:
         """Return the names of the tracks by the key whose patterns fit them, and "training" for the rest.
 
-        Raises `HearsimError` for a pattern that fits none: with a slip of the pen, a held-out track is trained on.
+        Raises `HearsimError` for a pattern that fits none: a misspelt held-out track would be trained on.
         """
         keys = {"held_out": self.held_out, "left_out": self.left_out, "validation": self.validation}
         matching(names, self.weights, str(self.root), "data.weights")
@@ -67,9 +67,9 @@ class DataSpec(_Table):
         return {**chosen, "training": set(names).difference(*chosen.values())}
 
     def listing(self) -> list[str]:
-        """Return a line for each track under the root: its role, its stems and their files; then what is left out."""
-        found = find_sources(self.root, self.ignore)
-        tracks = [one for one in found if isinstance(one, Source)]
+        """Return a line for each track under the root: its role, its stems and their files; then the skipped files."""
+        sources = find_sources(self.root, self.ignore)
+        tracks = [one for one in sources if isinstance(one, Source)]
         roles = self.roles([track.name for track in tracks])
         lines = []
         for track in tracks:
@@ -79,9 +79,9 @@ class DataSpec(_Table):
             }
             lacks = [] if ACCOMPANIMENT in files else [stem for stem in STEMS if stem not in files]
             role = ", ".join(key.replace("_", " ") for key, names in roles.items() if track.name in names)
-            shown = "; ".join(f"{stem}: {names}" for stem, names in files.items())
-            lines.append(f"{track.name} ({role}): {shown}" + (f"; without {', '.join(lacks)}" if lacks else ""))
-        return lines + [f"left out: {one.path}: {one.why}" for one in found if isinstance(one, Skipped)]
+            listing = "; ".join(f"{stem}: {names}" for stem, names in files.items())
+            lines.append(f"{track.name} ({role}): {listing}" + (f"; without {', '.join(lacks)}" if lacks else ""))
+        return lines + [f"left out: {one.path}: {one.why}" for one in sources if isinstance(one, Skipped)]
 
 
 class OptimizerSpec(_Table):
@@ -91,7 +91,9 @@ class OptimizerSpec(_Table):
     batch: PositiveInt = 8
     seconds: PositiveFloat = 4.0  # of each example at each step: the length of back-propagation
     pieces: PositiveInt = 4  # steps an example lasts; the network's state is carried over them
-    reset: float = Field(default=1.0, ge=0, le=1)  # chance that the state is silent as an example begins, else kept
+    reset: float = Field(
+        default=1.0, ge=0, le=1
+    )  # chance that an example starts from the zero state, else the state continues
     loss: Criterion = "l1"
     method: Literal["adamw", "muon"] = "adamw"  # see hearsim.training.optimizers
     learning_rate: PositiveFloat = 1.5e-3

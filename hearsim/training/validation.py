@@ -10,7 +10,7 @@ from hearsim.separation.net import SeparatorNet
 from hearsim.training.spec import ValidationSpec
 
 QUIET = 1e-4
-"""Share of the mixture's energy under which a stem doesn't count: -40 dB."""
+"""Share of the mixture's energy under which a stem is not scored: -40 dB."""
 
 
 class Validation:
@@ -28,7 +28,7 @@ class Validation:
 
     @torch.inference_mode()
     def score_db(self, net: SeparatorNet) -> float:
-        """Return the SDR of a network's estimates, from a silent start, mean over excerpts and the stems in them."""
+        """Return the SDR of a network's estimates, from the zero state, mean over excerpts and the stems in them."""
         scores = []
         for excerpt in self._excerpts:
             truth = torch.from_numpy(excerpt).to(net.synthesis.device)

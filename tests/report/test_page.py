@@ -121,7 +121,7 @@ def test_levels_mix_fitting_and_files(whole: str) -> None:
         "song.flac, rendered with the profile asymmetric-karaoke",
         "20.0 s of sound for the listener two ears: 26.0 ms from microphone to ear, in time for streamed music, "
         "too late for closed dome (this aid) and open dome; the limiter stepped in 42 times.",
-        "became silence: 5.",
+        "replaced by silence: 5.",
         "Fitting rule: nal-r.",
         "44100 Hz, 2 channels, 882441 frames, 20.01 s, −14.9 LUFS",
         "3508992 parameters, torch, 1 thread, 7 blocks",
@@ -140,7 +140,7 @@ def test_the_player_holds_every_sound(whole: str) -> None:
     assert [one["match_db"] for one in held["sounds"]] == list(EXCERPTS.match_db().values())
     assert held["sounds"][1]["match_db"] is None and (held["rate"], held["seconds"]) == (48000, 1.0)
     text = Reader(whole).text
-    assert "3What the aid plays" in text and "What this listener hears without the aid (silent)" in text
+    assert "3Output of the aid" in text and "Heard by this listener without the aid (silent)" in text
 
 
 def test_hostile_strings_stay_text(report: dict[str, Any], whole: str) -> None:

@@ -147,16 +147,16 @@ def test_what_is_finished_is_not_done_again_and_what_was_broken_off_goes_on(
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    def breaking(spec, folder, resume, found):
+    def breaking(spec, folder, resume, all_tracks):
         trained.append((folder.name, resume))
         if folder.name == "small-gru-1" and not resume:  # in its first step
             with monkeypatch.context() as patch:
                 patch.setattr(loop, "loss_of", stopped)
-                return original(spec, folder, resume, found=found)
+                return original(spec, folder, resume, all_tracks=all_tracks)
         if folder.name == "small-gru-5" and not resume:  # after its last checkpoint, before it is scored
-            original(spec, folder, resume, found=found)
+            original(spec, folder, resume, all_tracks=all_tracks)
             raise KeyboardInterrupt
-        return original(spec, folder, resume, found=found)
+        return original(spec, folder, resume, all_tracks=all_tracks)
 
     monkeypatch.setattr(comparison, "train", breaking)
     table = tmp_path / "table.csv"
