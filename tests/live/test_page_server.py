@@ -63,3 +63,19 @@ def test_a_page_that_is_gone_before_it_was_shown_anything_is_no_error(relay: Rel
     asyncio.run(relay.pass_on(None, {"scene": {"stems": []}}))
     asyncio.run(relay.talk(Tab(gone=True)))  # type: ignore[arg-type]
     assert relay._open == {}
+
+
+def test_an_answer_goes_to_the_page_that_asked_and_news_to_all(relay: Relay) -> None:
+    tabs = [Tab(), Tab()]
+
+    async def run() -> None:
+        talks = [asyncio.create_task(relay.talk(tab)) for tab in tabs]  # type: ignore[arg-type]
+        await asyncio.sleep(0.05)
+        await relay.pass_on(2, {"said": "saved as mine"})
+        await relay.pass_on(None, {"said": "the device is gone"})
+        for talk in talks:
+            talk.cancel()
+
+    asyncio.run(run())
+    heard = [[one["said"] for one in tab.heard if "said" in one] for tab in tabs]
+    assert heard == [["the device is gone"], ["saved as mine", "the device is gone"]]

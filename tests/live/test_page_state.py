@@ -1,15 +1,22 @@
 """What the page says of a session, from numbers that are known."""
 
 import pickle
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.signal import lfilter
 
+from hearsim.aid.hearing_aid import compensation
+from hearsim.core.audio import EARS
 from hearsim.core.latency import LatencyEntry
-from hearsim.live.control import Control
+from hearsim.live.control import RUNNING, Control
 from hearsim.live.page import state as view
+from hearsim.live.page.orders import move
+from hearsim.live.page.process import PageProcess
 from hearsim.live.player import Rings
+from hearsim.live.session import Session
 from hearsim.profile.load import load_profile
 
 
@@ -96,3 +103,64 @@ def test_a_path_of_many_stages_fits_its_cell_and_keeps_its_sum() -> None:
     assert sum(row.samples for row in rows) == sum(range(100)) and rows[-1].name == "further stages"
     assert rows[0].name.startswith("0 ää") and len(rows) > 5
     control.close()
+
+
+def test_a_profile_is_drawn_for_each_ear_on_the_scale_of_its_limit() -> None:
+    profile = load_profile("asymmetric-instrumental")
+    drawn = view.profile_scene(profile)
+    for index, (ear, audiogram) in enumerate(zip(EARS, profile.listener.ears, strict=True)):
+        assert [db for _, db in drawn["thresholds_db_hl"][ear]] == list(audiogram.thresholds_db_hl)
+        for level in (50, 65, 80):
+            gains = compensation(profile).insertion_gain_db(float(level))[index]
+            assert drawn["gains_db"][ear][level] == pytest.approx(gains.tolist())
+    assert drawn["mpo_db_spl"] == [104, 98]
+    full_scale = profile.rig.headphones_full_scale_db_spl  # of an RMS of 1: a sine's peak is 3 dB over its RMS
+    assert drawn["full_scale_db_spl"] == pytest.approx(full_scale - 20 * np.log10(np.sqrt(2)), abs=1e-3)
+
+
+def test_meters_show_levels_of_stems_and_peaks_of_ears() -> None:
+    control = Control.create()
+    control.wanted.begin(load_profile("flat"), loss=False)
+    control.playing.state = RUNNING
+    control.working.array("stems")[:] = 0.01, 0.04, 1.0, 0.0  # mean squares
+    control.playing.array("peaks")[:] = 0.1, 0.5
+    told = view.now(control)
+    assert told["stems_db"] == pytest.approx([-20.0, -13.98, 0.0, view.LOWEST_SHOWN_DB], abs=0.01)
+    assert told["ears_db"] == pytest.approx([-20.0, -6.02], abs=0.01)
+    control.close()
+
+
+def test_orders_move_what_they_name_and_nothing_else() -> None:
+    control = Control.create()
+    wanted = control.wanted
+    wanted.begin(load_profile("flat"), loss=True)
+
+    def told(**order: Any) -> dict[str, Any]:
+        assert move(order, wanted)
+        return {key: value for key, value in view.now(control).items() if key in before}
+
+    before = {
+        key: view.now(control)[key] for key in ("faders_db", "muted", "solo", "step", "loss", "level_db", "panic")
+    }
+    assert told(do="mute", stem="drums", on=True) == {**before, "muted": ["drums"]}
+    assert told(do="mute", stem="drums", on=False) == before
+    assert told(do="solo", stem="bass", on=True) == {**before, "solo": ["bass"]}
+    assert told(do="solo", stem="bass", on=False) == before
+    assert told(do="gain", stem="other", db=-3.0)["faders_db"] == {**before["faders_db"], "other": -3.0}
+    assert told(do="panic", on=True)["panic"] is True and told(do="panic", on=False)["panic"] is False
+    assert told(do="loss", on=False)["loss"] is False and told(do="step", step="dry")["step"] == "dry"
+    assert told(do="level", db=-10.0)["level_db"] == -10.0 and not wanted.silent
+    control.close()
+
+
+def test_profiles_and_listeners_bring_their_mix_where_that_is_asked_for(tmp_path: Path) -> None:
+    session = Session(load_profile("moderate-vocals-up"))
+    page, switched = PageProcess(session, tmp_path, tmp_path), []
+    session.switch = lambda profile, take_mix: switched.append((profile, take_mix))  # type: ignore[method-assign]
+    for mix in (False, True):
+        page._do({"do": "profile", "name": "asymmetric-instrumental", "mix": mix})
+        profile, take_mix = switched[-1]
+        assert (profile.name, take_mix) == ("asymmetric-instrumental", mix)
+    page._do({"do": "listener", "name": "N5"})
+    profile, take_mix = switched[-1]
+    assert (profile.listener.name, profile.mix.name, take_mix) == ("N5", "vocals-up", False)

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from hearsim.core.audio import Audio
+from hearsim.core.audio_files import read as read_audio
 from hearsim.core.audio_files import write
-from hearsim.music.songs import FolderSongs
-from hearsim.music.tracks import read_tracks
+from hearsim.music.demo_song import demo_song
+from hearsim.music.songs import FolderSongs, write_demo
+from hearsim.music.tracks import Track, fingerprint, read_tracks
 from hearsim.profile.schema import STEMS
 
 RATE_HZ = 44100
@@ -45,3 +47,32 @@ def test_a_large_folder_is_announced_before_it_is_decoded_first(
         read("large")
     ((line, decoded),) = lines
     assert line.startswith(f"decoding 4 files (1 MB) of {tmp_path / 'songs'} for the first time, into") and decoded == 0
+
+
+def test_each_seed_draws_an_excerpt_of_its_own(tmp_path: Path) -> None:
+    """Of a song whose samples count up, so that an excerpt tells where it begins."""
+    (tmp_path / "songs" / "one").mkdir(parents=True)
+    ramp = np.arange(5 * RATE_HZ, dtype=np.float32) / 2**18
+    for stem in STEMS:
+        write(tmp_path / "songs" / "one" / f"{stem}.wav", Audio(np.stack([ramp, -ramp]), RATE_HZ))
+    (song,) = FolderSongs(folder="songs", seconds=3).named("spec", tmp_path).values()
+    starts = [song.stems(seed).samples[0, 0, 0] for seed in range(4)]
+    assert len(set(starts)) == 4 and song.stems(2).samples[0, 0, 0] == starts[2]
+    assert [song.identity(seed)["seed"] for seed in range(2)] == [0, 1]
+
+
+def test_the_demo_lies_in_files_of_its_stems(tmp_path: Path) -> None:
+    path = write_demo(tmp_path / "demo")
+    song = demo_song()
+    for name, samples in zip(STEMS, song.samples, strict=True):
+        np.testing.assert_allclose(read_audio(tmp_path / "demo" / f"{name}.wav").samples, samples, atol=1e-6)
+    np.testing.assert_allclose(read_audio(path).samples, song.samples.sum(axis=0), atol=1e-6)
+
+
+def test_a_fingerprint_is_that_of_the_samples() -> None:
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, (100, 2)).astype(np.float32)
+    other = noise.copy()
+    other[50, 1] += 1e-3
+    first, same, changed = (fingerprint(Track("a", 100, {"vocals": one})) for one in (noise, noise.copy(), other))
+    assert first == same != changed
+    assert fingerprint(Track("a", 100, {"drums": noise})) != first

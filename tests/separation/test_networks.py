@@ -143,6 +143,17 @@ def test_denormal_numbers_are_left_to_others() -> None:
     assert np.float32(1e-40) * np.float32(0.5) > 0.0
 
 
+def test_the_step_of_the_aid_carries_its_state_and_forgets_it_at_a_reset() -> None:
+    net = net_of(SHARED)
+    step, mix = TorchStep(net), 0.3 * torch.randn(1, 2, 8 * net.hop)
+    with torch.no_grad():
+        expected = net.stream(mix)[0].numpy()
+    for _ in range(2):
+        hops = [step(mix[0, :, at : at + net.hop].numpy()).copy() for at in range(0, mix.shape[-1], net.hop)]
+        np.testing.assert_allclose(np.concatenate(hops, axis=-1), expected, atol=1e-5)
+        step.reset()
+
+
 class Fragile(HSTasNet):
     """Gives no numbers for frames that hold a sample over full scale."""
 
