@@ -137,13 +137,42 @@ class ForgetsOverlap(HSTasNet):
         return output, after._replace(overlap=0 * after.overlap)
 
 
+class StreamsNan(HSTasNet):
+    def step(self, hop: Tensor, state: NetState) -> tuple[Tensor, NetState]:
+        output, after = super().step(hop, state)
+        return output * torch.nan, after
+
+
+class LooksASampleAhead(UsesItsFuture):
+    def forward(self, mix: Tensor) -> Tensor:
+        ahead = self.latency + 1
+        return HSTasNet.forward(self, mix) + torch.nn.functional.pad(mix[..., ahead:], (0, ahead))[:, None]
+
+
+class WritesItsFirstState(HSTasNet):
+    def initial_state(self, batch: int = 1) -> NetState:
+        if batch > 1:
+            return super().initial_state(batch)
+        if "first" not in self.__dict__:
+            self.__dict__["first"] = super().initial_state()
+        return self.__dict__["first"]
+
+    def step(self, hop: Tensor, state: NetState) -> tuple[Tensor, NetState]:
+        output, after = super().step(hop, state)
+        state.overlap.copy_(after.overlap)
+        return output, after
+
+
 NETS: list[tuple[type[HSTasNet], str]] = [
     (Transposed, r"^Transposed: forward gives the shape \(2, 2, 4, 323\), not .* = \(2, 4, 2, 323\)"),
     (GivesNan, "^GivesNan: forward gives NaN or Inf"),
     (ForwardIsLouder, r"^ForwardIsLouder: step, 64 samples later \(its latency\), differs from forward, by up to"),
     (SaysAHopLess, r"^SaysAHopLess: step, 0 samples later"),
     (ForgetsOverlap, r"^ForgetsOverlap: step, 64 samples later .*, from sample \d+ on"),
+    (StreamsNan, "^StreamsNan: step, 64 samples later .*, differs from forward, by up to nan, from sample 0 on"),
     (UsesItsFuture, "^UsesItsFuture: later input changes earlier output"),
+    (LooksASampleAhead, r"^LooksASampleAhead: later input .*, from sample 447 on"),
+    (WritesItsFirstState, "^WritesItsFirstState: the traced step of the aid differs from stream after a reset"),
 ]
 
 
