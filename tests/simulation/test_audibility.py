@@ -104,6 +104,10 @@ def test_each_ear_has_its_own() -> None:
     for ear in ("left", "right"):
         thresholds = getattr(load_profile("asymmetric-instrumental").listener, ear).at(BANDS_HZ)
         assert found["quiet_unaided"][ear] == pytest.approx(sii(NORMAL_SPEECH_DB, thresholds), abs=1e-9)
+        gains = compensation(load_profile("asymmetric-instrumental")).insertion_gain_db(62.35)[("left", "right").index(ear)]
+        gain_db = np.interp(np.log(BANDS_HZ), np.log(AUDIOMETRIC_HZ), gains)
+        expected = sii(NORMAL_SPEECH_DB, thresholds, None, gain_db)
+        assert found["quiet_aided"][ear] == pytest.approx(expected, abs=0.02)
     who = load_profile("asymmetric-instrumental")
     swapped = who.listener.model_copy(update={"left": who.listener.right, "right": who.listener.left})
     turned = sii_in_quiet(who.model_copy(update={"listener": swapped}), RATE)
