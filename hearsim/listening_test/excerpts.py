@@ -11,7 +11,7 @@ from hearsim.core.audio import Audio
 from hearsim.core.audio_files import AID_RATE_HZ, open_source
 from hearsim.core.errors import HearsimError
 from hearsim.core.units import FloatArray
-from hearsim.listening_test.spec import Song
+from hearsim.listening_test.spec import ExcerptSpec
 from hearsim.music.demo_song import demo_song, mixture
 from hearsim.music.songs import open_stems
 from hearsim.music.tracks import SILENT_PEAK
@@ -43,7 +43,7 @@ def silent_vocals(excerpt: Excerpt, mixes: Iterable[Mix]) -> str:
     )
 
 
-def read_excerpt(song: Song, seconds: float, base: Path) -> Excerpt:
+def read_excerpt(song: ExcerptSpec, seconds: float, base: Path) -> Excerpt:
     """Return the excerpt of a song; paths are relative to `base`.
 
     Raises `HearsimError` for a song or stem that can't be read, and for a song that ends before its excerpt.

@@ -48,7 +48,7 @@ class Participant(Settings):
     group: str = ""  # default: the listener's name
 
 
-class Song(Settings):
+class ExcerptSpec(Settings):
     """An excerpt: a music file and the folder of its true stems, or the built-in song of a seed."""
 
     name: Name
@@ -94,7 +94,7 @@ class ExportSpec(Settings):
     consent: str = CONSENT
     instructions: str = ""  # of each trial; default: those for the method
     participants: tuple[Participant, ...] = Field(min_length=1)
-    songs: tuple[Song, ...] = Field(min_length=1)
+    songs: tuple[ExcerptSpec, ...] = Field(min_length=1)
     conditions: tuple[Condition, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
