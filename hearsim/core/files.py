@@ -160,6 +160,21 @@ def temporary_folder(part: Path) -> Iterator[None]:
             shutil.rmtree(part, ignore_errors=True)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, where it is missing; raises `WriteError`."""
+    with writes(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text as UTF-8, whole or not at all; raises `WriteError`.
+
+    Lone surrogates become escapes: a file name that is no UTF-8 comes in as them, and no encoder takes them.
+    """
+    with writes(path), write_atomically(path) as part:
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
 def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """Write a CSV, whole or not at all, floats with four decimals; raises `WriteError`."""
     with writes(path), write_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as file:
@@ -168,14 +183,14 @@ def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]
         table.writerows([f"{cell:.4f}" if isinstance(cell, float) else cell for cell in row] for row in rows)
 
 
-def read_text(path: Path) -> str:
-    """Return a file's text, which is UTF-8; raises `HearsimError` where it can't be read or is not."""
+def read_text(path: Path, cure: str = "give the name of a file") -> str:
+    """Return a file's text, which is UTF-8; raises `HearsimError` where it can't be read (with `cure`) or is not."""
     try:
         return path.read_text(encoding="utf-8-sig")  # Windows' editors put a byte order mark in front
     except UnicodeDecodeError as error:
         raise HearsimError(f"{path} is not a text in UTF-8 ({error.reason}): save it as UTF-8") from None
     except OSError as error:
-        raise HearsimError(f"{path} can't be read ({error.strerror}): give the name of a file") from None
+        raise HearsimError(f"{path} can't be read ({error.strerror}): {cure}") from None
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -188,18 +203,28 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise HearsimError(f"{path} is not TOML: {str(error).replace('at end of document', last)}") from None
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the entries of a JSON file by name; raises `HearsimError` where it can't be read."""
+def read_json(path: Path, cure: str = "give a JSON file") -> dict[str, Any]:
+    """Return the entries of a JSON file by name; raises `HearsimError`, with `cure`, where it can't be read."""
+    table: dict[str, Any] = parse_json(read_text(path, cure), str(path), cure)
+    return table
+
+
+def parse_json(text: str, name: str, cure: str, kind: type = dict) -> Any:
+    """Return the object (or another `kind`) of a JSON text; raises `HearsimError` for other texts and repeated names.
+
+    Its sentence begins with `name`, the file's, and ends with `cure`.
+    """
     try:
-        rows = json.loads(read_text(path), object_pairs_hook=lambda pairs: _unique(path, pairs))
+        value = json.loads(text, object_pairs_hook=lambda pairs: _unique(name, pairs))
     except (json.JSONDecodeError, RecursionError) as error:
-        raise HearsimError(f"{path} is not JSON: {error}") from None
-    if not isinstance(rows, dict):
-        raise HearsimError(f"{path} holds a {type(rows).__name__}: it needs one object with an entry per name")
-    return rows
+        raise HearsimError(f"{name} is not JSON ({error}): {cure}") from None
+    if not isinstance(value, kind):
+        needed = "one object with an entry per name" if kind is dict else f"a {kind.__name__}"
+        raise HearsimError(f"{name} holds a {type(value).__name__}, and needs {needed}: {cure}")
+    return value
 
 
-def _unique(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(path: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return the entries of a JSON object; raises `HearsimError` where a name comes twice, of which JSON keeps one."""
     names = Counter(name for name, _ in pairs)
     if twice := [name for name, count in names.items() if count > 1]:

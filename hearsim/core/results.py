@@ -4,14 +4,13 @@ The first output of a command is the record of its run: a JSON file whose entry 
 (`files_of`). A later run replaces those files and no others.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from hearsim.core.errors import HearsimError, WriteError
-from hearsim.core.files import part_of, temporary_folder, writes
+from hearsim.core.files import part_of, read_json, temporary_folder, writes
 
 
 def check_is_folder(out: Path) -> None:
@@ -100,8 +99,8 @@ def _check(out: Path, outputs: Sequence[str], force: bool, inputs: Sequence[Path
 def _files(record: Path) -> list[Path]:
     """Return the files that an earlier run wrote, relative to its folder: none without its record."""
     try:
-        names = [Path(name) for name in json.loads(record.read_bytes())["files"]]
-    except (OSError, ValueError, KeyError, TypeError):
+        names = [Path(name) for name in read_json(record)["files"]]
+    except (HearsimError, KeyError, TypeError):
         return []
     return [name for name in names if not name.is_absolute() and ".." not in name.parts]
 

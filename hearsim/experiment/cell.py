@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from hearsim.core.audio import Audio
 from hearsim.core.audio_files import AID_RATE_HZ, write
 from hearsim.core.errors import HearsimError, WriteError
-from hearsim.core.files import write_atomically, writes
+from hearsim.core.files import make_folder, write_atomically, writes
 from hearsim.core.random_state import seeded
 from hearsim.core.units import FloatArray
 from hearsim.core.validation import Settings
@@ -134,8 +134,7 @@ def _values(cell: Cell, folder: Path) -> tuple[Value, ...]:
         except HearsimError as error:  # a figure that this sound has not
             values.append(Value(metric=name, value=None, error=_one_line(error)))
     for version in cell.outputs:
-        with writes(folder / AUDIO):
-            (folder / AUDIO).mkdir(parents=True, exist_ok=True)
+        make_folder(folder / AUDIO)
         write(folder / AUDIO / f"{cell.key[:12]}-{version}.wav", Audio(getattr(condition, version), truth.rate))
     return tuple(values)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from hearsim.core.files import write_csv, writes
+from hearsim.core.files import make_folder, write_csv
 from hearsim.experiment.spec import Study
 from hearsim.experiment.statistics import POOLED, Names, Results, Summary
 from hearsim.metrics.registry import metric as metric_of
@@ -72,8 +72,7 @@ def pictures(study: Study, results: Results, summaries: Sequence[Summary], folde
     (models, say), pooled over listeners, and a picture for each combination a line for each listener; where the axis
     is the listener, there is a line for each condition.
     """
-    with writes(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     axis = study.report.x or _longest(results)
     pictures: list[Picture] = []
     names: Counter[str] = Counter()

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from hearsim.core.files import write_atomically, write_csv, writes
+from hearsim.core.files import write_csv, write_text
 from hearsim.core.units import counted
 from hearsim.experiment.figures import Picture, cells, pictures
 from hearsim.experiment.spec import Study
@@ -44,8 +44,7 @@ def write_report(study: Study, folder: Path) -> Path:
         sections=[_section(results, metric, drawn, means, against, baseline) for metric in results.values],
         missing=_missing(results),
     )
-    with writes(page), write_atomically(page) as part:
-        part.write_text(text, encoding="utf-8")
+    write_text(page, text)
     return page
 
 

@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from hearsim.core.errors import HearsimError, WriteError
-from hearsim.core.files import write_atomically, write_csv, writes
+from hearsim.core.files import make_folder, read_json, write_atomically, write_csv, write_text, writes
 from hearsim.core.results import check_is_folder
 from hearsim.experiment.cell import Record
 from hearsim.experiment.plan import Cell, plan_file
@@ -60,8 +60,7 @@ class Store:
     def save(self, record: Record) -> None:
         """Keep a record; raises `WriteError`, and then all that was kept before is still there."""
         path = self._path(record.key)
-        with writes(path), write_atomically(path) as part:
-            part.write_text(record.model_dump_json(), encoding="utf-8")
+        write_text(path, record.model_dump_json())
         self._held[record.key] = record
 
     def _path(self, key: str) -> Path:
@@ -120,8 +119,7 @@ def open_store(study: Study, folder: Path, shard: tuple[int, int] = (1, 1)) -> I
     check_is_folder(folder)
     if folder.exists():
         check_plan(study, folder)
-    with writes(folder):
-        (folder / "cells").mkdir(parents=True, exist_ok=True)
+    make_folder(folder / "cells")
     with ExitStack() as stack:
         _hold(folder, shard, stack)
         _write_plan(study, folder / PLAN)
@@ -131,8 +129,7 @@ def open_store(study: Study, folder: Path, shard: tuple[int, int] = (1, 1)) -> I
 def _write_plan(study: Study, path: Path) -> None:
     with writes(path), FileLock(path.with_name(TURN)):
         if not path.exists():
-            with write_atomically(path) as part:
-                part.write_text(json.dumps(plan_file(study), indent=1) + "\n", encoding="utf-8")
+            write_text(path, json.dumps(plan_file(study), indent=1) + "\n")
 
 
 def _hold(folder: Path, shard: tuple[int, int], stack: ExitStack) -> None:
@@ -159,11 +156,11 @@ def check_plan(study: Study, folder: Path) -> None:
         if strangers:
             raise HearsimError(f"{folder} holds {strangers[0]} and no {PLAN}, so no experiment: choose another --out")
         return
+    table = read_json(path, "choose another --out")
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
         version = table["results_version"] if "results_version" in table else table["counting"]  # its earlier name
         stored = {**{key: table[key] for key in ("schema", "hearsim", "name")}, "results_version": version}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except KeyError as error:
         raise HearsimError(f"{path} is no plan of an experiment, or damaged: choose another --out") from error
     expected = plan_file(study)
     if stored["name"] != expected["name"]:

@@ -5,9 +5,8 @@ beside the objective metrics of its stimulus), metrics.csv (correlation of each 
 for BeaqleJS's sessions also ratings.csv.
 """
 
-import csv
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import fmean
@@ -16,7 +15,7 @@ from typing import Any
 from scipy import stats
 
 from hearsim.core.errors import HearsimError
-from hearsim.core.files import write_atomically, writes
+from hearsim.core.files import make_folder, write_csv
 from hearsim.core.results import check_earlier
 from hearsim.listening_test.beaqlejs import session_files
 from hearsim.listening_test.names import REFERENCE, RESULTS
@@ -118,15 +117,14 @@ def analyse(results: Path, manifest: Path | None = None, out: Path | None = None
     correlations = _correlations(included)
     out = out or place / "analysis"
     check_earlier(out, (*OUTPUTS, "ratings.csv") if session_files(path) else OUTPUTS)
-    with writes(out):
-        out.mkdir(parents=True, exist_ok=True)
-        _write(out / "screening.csv", Listener, listeners)
-        _write(out / "summary.csv", Summary, summary)
-        _write(out / "metrics.csv", Correlation, correlations)
-        _write_joined(out / "joined.csv", ratings, excluded)
-        write_plot(out / "ratings.svg", summary, included, paired)
-        if session_files(path):
-            _write_rows(out / "ratings.csv", list(COLUMNS), (row for _, row in rows))
+    make_folder(out)
+    _write(out / "screening.csv", Listener, listeners)
+    _write(out / "summary.csv", Summary, summary)
+    _write(out / "metrics.csv", Correlation, correlations)
+    _write_joined(out / "joined.csv", ratings, excluded)
+    write_plot(out / "ratings.svg", summary, included, paired)
+    if session_files(path):
+        _write_rows(out / "ratings.csv", COLUMNS, (row for _, row in rows))
     return Analysis(out, paired, listeners, summary, correlations)
 
 
@@ -196,12 +194,5 @@ def _write_joined(path: Path, ratings: list[Rating], excluded: set[str]) -> None
     _write_rows(path, columns + names, rows)
 
 
-def _write_rows(path: Path, columns: list[str], rows: Iterable[Table]) -> None:
-    with write_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, columns, restval="")
-        table.writeheader()
-        table.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
-
-
-def _cell(value: Any) -> Any:
-    return f"{value:.4f}" if isinstance(value, float) else value
+def _write_rows(path: Path, columns: Sequence[str], rows: Iterable[Table]) -> None:
+    write_csv(path, columns, ([row.get(name) for name in columns] for row in rows))

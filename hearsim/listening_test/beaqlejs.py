@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hearsim.core.errors import HearsimError
-from hearsim.core.files import writes
+from hearsim.core.files import make_folder, parse_json, read_text, write_text
 from hearsim.listening_test.names import PRACTICE, REFERENCE
 from hearsim.listening_test.sessions import rows
 from hearsim.listening_test.spec import Participant, Plan
@@ -33,15 +33,15 @@ def session_rows(path: Path, manifest: Table) -> Iterator[dict[str, str]]:
 
     Raises `HearsimError` for any file but a BeaqleJS session of this test.
     """
+    cure = "give a session that BeaqleJS has saved"
+    saved = parse_json(read_text(path, cure), str(path), cure, list)
     try:
-        session = _session(json.loads(path.read_text(encoding="utf-8-sig")), manifest)
+        session = _session(saved, manifest)
         for row in rows(session | {"uuid": path.name}, manifest):
             yield {name: str(value) for name, value in row.items()}
-    except OSError as error:
-        raise HearsimError(f"{path} can't be read ({error.strerror}): give a session that BeaqleJS has saved") from None
     except HearsimError as error:
         raise HearsimError(f"{path}: {error}") from None
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise HearsimError(f"{path} is no session of BeaqleJS ({error!r}): move it elsewhere") from None
 
 
@@ -109,25 +109,20 @@ def audio_folder(plan: Plan) -> str:
 def write_beaqlejs(plan: Plan, folder: Path) -> None:
     """Write the configs of all participants into a folder that holds the stimuli, and a note on how to run them."""
     configs = folder / "config"
-    with writes(configs):
-        configs.mkdir()
+    make_folder(configs)
     for participant in plan.spec.participants:
         path = configs / f"{plan.spec.name}-{participant.id}.js"
         text = json.dumps(_config(plan, participant), indent=1)
-        with writes(path):
-            path.write_text(
-                f"var TestConfig = {text};\n{_SIGN % json.dumps(plan.test_id(participant))}", encoding="utf-8"
-            )
+        write_text(path, f"var TestConfig = {text};\n{_SIGN % json.dumps(plan.test_id(participant))}")
     test = "MushraTest" if plan.spec.method == "mushra" else "AbxTest"
-    with writes(folder):
-        (folder / f"{plan.spec.name}.txt").write_text(
-            "Copy this folder into BeaqleJS. In its index.html name the config of the participant, for example\n"
-            f"config/{plan.spec.name}-{plan.spec.participants[0].id}.js, and start a {test}(TestConfig).\n"
-            "At the end it saves the session as a .txt file, or posts it to a server that does (see BeaqleJS's\n"
-            "README). Put the files of all participants into one folder, `results` beside manifest.json for one, and\n"
-            "`hearsim export analyse FOLDER` reads them.\n",
-            encoding="utf-8",
-        )
+    write_text(
+        folder / f"{plan.spec.name}.txt",
+        "Copy this folder into BeaqleJS. In its index.html name the config of the participant, for example\n"
+        f"config/{plan.spec.name}-{plan.spec.participants[0].id}.js, and start a {test}(TestConfig).\n"
+        "At the end it saves the session as a .txt file, or posts it to a server that does (see BeaqleJS's\n"
+        "README). Put the files of all participants into one folder, `results` beside manifest.json for one, and\n"
+        "`hearsim export analyse FOLDER` reads them.\n",
+    )
 
 
 def _config(plan: Plan, participant: Participant) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import hearsim
 from hearsim.core.audio import EARS
 from hearsim.core.audio_files import AID_RATE_HZ
 from hearsim.core.errors import HearsimError
-from hearsim.core.files import writes
+from hearsim.core.files import make_folder, write_text, writes
 from hearsim.core.results import check_is_folder, files_of, output_folder
 from hearsim.core.units import counted
 from hearsim.listening_test import beaqlejs, webmushra
@@ -163,9 +163,8 @@ def _write(plan: Plan, part: Path, progress: Progress, warn: Warn) -> None:
         "plain": part / "plain" / "stimuli",
     }
     audio = [folders[one] for one in plan.spec.formats]
-    with writes(part):
-        for folder in audio:
-            folder.mkdir(parents=True)
+    for folder in audio:
+        make_folder(folder)
     fronts = Fronts(plan)
     fitters = {fitting: Fitter(plan, fitting) for fitting in plan.fittings}
     stimuli: list[Table] = []
@@ -192,10 +191,7 @@ def _write(plan: Plan, part: Path, progress: Progress, warn: Warn) -> None:
         write_plain(plan, part / "plain")
     table = manifest(plan, excerpts, fronts.models, tones, stimuli) | {"warnings": warnings}
     table["files"] = files_of(part, MANIFEST)
-    with writes(part):
-        (part / MANIFEST).write_text(
-            json.dumps(table, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+    write_text(part / MANIFEST, json.dumps(table, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def full_scale_db_spl(plan: Plan) -> float:

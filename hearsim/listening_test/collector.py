@@ -18,7 +18,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from hearsim.core.errors import HearsimError
-from hearsim.core.files import writes
+from hearsim.core.files import make_folder, writes
 from hearsim.listening_test.names import CALIBRATION, RESULTS, SERVICE, config_name
 from hearsim.listening_test.sessions import UNREADABLE, parse, read_manifest, rows, save, write_table
 from hearsim.pages.server import NO_STORE, LocalServer, link, open_port
@@ -43,8 +43,7 @@ class Collector:
         self.sessions = export / RESULTS / "sessions"
         self.table = export / RESULTS / "ratings.csv"
         self._log, self._lock = log, Lock()
-        with writes(self.sessions):
-            self.sessions.mkdir(parents=True, exist_ok=True)
+        make_folder(self.sessions)
         self._write_table()
 
     def take(self, body: bytes) -> str:

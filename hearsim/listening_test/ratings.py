@@ -4,6 +4,7 @@ They are read from the collector's table, webMUSHRA's own, a completed trials.cs
 """
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hearsim.core.errors import HearsimError
+from hearsim.core.files import read_text
 from hearsim.listening_test.beaqlejs import session_files, session_rows
 from hearsim.listening_test.names import PRACTICE, REFERENCE
 
@@ -73,16 +75,14 @@ def read_rows(path: Path, manifest: Table) -> Iterator[Row]:
 
 def _rows(path: Path) -> Iterator[Row]:
     """Yield the rows of a table, each after the file and the number of its last line."""
+    file = io.StringIO(read_text(path, "give a table of ratings"))
+    delimiter = _delimiter(file.readline(), path)
+    file.seek(0)
+    table = csv.DictReader(file, restval="", delimiter=delimiter)
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            delimiter = _delimiter(file.readline(), path)
-            file.seek(0)
-            table = csv.DictReader(file, restval="", delimiter=delimiter)
-            for row in table:
-                yield f"{path}, line {table.line_num}", row
-    except OSError as error:
-        raise HearsimError(f"{path} can't be read ({error.strerror}): give a table of ratings") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+        for row in table:
+            yield f"{path}, line {table.line_num}", row
+    except csv.Error as error:
         raise HearsimError(f"{path} is no CSV in UTF-8 ({error}): save it as one") from None
 
 

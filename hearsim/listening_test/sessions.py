@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hearsim.core.errors import HearsimError
-from hearsim.core.files import write_atomically
+from hearsim.core.files import read_json, write_atomically
 from hearsim.listening_test.names import PRACTICE, REFERENCE, SCHEMA
 
 PREFIX = b"sessionJSON="
@@ -26,16 +26,10 @@ Table = dict[str, Any]
 
 def read_manifest(path: Path) -> Table:
     """Read a manifest; raises `HearsimError` for a file that is no manifest, or has another version of the schema."""
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise HearsimError(f"{path} can't be read ({error.strerror}): give the folder of an export") from None
-    except ValueError as error:
-        raise HearsimError(f"{path} is not JSON ({error}): export the test anew") from None
-    schema = table.get("schema") if isinstance(table, dict) else None
-    if schema != SCHEMA:
+    table = read_json(path, "give the folder of an export, or export the test anew")
+    if (schema := table.get("schema")) != SCHEMA:
         raise HearsimError(f"{path} has the schema {schema!r}, and this version reads {SCHEMA!r}: export the test anew")
-    return dict(table)
+    return table
 
 
 def save(folder: Path, body: bytes) -> Path:

@@ -16,7 +16,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hearsim.core.files import writes
+from hearsim.core.files import make_folder, write_text
 from hearsim.listening_test.names import CALIBRATION, REFERENCE, SERVICE, config_name
 from hearsim.listening_test.spec import INSTRUCTIONS, Participant, Plan
 from hearsim.listening_test.trials import Trial, code, trials
@@ -42,8 +42,7 @@ def audio_folder(plan: Plan) -> str:
 def write_webmushra(plan: Plan, folder: Path, tone: dict[str, Any]) -> None:
     """Write the configs of all participants and of the calibration into a folder that holds the stimuli."""
     configs = folder / "configs"
-    with writes(configs):
-        configs.mkdir()
+    make_folder(configs)
     for participant in plan.spec.participants:
         _write(
             configs / config_name(plan.spec.name, participant.id),
@@ -66,9 +65,7 @@ def _config(plan: Plan, test_id: str, pages: list[Page]) -> Page:
 
 
 def _write(path: Path, config: Page) -> None:
-    text = json.dumps(config, ensure_ascii=False)
-    with writes(path):
-        path.write_text(text + "\n", encoding="utf-8")
+    write_text(path, json.dumps(config, ensure_ascii=False) + "\n")
 
 
 def _pages(plan: Plan, participant: Participant) -> list[Page]:

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hearsim.core.errors import HearsimError
+from hearsim.core.files import parse_json, read_text
 from hearsim.live.events import Kind, from_table, profile_of
 from hearsim.live.ledger import BLOCK
 from hearsim.live.rings import Event
@@ -70,13 +71,9 @@ def header(profile: Profile, loss: bool, rate: int, source: dict[str, Any]) -> d
 
 def read_log(path: Path) -> SessionLog:
     """Read a session log; raises `HearsimError` with file, line and cure."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise HearsimError(f"{path} is not a text in UTF-8 ({error.reason}): give the log of a live session") from None
-    except OSError as error:
-        raise HearsimError(f"{path} can't be read ({error.strerror}): give the log of a live session") from None
-    tables = [_table(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+    cure = "give the log of a live session"
+    lines = read_text(path, cure).splitlines()
+    tables = [parse_json(line, f"{path}, line {number}", cure) for number, line in enumerate(lines, 1)]
     if not tables or tables[0].get("hearsim") != SCHEMA:
         raise HearsimError(f"{path} is no session log: it does not begin with {SCHEMA!r}")
     first = tables[0]
@@ -99,16 +96,6 @@ def _profile(table: dict[str, Any], where: str) -> Profile:
         return Profile.model_validate_json(json.dumps(table["profile"]))
     except ValidationError as error:
         raise HearsimError(f"{where}: its profile is none: {error.errors()[0]['msg']}") from None
-
-
-def _table(line: str, where: str) -> dict[str, Any]:
-    try:
-        table = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise HearsimError(f"{where} is not JSON: {error}") from None
-    if not isinstance(table, dict):
-        raise HearsimError(f"{where} holds a {type(table).__name__}: a session log holds one object a line")
-    return table
 
 
 def _recording(table: dict[str, Any], where: str) -> Recording:

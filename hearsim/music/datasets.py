@@ -12,7 +12,6 @@ A track may have two stems: vocals and accompaniment. MoisesDB and MedleyDB are 
 stems.toml. Hidden folders, and those that operating systems leave behind, are passed over.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hearsim.core.errors import HearsimError
-from hearsim.core.files import read_toml
+from hearsim.core.files import read_json, read_text, read_toml
 from hearsim.music.stem_files import ACCOMPANIMENT, is_ignored, no_stem_error, sound_files
 from hearsim.profile.schema import STEMS
 
@@ -183,7 +182,7 @@ def _moises(root: Path, ignore: tuple[str, ...]) -> Found:
         if is_ignored(path, root, ignore):
             continue
         try:
-            metadata = json.loads(path.read_text(encoding="utf-8"))
+            metadata = read_json(path)
             sources = [(stem["stemName"], source) for stem in metadata["stems"] for source in stem["tracks"]]
             parts = [
                 (
@@ -192,7 +191,7 @@ def _moises(root: Path, ignore: tuple[str, ...]) -> Found:
                 )
                 for name, source in sources
             ]
-        except (ValueError, KeyError, TypeError) as error:
+        except (HearsimError, KeyError, TypeError) as error:
             yield Skipped(path, f"it is not as MoisesDB writes it ({error!r})")
             continue
         if any(source.get("has_bleed", False) for _, source in sources):
@@ -233,8 +232,8 @@ def _yaml(path: Path) -> Any:
     except ImportError:
         raise HearsimError(f"{path} needs a package to be read: pip install 'hearsim[datasets]'") from None
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
+        return yaml.safe_load(read_text(path))
+    except (yaml.YAMLError, HearsimError):
         return None
 
 

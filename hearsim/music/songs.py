@@ -10,7 +10,7 @@ from pydantic import Field
 from hearsim.core.audio import Audio
 from hearsim.core.audio_files import AID_RATE_HZ, Source, open_source, write
 from hearsim.core.errors import HearsimError
-from hearsim.core.files import cache_folder, writes
+from hearsim.core.files import cache_folder, make_folder
 from hearsim.core.validation import Settings
 from hearsim.music.demo_song import check_song, demo_song, mixture
 from hearsim.music.stem_files import ACCOMPANIMENT, stem_files
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 def write_demo(folder: Path) -> Path:
     """Write the demo song and its true stems into a folder; return the path of the song."""
-    with writes(folder):
-        folder.mkdir()
+    make_folder(folder)
     stems = demo_song()
     write(folder / "song.wav", mixture(stems))
     for name, samples in zip(STEMS, stems.samples, strict=True):

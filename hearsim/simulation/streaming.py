@@ -12,7 +12,7 @@ from hearsim.aid.separator import Separator
 from hearsim.core.audio import Format
 from hearsim.core.audio_files import Source, WaveWriter, open_wave
 from hearsim.core.composites import Chain
-from hearsim.core.files import writes
+from hearsim.core.files import make_folder
 from hearsim.core.processor import find
 from hearsim.core.units import FloatArray
 from hearsim.metrics.intelligibility import StoiMeter
@@ -159,8 +159,7 @@ class _Stems:
         self.fit = StemsFit(len(STEMS)) if len(truth) == len(STEMS) else None  # some of the stems tell too little
         self._files: dict[str, WaveWriter] = {}
         if folder is not None:
-            with writes(folder):
-                folder.mkdir()
+            make_folder(folder)
             self._files = {name: stack.enter_context(open_wave(folder / f"{name}.wav", song.rate)) for name in STEMS}
             result.stem_loudness = {name: LoudnessMeter(song.rate) for name in STEMS}
             result.stem_clips = {name: Clip(song.frames, song.rate) for name in STEMS}

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, StringConstraints, ValidationError
 
 from hearsim.core.errors import HearsimError
-from hearsim.core.files import read_toml, write_atomically
+from hearsim.core.files import read_json, read_toml, write_text
 from hearsim.core.units import FloatArray
 from hearsim.core.validation import check, format_validation_error
 from hearsim.metrics.separation import SdrMeter
@@ -141,8 +141,7 @@ def run_variants(variants: Variants, run: Path) -> Iterator[Run]:
         if finished is None:
             print(f"{name}, seed {seed}", flush=True)
             finished = _train_and_score(name, seed, spec, folder, found, excerpts)
-            with write_atomically(folder / FINISHED) as part:
-                part.write_text(json.dumps({**asked, "run": finished.model_dump()}, indent=1), encoding="utf-8")
+            write_text(folder / FINISHED, json.dumps({**asked, "run": finished.model_dump()}, indent=1))
         yield finished
 
 
@@ -150,11 +149,12 @@ def _finished(path: Path, asked: dict[str, Any]) -> Run | None:
     """Return what an earlier process has finished, None if nothing."""
     if not path.exists():
         return None
+    cure = "delete it, and the run is scored anew"
+    held = read_json(path, cure)
     try:
-        held = json.loads(path.read_bytes())
         said, run = {key: held[key] for key in asked}, Run.model_validate(held["run"])
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValidationError):
-        raise HearsimError(f"{path} is damaged: delete it, and the run is scored anew") from None
+    except (KeyError, ValidationError):
+        raise HearsimError(f"{path} is damaged: {cure}") from None
     for table, settings in asked.items():
         for key, value in settings.items():
             if said[table].get(key) != value:

@@ -4,7 +4,6 @@ The results are in evaluation.json, track by track; `hearsim.training.evaluation
 plot of them.
 """
 
-import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from hearsim import __version__
 from hearsim.core.errors import HearsimError
-from hearsim.core.files import write_atomically, writes
+from hearsim.core.files import make_folder, read_json, write_text
 from hearsim.core.results import check_earlier
 from hearsim.core.units import FloatArray
 from hearsim.metrics.bsseval import Signals
@@ -75,9 +74,8 @@ def score_track(
         references = judge.score(MIXTURE, lambda start, stop: np.stack([mixture(start, stop)] * len(stems)))
         with _spilled(ideal_ratio_mask_pieces(truth, track.frames), shape, cache) as estimate:
             references += judge.score(CEILING, estimate)
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        with write_atomically(cached) as part:
-            part.write_bytes(_ROWS.dump_json(references))
+        make_folder(cached.parent)
+        write_text(cached, _ROWS.dump_json(references).decode())
     return [*references[: len(stems)], *model, *references[len(stems) :]]
 
 
@@ -176,10 +174,8 @@ def evaluate(
 
 
 def _save(evaluation: Evaluation, out: Path) -> None:
-    with writes(out):
-        out.mkdir(parents=True, exist_ok=True)
-        with write_atomically(out / FILE) as part:
-            part.write_text(evaluation.model_dump_json(indent=1), encoding="utf-8")
+    make_folder(out)
+    write_text(out / FILE, evaluation.model_dump_json(indent=1))
 
 
 def _earlier_evaluation(out: Path, info: ModelInfo) -> Evaluation:
@@ -190,8 +186,9 @@ def _earlier_evaluation(out: Path, info: ModelInfo) -> Evaluation:
         return Evaluation(
             hearsim=__version__, scoring=SCORING, model=info.name, sha256=info.sha256, network=info.network, tracks={}
         )
+    cure = "choose another --out, or delete it"
+    raw = read_json(path, cure)
     try:
-        raw = json.loads(path.read_bytes())
         version = raw["hearsim"], raw["scoring"]
         if version != (__version__, SCORING):
             raise HearsimError(
@@ -199,8 +196,8 @@ def _earlier_evaluation(out: Path, info: ModelInfo) -> Evaluation:
                 f"{SCORING}): choose another --out"
             )
         earlier = Evaluation.model_validate(raw)
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValidationError) as error:
-        raise HearsimError(f"{path} is not an evaluation, or damaged: choose another --out, or delete it") from error
+    except (KeyError, ValidationError) as error:
+        raise HearsimError(f"{path} is not an evaluation, or damaged: {cure}") from error
     if (earlier.sha256, earlier.network) != (info.sha256, info.network):
         raise HearsimError(
             f"{out} holds scores of another model ({earlier.model}, {earlier.sha256[:12]}) than {info.name}, "

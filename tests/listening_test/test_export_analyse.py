@@ -313,7 +313,7 @@ def test_bad_places(tmp_path: Path) -> None:
     path.write_text(path.read_text().splitlines()[0])
     assert "holds no ratings" in refused(path)
     path.write_bytes(b"\xff\xfe,")
-    assert "is no CSV in UTF-8" in refused(path)
+    assert "ratings.csv is not a text in UTF-8" in refused(path)
 
 
 def test_a_users_tables_are_not_replaced(tmp_path: Path) -> None:

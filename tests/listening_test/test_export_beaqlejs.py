@@ -116,7 +116,9 @@ def test_bad_sessions_are_one_sentence(export: Path) -> None:
         assert f"{path}: its stimulus 'old' is not in the" in refused(lambda s: s[1]["rating"].update(old=1))
         assert f"{path}: P01 has no trial 'two'" in refused(lambda saved: saved[1].update(TestID="two"))
     path.write_text("[")
-    with pytest.raises(HearsimError, match=r"P01\.txt is no session of BeaqleJS \(JSONDecodeError"):
+    with pytest.raises(
+        HearsimError, match=r"P01\.txt is not JSON \(Expecting value: line 1 .*give a session that BeaqleJS"
+    ):
         analyse(export)
     save(export, "P01")
     save(export, "P01", name="P01 (1)")

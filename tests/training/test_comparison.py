@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -186,7 +187,7 @@ def test_runs_of_another_spec_and_damaged_ones_are_sentences(file: Path, tmp_pat
     for damaged in ("no JSON", "[]", json.dumps({**json.loads(path.read_text()), "run": {}})):
         path.write_text(damaged)
         (tmp_path / "runs" / "plain-1" / "finished.json").write_text(damaged)
-        assert "plain-1/finished.json is damaged" in sentence(file)
+        assert re.search(r"plain-1/finished\.json .*: delete it, and the run is scored anew", sentence(file))
 
 
 def test_bad_files_of_variants_are_sentences(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -287,10 +287,19 @@ def test_other_results_are_refused(place: Path, out: Path, tmp_path: Path, monke
     assert (held / "evaluation.json").read_bytes() == (out / "evaluation.json").read_bytes()
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"hearsim": "0.1.0", "scoring": 1}'])
-def test_what_is_no_evaluation_is_refused(place: Path, tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "holds a list, and needs one object"),
+        ("{}", "is not an evaluation, or damaged"),
+        ('{"hearsim": "0.1.0", "scoring": 1}', "is not an evaluation, or damaged"),
+        ('{"scoring": 1, "scoring": 2}', "has the entry 'scoring' 2 times"),
+    ],
+)
+def test_what_is_no_evaluation_is_refused(place: Path, tmp_path: Path, text: str, fault: str) -> None:
     (tmp_path / "evaluation.json").write_text(text)
-    with pytest.raises(HearsimError, match=r"evaluation\.json is not an evaluation, or damaged: choose another --out"):
+    with pytest.raises(HearsimError, match=rf"evaluation\.json {fault}.*: (choose another --out|keep one)"):
         run(place, tmp_path)
 
 
