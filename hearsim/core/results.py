@@ -5,9 +5,10 @@ The first output of a command is the record of its run: a JSON file whose entry 
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from hearsim.core.errors import HearsimError, WriteError
 from hearsim.core.files import part_of, read_json, temporary_folder, writes
@@ -42,6 +43,15 @@ def check_earlier(out: Path, outputs: Sequence[str]) -> None:
         raise HearsimError(
             f"{out} holds {', '.join(held)} and no {outputs[0]}, so they are of no earlier run: choose another --out"
         )
+
+
+def check_same(path: Path, kind: str, stored: Mapping[str, Any], expected: Mapping[str, Any], cure: str) -> None:
+    """Raise `HearsimError` where a file of results is of another `kind` (spec, version): a setting differs."""
+    for key, value in sorted(expected.items()):
+        if stored.get(key) != value:
+            raise HearsimError(
+                f"{path} is of another {kind}: {key} is {stored.get(key)!r} there and {value!r} here; {cure}"
+            )
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from pydantic import ValidationError
 
 from hearsim.core.errors import HearsimError, WriteError
 from hearsim.core.files import make_folder, read_json, write_atomically, write_csv, write_text, writes
-from hearsim.core.results import check_is_folder
+from hearsim.core.results import check_is_folder, check_same
 from hearsim.experiment.cell import Record
 from hearsim.experiment.plan import Cell, plan_file
 from hearsim.experiment.spec import FACTORS, Study
@@ -156,19 +156,7 @@ def check_plan(study: Study, folder: Path) -> None:
         if strangers:
             raise HearsimError(f"{folder} holds {strangers[0]} and no {PLAN}, so no experiment: choose another --out")
         return
-    table = read_json(path, "choose another --out")
-    try:
-        version = table["results_version"] if "results_version" in table else table["counting"]  # its earlier name
-        stored = {**{key: table[key] for key in ("schema", "hearsim", "name")}, "results_version": version}
-    except KeyError as error:
-        raise HearsimError(f"{path} is no plan of an experiment, or damaged: choose another --out") from error
-    expected = plan_file(study)
-    if stored["name"] != expected["name"]:
-        raise HearsimError(
-            f"{folder} holds the experiment {stored['name']!r}, not {expected['name']!r}: choose another --out"
-        )
-    if stored != expected:
-        raise HearsimError(
-            f"{folder} holds results of hearsim {stored['hearsim']} (results version {version}), this is "
-            f"{expected['hearsim']} (results version {expected['results_version']}): choose another --out"
-        )
+    cure = "choose another --out"
+    table = read_json(path, cure)
+    version = table.get("results_version", table.get("counting"))  # its earlier name
+    check_same(path, "experiment or version", table | {"results_version": version}, plan_file(study), cure)

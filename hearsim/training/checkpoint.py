@@ -10,6 +10,7 @@ from torch import Tensor
 
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import write_atomically
+from hearsim.core.results import check_same
 from hearsim.separation.models import AVERAGED, read_weights
 from hearsim.separation.net import SeparatorNet
 from hearsim.training.optimizers import Progress
@@ -68,12 +69,9 @@ def load(path: Path, spec: TrainSpec, parts: dict[str, Any], rows: range, device
     steps = spec.optimizer.steps
     if steps < state["step"]:
         raise HearsimError(f"{path} has made {state['step']} steps: give optimizer.steps = {state['step']} or more")
-    for key in sorted({*saved, *current} - FREE - {"optimizer.steps"}):  # older checkpoints list these too
-        if saved.get(key) != current.get(key):
-            raise HearsimError(
-                f"{path} is of another spec: {key} is {saved.get(key)!r} there and {current.get(key)!r} here; "
-                "resume with its own spec, or start another run from its weights with --start-from"
-            )
+    fixed = {*saved, *current} - FREE - {"optimizer.steps"}  # older checkpoints list these too
+    cure = "resume with its own spec, or start another run from its weights with --start-from"
+    check_same(path, "spec", saved, {key: current.get(key) for key in fixed}, cure)
     for name, part in parts.items():
         part.load_state_dict(data[name])
     recurrent_states = tuple(states[:, :, rows.start : rows.stop].clone() for states in state["recurrent_states"])

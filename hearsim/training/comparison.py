@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat
 
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import read_json, read_toml, write_text
+from hearsim.core.results import check_same
 from hearsim.core.units import FloatArray
 from hearsim.core.validation import check, format_validation_error
 from hearsim.metrics.separation import SdrMeter
@@ -156,12 +157,7 @@ def _finished(path: Path, asked: dict[str, Any]) -> Run | None:
     except (KeyError, ValidationError):
         raise HearsimError(f"{path} is damaged: {cure}") from None
     for table, settings in asked.items():
-        for key, value in settings.items():
-            if said[table].get(key) != value:
-                raise HearsimError(
-                    f"{path} is of another {table}: {key} is {said[table].get(key)!r} there and {value!r} here; give "
-                    "another --run"
-                )
+        check_same(path, table, said[table], settings, "give another --run")
     return run
 
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from hearsim import __version__
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import make_folder, read_json, write_text
-from hearsim.core.results import check_earlier
+from hearsim.core.results import check_earlier, check_same
 from hearsim.core.units import FloatArray
 from hearsim.metrics.bsseval import Signals
 from hearsim.metrics.separation import ideal_ratio_mask_pieces
@@ -188,15 +188,10 @@ def _earlier_evaluation(out: Path, info: ModelInfo) -> Evaluation:
         )
     cure = "choose another --out, or delete it"
     raw = read_json(path, cure)
+    check_same(path, "version", raw, {"hearsim": __version__, "scoring": SCORING}, cure)
     try:
-        version = raw["hearsim"], raw["scoring"]
-        if version != (__version__, SCORING):
-            raise HearsimError(
-                f"{out} holds scores of hearsim {version[0]} (scoring {version[1]}), this is {__version__} (scoring "
-                f"{SCORING}): choose another --out"
-            )
         earlier = Evaluation.model_validate(raw)
-    except (KeyError, ValidationError) as error:
+    except ValidationError as error:
         raise HearsimError(f"{path} is not an evaluation, or damaged: {cure}") from error
     if (earlier.sha256, earlier.network) != (info.sha256, info.network):
         raise HearsimError(

@@ -293,12 +293,14 @@ def test_a_folder_in_use_or_of_another_experiment_or_version_is_refused(
                 run_study(study, serial, shard=shard)
     other = tmp_path / "experiment.toml"
     other.write_text(SPEC.replace("small", "large"))
-    with pytest.raises(HearsimError, match="holds the experiment 'small', not 'large': choose another --out"):
+    with pytest.raises(HearsimError, match="name is 'small' there and 'large' here; choose another --out"):
         run_study(read_study(other), serial)
     before = (serial / "plan.json").read_text()
     (serial / "plan.json").write_text(before.replace('"hearsim": "', '"hearsim": "0.0.'))
     try:
-        with pytest.raises(HearsimError, match=r"holds results of hearsim 0\.0\."):
+        with pytest.raises(
+            HearsimError, match=r"plan\.json is of another .* version: hearsim is '0\.0\..*; choose another --out"
+        ):
             run_study(study, serial)
     finally:
         (serial / "plan.json").write_text(before)
