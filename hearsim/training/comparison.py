@@ -153,11 +153,11 @@ def _finished(path: Path, asked: dict[str, Any]) -> Run | None:
     cure = "delete it, and the run is scored anew"
     held = read_json(path, cure)
     try:
-        said, run = {key: held[key] for key in asked}, Run.model_validate(held["run"])
+        run = Run.model_validate(held["run"])
+        for table, settings in asked.items():
+            check_same(path, table, held[table], settings, "give another --run")
     except (KeyError, ValidationError):
         raise HearsimError(f"{path} is damaged: {cure}") from None
-    for table, settings in asked.items():
-        check_same(path, table, said[table], settings, "give another --run")
     return run
 
 
