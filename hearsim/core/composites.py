@@ -58,7 +58,28 @@ class Delay(Processor):
         self._line.fill(0.0)
 
 
-class Chain(Processor):
+class _Composite(Processor):
+    """Stages under a name of its own; raises `HearsimError` for what is no stage."""
+
+    def __init__(self, stages: tuple[Processor, ...], name: str) -> None:
+        for stage in stages:
+            check_stage(name, stage)
+        self.stages, self._name = stages, name
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def inside(self) -> Sequence[Processor]:
+        return self.stages
+
+    def reset(self) -> None:
+        for stage in self.stages:
+            stage.reset()
+
+
+class Chain(_Composite):
     """Stages one after another; latencies add up. Its `repr` is the latency ledger.
 
     Raises `HearsimError` for what is no stage.
@@ -71,18 +92,7 @@ class Chain(Processor):
     """
 
     def __init__(self, *stages: Processor, name: str = "Chain") -> None:
-        for stage in stages:
-            check_stage(name, stage)
-        self.stages = stages
-        self._name = name
-
-    @property
-    def name(self) -> str:  # noqa: D102
-        return self._name
-
-    @property
-    def inside(self) -> Sequence[Processor]:  # noqa: D102
-        return self.stages
+        super().__init__(stages, name)
 
     @property
     def latency(self) -> int:  # noqa: D102
@@ -116,12 +126,8 @@ class Chain(Processor):
             block = stage.process(block)
         return block
 
-    def reset(self) -> None:  # noqa: D102
-        for stage in self.stages:
-            stage.reset()
 
-
-class Parallel(Processor):
+class Parallel(_Composite):
     """The same input through several branches, summed; faster branches wait for the slowest, to the sample.
 
     Raises `HearsimError` for no branch at all, and for what is no stage.
@@ -135,18 +141,7 @@ class Parallel(Processor):
     def __init__(self, *branches: Processor, name: str = "Parallel") -> None:
         if not branches:
             raise HearsimError(f"{name} has no branch: give one stage or more")
-        for branch in branches:
-            check_stage(name, branch)
-        self.branches = branches
-        self._name = name
-
-    @property
-    def name(self) -> str:  # noqa: D102
-        return self._name
-
-    @property
-    def inside(self) -> Sequence[Processor]:  # noqa: D102
-        return self.branches
+        super().__init__(branches, name)
 
     @property
     def latency(self) -> int:  # noqa: D102
@@ -158,20 +153,20 @@ class Parallel(Processor):
     @property
     def slowest(self) -> Processor:
         """The branch that the others wait for."""
-        return max(self.branches, key=lambda branch: branch.latency)
+        return max(self.stages, key=lambda branch: branch.latency)
 
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
-        outputs = [branch.prepare(fmt) for branch in self.branches]
+        outputs = [branch.prepare(fmt) for branch in self.stages]
         if any(output != outputs[0] for output in outputs):
             raise self.refuse(fmt, f"its branches end in different formats: {', '.join(map(str, outputs))}")
-        self.matches = [Delay(self.latency - branch.latency) for branch in self.branches]
+        self.matches = [Delay(self.latency - branch.latency) for branch in self.stages]
         for match in self.matches:
             match.prepare(outputs[0])
         self._sum = np.zeros(outputs[0].shape, np.float32)
         return outputs[0]
 
     def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
-        for index, (branch, match) in enumerate(zip(self.branches, self.matches, strict=True)):
+        for index, (branch, match) in enumerate(zip(self.stages, self.matches, strict=True)):
             output = match.process(branch.process(block))
             if index == 0:
                 self._sum[...] = output
@@ -181,8 +176,9 @@ class Parallel(Processor):
         return self._sum
 
     def reset(self) -> None:  # noqa: D102
-        for stage in (*self.branches, *self.matches):
-            stage.reset()
+        super().reset()
+        for match in self.matches:
+            match.reset()
 
 
 class Reblock(Processor):

@@ -99,7 +99,7 @@ def routes(stage: Processor) -> list[list[Processor]]:
             found = [before + after for before in found for after in routes(inner)]
         return found
     if isinstance(stage, Parallel):
-        pairs = zip(stage.branches, stage.matches, strict=True)
+        pairs = zip(stage.stages, stage.matches, strict=True)
         return [[*route, match] for branch, match in pairs for route in routes(branch)]
     return [[stage]]
 

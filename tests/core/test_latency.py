@@ -109,7 +109,7 @@ def test_reblock_primed_wrongly_is_found_out() -> None:
     for stage in (LateBy(Delay(0), 64), LateBy(Separator(tiny_net()), 64)):
         assert measure(Chain(stage), fmt) == latency_ledger(stage, fmt).total_samples + 1
     aid = hearing_aid(quick_profile("flat"))
-    wet = aid.stages[0].branches[1]
+    wet = aid.stages[0].stages[1]
     wet.stages = (LateBy(wet.stages[0].stage, 64), *wet.stages[1:])
     with pytest.raises(HearsimError, match="no single delay"):
         measure(aid, fmt)
