@@ -105,8 +105,8 @@ def test_who_does_not_know_the_reference_is_left_out(tmp_path: Path) -> None:
     """Of four items one is 25 %: over 15 %. The others' means do not change."""
 
     def score(who: str, song: str, condition: str) -> float:
-        deaf = (who, song, condition) == ("P2", "three", "reference")
-        return 89.0 if deaf else usual(who, song, condition)
+        deaf = {("three", "reference"): 89.0, ("one", "a"): 0.0}
+        return deaf.get((song, condition), usual(who, song, condition)) if who == "P2" else usual(who, song, condition)
 
     found = analyse(make(tmp_path, score))
     assert {one.participant: one.why for one in found.listeners if one.why} == {

@@ -101,10 +101,10 @@ def test_the_level_moves_the_gain() -> None:
 def test_each_ear_has_its_own() -> None:
     found = sii_in_quiet(load_profile("asymmetric-instrumental"), RATE)
     assert found["quiet_unaided"]["left"] != pytest.approx(found["quiet_unaided"]["right"], abs=0.05)
-    for ear in ("left", "right"):
+    rule_db = compensation(load_profile("asymmetric-instrumental")).insertion_gain_db(62.35)
+    for ear, gains in zip(("left", "right"), rule_db, strict=True):
         thresholds = getattr(load_profile("asymmetric-instrumental").listener, ear).at(BANDS_HZ)
         assert found["quiet_unaided"][ear] == pytest.approx(sii(NORMAL_SPEECH_DB, thresholds), abs=1e-9)
-        gains = compensation(load_profile("asymmetric-instrumental")).insertion_gain_db(62.35)[("left", "right").index(ear)]
         gain_db = np.interp(np.log(BANDS_HZ), np.log(AUDIOMETRIC_HZ), gains)
         expected = sii(NORMAL_SPEECH_DB, thresholds, None, gain_db)
         assert found["quiet_aided"][ear] == pytest.approx(expected, abs=0.02)
