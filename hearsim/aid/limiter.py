@@ -37,7 +37,7 @@ class MpoLimiter(Processor):
         ears: object = mpo_db_spl
         if not isinstance(ears, Sequence | np.ndarray) or isinstance(ears, str) or len(ears) != 2:
             raise HearsimError(
-                f"MpoLimiter: mpo_db_spl = {reprlib.repr(ears)} is no pair: give (left, right) in dB SPL"
+                f"MpoLimiter: mpo_db_spl = {reprlib.repr(ears)} is not a pair: give (left, right) in dB SPL"
             )
         left, right = (check_number("MpoLimiter: mpo_db_spl", ear, *MPO_DB_SPL) for ear in ears)
         self.mpo_db_spl = left, right

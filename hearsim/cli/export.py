@@ -15,7 +15,7 @@ class _SpecOrCommand(TyperGroup):
     """A group whose first word may be a spec: then the command is `write`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Insert `write` before an argument that is no command and not --help."""
+        """Insert `write` before an argument that is not a command and not --help."""
         if args and args[0] not in self.commands and args[0] != "--help":
             args = ["write", *args]
         return super().parse_args(ctx, args)

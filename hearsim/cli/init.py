@@ -74,7 +74,7 @@ def init(
     name = name.removesuffix(".toml")
     path = out / f"{name}.toml"
     if "/" in name or name in ("", ".", ".."):
-        raise HearsimError(f"{name!r} is no name of a profile: give a word, and the folder with --out")
+        raise HearsimError(f"{name!r} is not a name of a profile: give a word, and the folder with --out")
     if path.exists():
         raise HearsimError(f"{path} is already there and stays as it is: choose another NAME")
     ears = _ears(thresholds, left, right)

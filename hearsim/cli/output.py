@@ -30,7 +30,7 @@ def check_table(path: Path | None) -> None:
     from hearsim.core.errors import HearsimError
 
     if path is not None and (path.is_dir() or not path.parent.is_dir()):
-        why = "is a folder" if path.is_dir() else f"can't be written, for {path.parent} is no folder"
+        why = "is a folder" if path.is_dir() else f"can't be written, for {path.parent} is not a folder"
         raise HearsimError(f"{path} {why}: choose another --table")
 
 

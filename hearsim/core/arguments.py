@@ -26,9 +26,9 @@ def check_kind(expected: str, value: object, kinds: type | tuple[type, ...], cur
 
 
 def check_count(name: str, value: object, least: int = 1) -> None:
-    """Raise `HearsimError` for what is no whole number from `least` on."""
+    """Raise `HearsimError` for anything but a whole number from `least` on."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise HearsimError(f"{name} = {reprlib.repr(value)} is no whole number from {least} on: give one")
+        raise HearsimError(f"{name} = {reprlib.repr(value)} is not a whole number from {least} on: give one")
 
 
 def check_number(name: str, value: object, least: float, most: float) -> float:
@@ -36,11 +36,11 @@ def check_number(name: str, value: object, least: float, most: float) -> float:
 
     >>> check_number("release_ms", float("nan"), 1, 5000)
     Traceback (most recent call last):
-    hearsim.core.errors.HearsimError: release_ms = nan is no number from 1 to 5000: give one
+    hearsim.core.errors.HearsimError: release_ms = nan is not a number from 1 to 5000: give one
     """
     real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not real or not least <= value <= most:  # type: ignore[operator]
-        raise HearsimError(f"{name} = {reprlib.repr(value)} is no number from {least:g} to {most:g}: give one")
+        raise HearsimError(f"{name} = {reprlib.repr(value)} is not a number from {least:g} to {most:g}: give one")
     return float(value)  # type: ignore[arg-type]
 
 
@@ -49,7 +49,7 @@ def number_array(name: str, values: object) -> Curve:
 
     >>> number_array("gains", [1, "x"])
     Traceback (most recent call last):
-    hearsim.core.errors.HearsimError: gains = [1, 'x'] are no finite numbers: give an array of them
+    hearsim.core.errors.HearsimError: gains = [1, 'x'] are not finite numbers: give an array of them
     """
     try:
         array = np.asarray(values)
@@ -57,7 +57,7 @@ def number_array(name: str, values: object) -> Curve:
             return array.astype(np.float64)
     except ValueError:  # lists of different lengths
         pass
-    raise HearsimError(f"{name} = {reprlib.repr(values)} are no finite numbers: give an array of them")
+    raise HearsimError(f"{name} = {reprlib.repr(values)} are not finite numbers: give an array of them")
 
 
 def whole_number(name: str, value: float) -> int:

@@ -54,7 +54,7 @@ class Format:
             check_count(f"Format: {name}", getattr(self, name))
         check_count("Format: upstream_latency", self.upstream_latency, least=0)
         if not isinstance(self.stems, tuple) or not all(isinstance(stem, str) for stem in self.stems):
-            raise HearsimError(f"Format: stems = {reprlib.repr(self.stems)} is no tuple of names: give ('vocals', ...)")
+            raise HearsimError(f"Format: stems = {reprlib.repr(self.stems)} is not a tuple of names: give ('vocals', ...)")
         if self.unit not in UNIT_NAMES:
             raise HearsimError(f"Format: unit = {self.unit!r} is not known: give 'fs' (full scale) or 'pa' (pascal)")
 
@@ -75,7 +75,7 @@ class Audio:
 
     `Audio.from_array` takes other types and layouts. In a notebook, audio of one or two channels shows as a player.
 
-    Raises `HearsimError` for samples of another type or layout, and for a rate that is no whole number of Hz.
+    Raises `HearsimError` for samples of another type or layout, and for a rate that is not a whole number of Hz.
 
     Examples
     --------
@@ -121,7 +121,7 @@ class Audio:
         Raises
         ------
         HearsimError
-            For what is no array of numbers, for other integers, and for two axes whose order can't be told.
+            For anything but an array of numbers, for other integers, and for two axes whose order can't be told.
 
         Examples
         --------

@@ -109,7 +109,7 @@ def open_source(path: str | Path, rate: int | None = AID_RATE_HZ) -> Source:
     """Check an audio file from its first to its last sample and return it as a source at `rate` (None: its own).
 
     Raises `HearsimError` for a file that is missing, not audio, damaged, cut off, empty, not mono or stereo, or that
-    holds samples that are no numbers or higher than 100 times full scale.
+    holds samples that are not numbers or higher than 100 times full scale.
     """
     path = Path(path)
     check_is_file(path)
@@ -132,7 +132,7 @@ def open_source(path: str | Path, rate: int | None = AID_RATE_HZ) -> Source:
 
 
 def _check(path: Path, samples: FloatArray, start: int, rate: int) -> None:
-    """Refuse samples (frames, channels) that are no numbers or out of all scale; `start` is the first one's place."""
+    """Refuse samples (frames, channels) that are not numbers or out of all scale; `start` is the first one's place."""
     peaks = np.abs(samples).max(axis=1)
     good = peaks <= HIGHEST  # false for NaN too
     if good.all():
@@ -172,7 +172,7 @@ def read(path: str | Path, rate: int | None = AID_RATE_HZ) -> Audio:
     ------
     HearsimError
         For a file that is missing, no audio, damaged, cut off, empty, of more than two channels, or that holds samples
-        that are no numbers or higher than 100 times full scale.
+        that are not numbers or higher than 100 times full scale.
 
     Examples
     --------

@@ -16,7 +16,7 @@ class Calibration:
     """The level, in dB SPL, of a digital signal whose RMS is 1.0.
 
     It belongs to the rig (microphone, headphones), never to a person. A sine of full scale has RMS 0.707 and
-    lies 3.01 dB lower. Raises `HearsimError` for what is no level in dB SPL.
+    lies 3.01 dB lower. Raises `HearsimError` for anything but a level in dB SPL.
 
     Examples
     --------

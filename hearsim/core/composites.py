@@ -17,7 +17,7 @@ from hearsim.core.units import FloatArray
 class Delay(Processor):
     """A pure delay of a stated number of samples, bit for bit.
 
-    Raises `HearsimError` for what is no whole number from 0 on.
+    Raises `HearsimError` for anything but a whole number from 0 on.
 
     Examples
     --------
@@ -82,7 +82,7 @@ class _Composite(Processor):
 class Chain(_Composite):
     """Stages one after another; latencies add up. Its `repr` is the latency ledger.
 
-    Raises `HearsimError` for what is no stage.
+    Raises `HearsimError` for anything but a stage.
 
     Examples
     --------
@@ -130,7 +130,7 @@ class Chain(_Composite):
 class Parallel(_Composite):
     """The same input through several branches, summed; faster branches wait for the slowest, to the sample.
 
-    Raises `HearsimError` for no branch at all, and for what is no stage.
+    Raises `HearsimError` for no branch at all, and for anything but a stage.
 
     Examples
     --------
@@ -187,7 +187,7 @@ class Reblock(Processor):
     Costs exactly `block - gcd(block, host block)` samples: the least with which an output block is always
     ready (Neutone SDK and anira come to the same number; tests check it against brute force).
 
-    Raises `HearsimError` for what is no stage, and for a block that is no whole number from 1 on.
+    Raises `HearsimError` for anything but a stage, and for a block that is not a whole number from 1 on.
 
     Examples
     --------
@@ -257,7 +257,7 @@ class Reblock(Processor):
 class Bypass(Processor):
     """Leave a stage out, and stay as late as it is.
 
-    Raises `HearsimError` for what is no stage.
+    Raises `HearsimError` for anything but a stage.
 
     Examples
     --------

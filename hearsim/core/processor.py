@@ -151,7 +151,7 @@ def render(chain: Processor, audio: Audio, block: int = 512) -> Audio:
     Raises
     ------
     HearsimError
-        Where `chain` is no stage or `audio` no `Audio`, or (`FormatError`) a stage refuses the format.
+        Where `chain` is not a stage or `audio` no `Audio`, or (`FormatError`) a stage refuses the format.
 
     Examples
     --------
@@ -177,7 +177,7 @@ def render(chain: Processor, audio: Audio, block: int = 512) -> Audio:
 
 
 def check_stage(caller: str, chain: object) -> None:
-    """Raise `HearsimError` for what is no stage."""
+    """Raise `HearsimError` for anything but a stage."""
     cure = f"{chain.__name__}(...)" if isinstance(chain, type) else "hearsim.hearing_aid(profile)"
     check_kind(f"{caller} takes a stage or chain of stages", chain, Processor, f"give {cure}")
 
@@ -196,7 +196,7 @@ def latency_ledger(chain: Processor, fmt: Format | None = None) -> LatencyLedger
     Raises
     ------
     HearsimError
-        For what is no stage, and (`FormatError`) where a stage refuses the format.
+        For anything but a stage, and (`FormatError`) where a stage refuses the format.
 
     Examples
     --------

@@ -28,7 +28,7 @@ def files_of(part: Path, record: str) -> list[str]:
 
 
 def check_free(out: Path, outputs: Sequence[str], force: bool) -> list[str]:
-    """Return the outputs that `out` holds; raises `HearsimError` for any without `force`, and where it is no folder."""
+    """Return the outputs that `out` holds; raises `HearsimError` for any without `force`, and where it is not a folder."""
     check_is_folder(out)
     held = [name for name in outputs if (out / name).exists()]
     if held and not force:

@@ -64,7 +64,7 @@ HINTS = {  # pydantic's name of a complaint -> what is wrong and what to do; the
     "less_than_equal": "is too high: give {le:g} or less",
     "greater_than_equal": "is too low: give {ge:g} or more",
     "not_known": "is not known: {cure}",
-    "unknown_stage": "is no stage of an installed package: {cure}",
+    "unknown_stage": "is not a stage of an installed package: {cure}",
     "greater_than": "is too low: give more than {gt:g}",
     "less_than": "is too high: give less than {lt:g}",
     "bool_type": "is not a truth value: write true or false, without quotes",
@@ -105,7 +105,7 @@ def check_names(parameter: str, given: object, known: list[str]) -> set[str]:
     """
     choice = ", ".join(known)
     if isinstance(given, str) or not isinstance(given, Iterable):
-        raise HearsimError(f"{parameter} = {reprlib.repr(given)} is no set of names: give some of {choice}, in braces")
+        raise HearsimError(f"{parameter} = {reprlib.repr(given)} is not a set of names: give some of {choice}, in braces")
     names = list(given)
     for name in names:
         if name not in known:

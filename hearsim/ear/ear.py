@@ -14,7 +14,7 @@ from hearsim.profile.schema import Profile
 class Ear:
     """What happens after the aid: the ear canal, with direct sound through a vent, and the listener's hearing.
 
-    Two inputs, the aid's output and the sound that the aid heard; so it is no Processor. Output in full scale of the
+    Two inputs, the aid's output and the sound that the aid heard; so it is not a Processor. Output in full scale of the
     headphones, for normal-hearing ears. Without a vent `latency` is to be added to the aid's; with one the direct
     sound is the clock, and the aid's sound arrives later by the live delay (its latency and one block).
 

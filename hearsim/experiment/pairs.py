@@ -51,7 +51,7 @@ def read_pairs(value: Any, path: Path, listeners: Sequence[str], songs: Sequence
     pairs: set[tuple[str, str]] = set()
     for where, row in rows:
         if not isinstance(row, dict):
-            raise HearsimError(f"{where} = {row!r} is no pair: write it as {{ listener = ..., song = ... }}")
+            raise HearsimError(f"{where} = {row!r} is not a pair: write it as {{ listener = ..., song = ... }}")
         pair = check(Path(where), Pair, row)
         for key, name, names in (("listener", pair.listener, listeners), ("song", pair.song, songs)):
             if name not in names:

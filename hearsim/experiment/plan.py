@@ -29,7 +29,7 @@ class Cell:
     """One combination: the names of its levels, what they are, and the key of its result.
 
     The key is the SHA-256 of everything that decides the result: settings, checksums of song and model, version of
-    hearsim, metrics. Where things lie is no part of it.
+    hearsim, metrics. Where things lie is not part of it.
     """
 
     names: tuple[str, ...]  # in the order of `Study.factors`
@@ -173,7 +173,7 @@ def parse_shard(text: str) -> tuple[int, int]:
     """Return k and n of "k/n"; raises `HearsimError` for anything else."""
     part, slash, parts = text.partition("/")
     if not slash or not part.isdecimal() or not parts.isdecimal() or not 1 <= int(part) <= int(parts):
-        raise HearsimError(f"--shard {text} is no part of a whole: write it as 1/4 .. 4/4")
+        raise HearsimError(f"--shard {text} is not part of a whole: write it as 1/4 .. 4/4")
     return int(part), int(parts)
 
 

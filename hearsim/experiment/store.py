@@ -8,7 +8,7 @@
 | audio/ | the outputs that the spec keeps |
 | results.csv | the measures, in the order of the spec: the same bytes whoever has computed them |
 | results.parquet | the same, where pyarrow is installed |
-| timings.csv | how long each cell took, which is no part of the results |
+| timings.csv | how long each cell took, which is not part of the results |
 
 The columns of results.csv: the factors; `cell`, the beginning of its key; `metric`, `value` and `unit`; and
 `missing_reason`, why a measure has no value, or why the whole cell has failed (then `metric` is empty).
@@ -53,7 +53,7 @@ class Store:
             try:
                 self._held[cell.key] = Record.model_validate_json(path.read_bytes())
             except ValidationError as error:
-                raise HearsimError(f"{path} is no record of a cell, or damaged: delete it, and run again") from error
+                raise HearsimError(f"{path} is not a record of a cell, or damaged: delete it, and run again") from error
         held = self._held[cell.key]
         return held.model_copy(update={"names": cell.names})  # levels may have been renamed since
 

@@ -54,7 +54,7 @@ def _session(saved: list[Any], manifest: Table) -> Table:
     participant = participants.get(user["UserName"])
     if participant is None:
         raise HearsimError(
-            f"UserName = {user['UserName']!r} is no participant of {manifest['name']}: give the manifest of its "
+            f"UserName = {user['UserName']!r} is not a participant of {manifest['name']}: give the manifest of its "
             f"export, or correct the name, to {next(iter(participants))} for example"
         )
     if len(results) != len(participant["trials"]):

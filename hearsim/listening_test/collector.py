@@ -156,6 +156,6 @@ def serve(export: Path, checkout: Path, port: int, log: Log) -> Server:
     Raises `HearsimError` for a wrong export or checkout, and where the port is taken.
     """
     if not (checkout / "lib" / "webmushra").is_dir():
-        raise HearsimError(f"{checkout} is no webMUSHRA: give a checkout of github.com/audiolabs/webMUSHRA")
+        raise HearsimError(f"{checkout} is not webMUSHRA: give a checkout of github.com/audiolabs/webMUSHRA")
     collector = Collector(export, log)
     return Server(collector, checkout, port)

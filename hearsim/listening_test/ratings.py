@@ -135,11 +135,11 @@ def _score(text: str) -> float:
     except ValueError:
         score = -1.0
     if not 0 <= score <= 100:
-        raise HearsimError(f"rating_score = {text!r} is no score: give 0 to 100, or delete the line")
+        raise HearsimError(f"rating_score = {text!r} is not a score: give 0 to 100, or delete the line")
     return score
 
 
 def _answer(text: str) -> float:
     if text not in ANSWERS:
-        raise HearsimError(f"choice_answer = {text!r} is no answer: give correct or incorrect, or delete the line")
+        raise HearsimError(f"choice_answer = {text!r} is not an answer: give correct or incorrect, or delete the line")
     return ANSWERS[text]

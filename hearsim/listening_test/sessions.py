@@ -128,7 +128,7 @@ def write_table(folder: Path, manifest: Table, path: Path) -> list[str]:
             session = parse(file.read_bytes())
             latest[str(session.get("uuid") or file.name)] = list(rows(session, manifest))
         except UNREADABLE as error:
-            why = error if isinstance(error, HearsimError) else f"it is no session of webMUSHRA ({error!r})"
+            why = error if isinstance(error, HearsimError) else f"it is not a session of webMUSHRA ({error!r})"
             skipped.append(f"{file} is not in {path.name}: {why}")
     with write_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as out:
         table = csv.DictWriter(out, COLUMNS)

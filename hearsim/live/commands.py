@@ -19,7 +19,7 @@ stop              fade out and end"""
 
 
 def execute(line: str, session: Session) -> str:
-    """Do what a typed line says; return what became of it, in words. Raises `HearsimError` for what is no command."""
+    """Do what a typed line says; return what became of it, in words. Raises `HearsimError` for anything but a command."""
     wanted = session.control.wanted
     match line.split():
         case []:
@@ -47,7 +47,7 @@ def execute(line: str, session: Session) -> str:
         case ["help"]:
             said = HELP
         case _:
-            raise HearsimError(f"{line.strip()!r} is no command: `help` lists them")
+            raise HearsimError(f"{line.strip()!r} is not a command: `help` lists them")
     return said
 
 
@@ -74,4 +74,4 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise HearsimError(f"{text!r} is no number of dB: `help` lists the commands") from None
+        raise HearsimError(f"{text!r} is not a number of dB: `help` lists the commands") from None

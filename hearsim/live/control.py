@@ -180,7 +180,7 @@ class WorkerStatus(Block):
     dropped = whole()  # samples that came too late to be played
     starts = whole()  # how often the path began anew
     match = real()  # gain that brings the dry input to the level of what is selected
-    non_finite = whole()  # hops of the network that were no numbers
+    non_finite = whole()  # hops of the network that were not numbers
     priority = text()  # what became of asking for real-time priority
     message = text()  # why it ended, where it knows
     ARRAYS: ClassVar[Arrays] = {

@@ -90,4 +90,4 @@ def from_table(table: dict[str, Any], where: str) -> Event:
             return Event(kind, at, (*state_values(MixerState(gains, table["step"], bool(table["loss"]))), *number))
         return Event(kind, at, tuple(float(table[name]) for name in FIELDS[kind]))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise HearsimError(f"{where} is no event of a session log ({error!r}): was it edited by hand?") from None
+        raise HearsimError(f"{where} is not an event of a session log ({error!r}): was it edited by hand?") from None

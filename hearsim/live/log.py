@@ -75,7 +75,7 @@ def read_log(path: Path) -> SessionLog:
     lines = read_text(path, cure).splitlines()
     tables = [parse_json(line, f"{path}, line {number}", cure) for number, line in enumerate(lines, 1)]
     if not tables or tables[0].get("hearsim") != SCHEMA:
-        raise HearsimError(f"{path} is no session log: it does not begin with {SCHEMA!r}")
+        raise HearsimError(f"{path} is not a session log: it does not begin with {SCHEMA!r}")
     first = tables[0]
     if missing := [key for key in ("block", "loss", "rate", "source", "profile") if key not in first]:
         raise HearsimError(f"{path}, line 1 lacks {', '.join(missing)}: was it edited by hand?")
@@ -102,7 +102,7 @@ def _recording(table: dict[str, Any], where: str) -> Recording:
     try:
         return Recording(Path(table["recording"]), int(table["at"]), int(table["samples"]), str(table["sha256"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise HearsimError(f"{where} is no recording of a session log ({error!r}): was it edited by hand?") from None
+        raise HearsimError(f"{where} is not a recording of a session log ({error!r}): was it edited by hand?") from None
 
 
 def _add(log: SessionLog, table: dict[str, Any], where: str) -> None:

@@ -31,7 +31,7 @@ def check_new(path: Path) -> None:
     if path.exists():
         raise HearsimError(f"{path} is already there: choose another name")
     if not path.parent.is_dir():
-        raise HearsimError(f"{path.parent} is no folder: make it first, or choose another")
+        raise HearsimError(f"{path.parent} is not a folder: make it first, or choose another")
 
 
 def endless(song: Source, size: int) -> Iterator[FloatArray]:

@@ -135,7 +135,7 @@ def stoi(reference: FloatArray, processed: FloatArray, rate_hz: int = STOI_RATE_
 
 
 def _stoi_of(clean: FloatArray, processed: FloatArray, kind: Kind) -> float:
-    """Return pystoi's figure for one excerpt at 10 kHz; NaN for samples that are no numbers."""
+    """Return pystoi's figure for one excerpt at 10 kHz; NaN for samples that are not numbers."""
     from pystoi import stoi as pystoi
 
     if clean.shape != processed.shape:

@@ -223,7 +223,7 @@ def metric(name: str) -> Metric:
     if isinstance(found, Metric):
         return found
     if not callable(found):
-        raise HearsimError(f"the plug-in {name!r} (hearsim.metrics) is no metric: name a Metric, or a function")
+        raise HearsimError(f"the plug-in {name!r} (hearsim.metrics) is not a metric: name a Metric, or a function")
     return Metric((inspect.getdoc(found) or name).splitlines()[0], "", found)
 
 
@@ -231,7 +231,7 @@ def compute(name: str, condition: Condition) -> float:
     """Return a metric of the sound that a listener hears; raises `HearsimError` where it can't be computed."""
     of = metric(name).of
     if of is None:
-        raise HearsimError(f"{name} is no metric of the heard sound: see a render's report, or hearsim score")
+        raise HearsimError(f"{name} is not a metric of the heard sound: see a render's report, or hearsim score")
     return _number(name, lambda: of(condition))
 
 
@@ -239,7 +239,7 @@ def compute_pair(name: str, pair: Pair) -> float:
     """Return a metric of a sound beside its reference; raises `HearsimError` where it can't be computed."""
     of_pair = metric(name).of_pair
     if of_pair is None:
-        raise HearsimError(f"{name} is no metric of a sound and its reference: an experiment or a report computes it")
+        raise HearsimError(f"{name} is not a metric of a sound and its reference: an experiment or a report computes it")
     return _number(name, lambda: of_pair(pair))
 
 

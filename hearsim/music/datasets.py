@@ -63,7 +63,7 @@ def find_sources(root: Path, ignore: Iterable[str] = ()) -> list[Source | Skippe
     `HearsimError` where no layout fits, for two files of one stem, and for sound beside stems that fits none.
     """
     if not root.is_dir():
-        raise HearsimError(f"{root} is no folder: give one of tracks with stems")
+        raise HearsimError(f"{root} is not a folder: give one of tracks with stems")
     ignore = tuple(ignore)
     for layout in LAYOUTS:
         if sources := list(layout(root, ignore)):

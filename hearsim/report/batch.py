@@ -57,7 +57,7 @@ def render_songs(
     for name in songs:
         check_free(out / name, OUTPUTS, force)
         if stems is not None and not (stems / name).is_dir():
-            raise HearsimError(f"{stems / name} is no folder: --stems needs one of stems for each song, of its name")
+            raise HearsimError(f"{stems / name} is not a folder: --stems needs one of stems for each song, of its name")
 
     def render_each() -> Iterator[tuple[str, dict[str, Any] | HearsimError]]:
         for name, song in songs.items():

@@ -159,7 +159,7 @@ class Engine:
         yield HEARD, self._ear.process(aided, sound)
 
     def _keep(self, mixture: FloatArray, stems: FloatArray) -> None:
-        """Keep a hop for after the block, so that what is done with it is no part of the aid's compute time."""
+        """Keep a hop for after the block, so that what is done with it is not part of the aid's compute time."""
         self._hops.append((mixture.copy(), stems.copy()))
 
 

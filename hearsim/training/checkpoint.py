@@ -63,7 +63,7 @@ def load(path: Path, spec: TrainSpec, parts: dict[str, Any], rows: range, device
         saved, state = data["spec"], data["state"]
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError):
         raise HearsimError(
-            f"{path} is no checkpoint of this version of hearsim: start a new run in another folder"
+            f"{path} is not a checkpoint of this version of hearsim: start a new run in another folder"
         ) from None
     current = settings(spec)
     steps = spec.optimizer.steps

@@ -50,7 +50,7 @@ class DataSpec(_Table):
     load: bool = (
         False  # read the cache into memory (up to 42 MB a minute of song), where the system would drop mapped files
     )
-    ignore: tuple[str, ...] = ()  # skipped files: sound that is no stem, damaged files; patterns
+    ignore: tuple[str, ...] = ()  # skipped files: sound that is not a stem, damaged files; patterns
     held_out: tuple[str, ...] = ()  # whole tracks for the score; patterns
     left_out: tuple[str, ...] = ()  # neither trained on nor scored: parts of held-out songs
     validation: tuple[str, ...] = ()  # tracks for the score during training; patterns; never trained on

@@ -24,8 +24,8 @@ def test_an_aid_knows_its_profile() -> None:
     [
         ({"compensaton"}, r"bypass: there is no 'compensaton': did you mean compensation\? \(separation, compensation"),
         (["limit", "mpo"], r"bypass: there is no 'mpo': \(separation, compensation, limit\)"),
-        ("limit", r"bypass = 'limit' is no set of names"),
-        (None, r"bypass = None is no set of names"),
+        ("limit", r"bypass = 'limit' is not a set of names"),
+        (None, r"bypass = None is not a set of names"),
     ],
 )
 def test_a_bypass_of_no_part_is_refused(bypass: object, sentence: str) -> None:

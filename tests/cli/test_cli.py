@@ -61,7 +61,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         ("render bent", "bent is a folder and holds no songs: give a music file, or a folder of them"),
         ("render stems", "stems is a folder and holds no songs, only stems: give a music file"),
         ("render song.wav gone.wav", "gone.wav: there is no such file: check its name"),
-        ("render song.wav mine.toml --stems stems", "stems/song is no folder: --stems needs one of stems for each"),
+        ("render song.wav mine.toml --stems stems", "stems/song is not a folder: --stems needs one of stems for each"),
         ("render song.wav stems/../song.wav", "song.wav and stems/../song.wav would have one output folder: rename"),
         ("render mine.toml", "mine.toml can't be read as audio"),
         ("render huge.wav", "huge.wav holds samples over 100 times full scale, the first at 0.100 s"),
@@ -93,12 +93,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         ("live replay noise.toml", "noise.toml is not a text in UTF-8"),
         (
             "bench networks --table gone/a.csv",
-            "gone/a.csv can't be written, for gone is no folder: choose another --table",
+            "gone/a.csv can't be written, for gone is not a folder: choose another --table",
         ),
         ("train compare mine.toml --table stems", "stems is a folder: choose another --table"),
         ("evaluate nope .", "no model is called 'nope'"),
         ("evaluate bent .", "bent/model.safetensors can't be read"),
-        ("evaluate hs-tasnet-lite gone", "gone is no folder"),
+        ("evaluate hs-tasnet-lite gone", "gone is not a folder"),
         (
             "train run gone.toml",
             "gone.toml can't be read (No such file or directory): give the name of a file",

@@ -104,7 +104,7 @@ def test_an_uncommented_ucl_lowers_the_limit(run: Run) -> None:
         ("anna --left 500:1", "--left needs --right"),
         ("anna --thresholds 500:1 --mix nope", "no mix is called 'nope'"),
         ("anna --thresholds 500:1 --aid nope", "no aid is called 'nope'"),
-        ("a/b --thresholds 500:1", "'a/b' is no name of a profile"),
+        ("a/b --thresholds 500:1", "'a/b' is not a name of a profile"),
         ("anna --thresholds 500:1 --out /proc/x", "can't be written"),
         ("mine --thresholds 500:1", "mine.toml is already there and stays as it is"),
         ("mine.toml --thresholds 500:1", "mine.toml is already there and stays as it is"),

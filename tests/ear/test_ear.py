@@ -1,4 +1,4 @@
-"""The ear has two inputs and is no Processor; the laws that apply to it are the same."""
+"""The ear has two inputs and is not a Processor; the laws that apply to it are the same."""
 
 import numpy as np
 import pytest

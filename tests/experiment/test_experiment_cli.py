@@ -78,9 +78,9 @@ def test_a_run_and_its_report_on_a_folder_of_songs(typed: Run, tmp_path: Path) -
     ("change", "arguments", "words"),
     [
         (("[factors]", f"[factors]\nseeds = {list(range(20000))}"), "", "makes 40,000 cells (1 listener x 1 song"),
-        (("", ""), "--shard 5/4", "--shard 5/4 is no part of a whole: write it as 1/4 .. 4/4"),
-        (("", ""), "--shard ²/4", "--shard ²/4 is no part of a whole"),
-        (("", ""), "--songs nowhere", "nowhere is no folder"),
+        (("", ""), "--shard 5/4", "--shard 5/4 is not part of a whole: write it as 1/4 .. 4/4"),
+        (("", ""), "--shard ²/4", "--shard ²/4 is not part of a whole"),
+        (("", ""), "--songs nowhere", "nowhere is not a folder"),
         (('"flat", "vocals-up"', ""), "", "factors.mixes is empty, so there are no cells"),
         (("listeners", "listner"), "", "factors.listner is not known: did you mean listeners"),
         (("", ""), "--out experiment.toml", "experiment.toml is a file: choose another --out"),

@@ -112,7 +112,7 @@ def test_the_unaided_are_computed_once_whatever_the_aid(tmp_path: Path) -> None:
         (RATIO, RATIO + '\nmix.gains_db.vocals = [0, 6]\nmixes = ["flat"]\n"aid.rule" = ["nal-q"]', "rule = 'nal-q'"),
         ("[factors]", "pairs = []\n[factors]", "pairs = [] holds no pair"),
         ("[factors]", "pairs = 3\n[factors]", "pairs = 3 is not a list"),
-        ("[factors]", "pairs = [3]\n[factors]", "pairs[0] = 3 is no pair"),
+        ("[factors]", "pairs = [3]\n[factors]", "pairs[0] = 3 is not a pair"),
         ("[factors]", 'pairs = [{ listener = "N2" }]\n[factors]', "pairs[0]: the key song is missing"),
         ("[factors]", 'pairs = [{ listener = "N2", song = "pip" }]\n[factors]',
          "pairs[0]: no song is called 'pip': did you mean pop"),

@@ -264,9 +264,9 @@ def test_other_tables_are_read_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("one,sone1,21.0,", "one,sone1,,", "ratings.csv, line 4: rating_score = '' is no score"),
+        ("one,sone1,21.0,", "one,sone1,,", "ratings.csv, line 4: rating_score = '' is not a score"),
         ("pop-P1,uP1,one,sone1,21", "pop-P1,uP1,one,sone1,nan", "rating_score = 'nan"),
-        ("pop-P1,uP1,one,sone1,21", "pop-P1,uP1,one,sone1,121", "rating_score = '121.0' is no score: give 0 to 100"),
+        ("pop-P1,uP1,one,sone1,21", "pop-P1,uP1,one,sone1,121", "rating_score = '121.0' is not a score: give 0 to 100"),
         (
             "pop-P1,uP1,one,sone1",
             "pop-P1,uP1,one,old",

@@ -105,14 +105,14 @@ def test_bad_sessions_are_one_sentence(export: Path) -> None:
 
     path = export / "results/P01.txt"
     said = refused(lambda saved: saved[-1].update(UserName="Anna"))
-    assert said.startswith(f"{path}: UserName = 'Anna' is no participant of tiny: ") and "tiny-P01 for example" in said
+    assert said.startswith(f"{path}: UserName = 'Anna' is not a participant of tiny: ") and "tiny-P01 for example" in said
     paired = manifest_of(export)["method"] == "paired"
     assert f"it holds {3 if paired else 1} trials and P01 has {4 if paired else 2}" in refused(lambda s: s.pop(0))
-    assert f"{path} is no session of BeaqleJS (" in refused(lambda saved: saved.pop())
+    assert f"{path} is not a session of BeaqleJS (" in refused(lambda saved: saved.pop())
     other: Any = {"TestID": "one", "Runtime": 1, "rating": {"A": 1}} if paired else True
-    assert f"{path} is no session of BeaqleJS (" in refused(lambda saved: saved.__setitem__(1, other))
+    assert f"{path} is not a session of BeaqleJS (" in refused(lambda saved: saved.__setitem__(1, other))
     if not paired:
-        assert f"{path}: rating_score = '101' is no score" in refused(lambda s: s[1]["rating"].update(Reference=101))
+        assert f"{path}: rating_score = '101' is not a score" in refused(lambda s: s[1]["rating"].update(Reference=101))
         assert f"{path}: its stimulus 'old' is not in the" in refused(lambda s: s[1]["rating"].update(old=1))
         assert f"{path}: P01 has no trial 'two'" in refused(lambda saved: saved[1].update(TestID="two"))
     path.write_text("[")

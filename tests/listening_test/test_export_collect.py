@@ -282,7 +282,7 @@ def test_bad_places(export: Path, checkout: Path, server: Server) -> None:
             serve(folder, page, port, print)
         return str(error.value)
 
-    assert "is no webMUSHRA" in refused(export, export)
+    assert "is not webMUSHRA" in refused(export, export)
     assert f"port {server.server_port} can't be opened" in refused(export, checkout, server.server_port)
     assert "port 99999 can't be opened" in refused(export, checkout, 99999)
     assert "manifest.json can't be read" in refused(export / "nowhere", checkout)

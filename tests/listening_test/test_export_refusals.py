@@ -206,7 +206,7 @@ def test_the_command_line_says_it_and_exits_with_2(tmp_path: Path) -> None:
     assert done.stderr == f"hearsim: {path}: the key secnds is not known: did you mean seconds or seed or songs?\n"
     done = run("collect", str(tmp_path), "--webmushra", str(tmp_path))
     assert done.returncode == 2
-    assert done.stderr.startswith(f"hearsim: {tmp_path} is no webMUSHRA: give a checkout")
+    assert done.stderr.startswith(f"hearsim: {tmp_path} is not webMUSHRA: give a checkout")
     done = run("--help")
     assert done.returncode == 0
     assert all(name in done.stdout for name in ("write", "collect", "analyse"))

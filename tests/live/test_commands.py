@@ -41,7 +41,7 @@ def test_live_then_replay(tmp_path: Path) -> None:
     live = run("live", "play", "--file", song, "--device", "null", "--record", played, "--log", log, typed=typed)
     assert live.returncode == 0, live.stderr
     assert re.search(r"the mixer, in a browser on this machine: http://127\.0\.0\.1:\d+/[\w-]{32}/\n", live.stdout)
-    for said in ("bass: solo", "'nonsense' is no command", "late blocks of"):
+    for said in ("bass: solo", "'nonsense' is not a command", "late blocks of"):
         assert said in live.stdout
     before, after = live.stdout.split("fading in to")
     assert "device, out and in" in before and "device, out and in" in after  # the ledger, at the start and at the end
@@ -108,11 +108,11 @@ def test_bad_options_are_one_sentence(options: list[str], said: str) -> None:
     [
         ("not json\n", "line 1 is not JSON"),
         ("[1]\n", "line 1 holds a list"),
-        ('{"a": 1}\n', "is no session log"),
-        ("", "is no session log"),
+        ('{"a": 1}\n', "is not a session log"),
+        ("", "is not a session log"),
         ('{"hearsim": "session log/1"}\n', "line 1 lacks block, loss, rate, source, profile: was it edited"),
-        (HEADER + '{"recording": "x.wav"}\n', "line 2 is no recording of a session log .*'at'.*: was it edited"),
-        (HEADER + '{"event": "end", "at": Infinity}\n', "line 2 is no event of a session log"),
+        (HEADER + '{"recording": "x.wav"}\n', "line 2 is not a recording of a session log .*'at'.*: was it edited"),
+        (HEADER + '{"event": "end", "at": Infinity}\n', "line 2 is not an event of a session log"),
     ],
 )
 def test_a_broken_log_is_one_sentence(text: str, said: str, tmp_path: Path) -> None:
@@ -153,10 +153,10 @@ def test_typed_words_move_the_desk(session: Session) -> None:
     ("line", "said"),
     [
         ("vocals 13", "from -60 to 12"),
-        ("vocals up", "'up' is no number"),
+        ("vocals up", "'up' is not a number"),
         ("level 1", "give -80 to 0"),
         ("loss on", "start it with --loss"),
-        ("kazoo 3", "is no command"),
+        ("kazoo 3", "is not a command"),
     ],
 )
 def test_a_wrong_word_is_one_sentence_and_moves_nothing(line: str, said: str, session: Session) -> None:

@@ -139,7 +139,7 @@ def test_a_stalled_worker_gives_the_dry_signal_in_time_and_at_level(session: Inl
 def test_what_no_device_can_mean_is_silence_in_the_dry_signal_too() -> None:
     noise = (3e-3 * np.random.default_rng(1).standard_normal((3 * RATE // 2, 2))).astype(np.float32)
     noise[RATE:] = 0.0
-    noise[RATE::1000] = 3e38  # finite, but not behind a gain, and infinity times silence is no number
+    noise[RATE::1000] = 3e38  # finite, but not behind a gain, and infinity times silence is not a number
     session = Inline(load_profile("severe-vocals-up"), None, 64).audible()
     for start in range(0, len(noise) - 64, 64):
         session.works = start < RATE

@@ -46,7 +46,7 @@ def song(rate: int, seconds: float, channels: int = 2) -> np.ndarray:
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 96000])
 @pytest.mark.parametrize("seconds", [0.4, 0.449, 0.47, 19.98, 21.0, 45.37])
 def test_equals_pyloudnorm_on_the_whole(rate: int, seconds: float) -> None:
-    """Also where the last gating block is cut off, and at 11025 Hz, where 0.1 s is no whole number of samples."""
+    """Also where the last gating block is cut off, and at 11025 Hz, where 0.1 s is not a whole number of samples."""
     sound = song(rate, seconds, 1)
     whole = pyloudnorm.Meter(rate).integrated_loudness(sound.T.astype(np.float64))
     assert metered(sound, rate).integrated() == pytest.approx(whole, abs=1e-6)

@@ -31,7 +31,7 @@ def test_every_metric_is_explained() -> None:
 def test_an_unknown_metric_names_the_nearest() -> None:
     with pytest.raises(HearsimError, match=r"no metric is called 'estoi_vocal'.*estoi_vocals"):
         metric("estoi_vocal")
-    with pytest.raises(HearsimError, match="sdr_db is no metric of the heard sound"):
+    with pytest.raises(HearsimError, match="sdr_db is not a metric of the heard sound"):
         compute("sdr_db", None)
 
 
@@ -126,7 +126,7 @@ def test_bad_plug_ins_are_one_sentence(package: Path, monkeypatch: pytest.Monkey
     with pytest.raises(HearsimError, match="returns nan: a metric is a finite number"):
         compute("broken", None)  # type: ignore[arg-type]
     monkeypatch.setattr(module, "broken", 7)
-    with pytest.raises(HearsimError, match=r"'broken'.* is no metric: name a Metric, or a function"):
+    with pytest.raises(HearsimError, match=r"'broken'.* is not a metric: name a Metric, or a function"):
         compute("broken", None)  # type: ignore[arg-type]
 
 
@@ -144,5 +144,5 @@ def test_units_are_those_of_the_values() -> None:
 def test_each_command_computes_its_own() -> None:
     assert pair_names("reference") == ["stoi", "estoi", "si_sdr_db", "csdr_db", "energy_sdr_db"]
     assert pair_names("reference", "stems")[:2] == ["stoi_vocals", "estoi_vocals"]
-    with pytest.raises(HearsimError, match="live_delay_ms is no metric of a sound and its reference"):
+    with pytest.raises(HearsimError, match="live_delay_ms is not a metric of a sound and its reference"):
         compute_pair("live_delay_ms", None)  # type: ignore[arg-type]

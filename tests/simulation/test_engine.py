@@ -107,7 +107,7 @@ def test_listen_says_what_is_missing(stems: Audio, folder: Path) -> None:
         listen(profile, stems)
     with pytest.raises(HearsimError, match="the true stems have the shape"):
         listen(profile, short, stems)
-    with pytest.raises(HearsimError, match="is a folder, and the song is no file"):
+    with pytest.raises(HearsimError, match="is a folder, and the song is not a file"):
         listen(profile, song, folder)
     with pytest.raises(HearsimError, match="needs an aid that knows its listener"):
         listen(unaided(profile), song)

@@ -453,7 +453,7 @@ def test_bad_data_and_folders_are_sentences(spec_file: Path, tmp_path: Path) -> 
     )
     assert "can't be read as weights" in sentence(str(spec_file), "--run", str(run), "--start-from", str(spec_file))
     spec_file.write_text(text.replace('root = "songs"', 'root = "nowhere"'))
-    assert "nowhere is no folder" in sentence(str(spec_file), "--run", str(run))
+    assert "nowhere is not a folder" in sentence(str(spec_file), "--run", str(run))
     for number in range(3):
         write_song(tmp_path / "poor" / f"song{number}", stems=("vocals", "bass", "other"))
     spec_file.write_text(text.replace('root = "songs"', 'root = "poor"'))
@@ -496,7 +496,7 @@ def test_checkpoints_of_other_specs_and_broken_ones_are_sentences(spec_file: Pat
     assert "holds weights of another network" in said
     spec_file.write_text(text)
     (run / "checkpoint.pt").write_bytes(b"PK, or so it says")
-    assert "is no checkpoint of this version" in sentence(str(spec_file), "--run", str(run), "--resume")
+    assert "is not a checkpoint of this version" in sentence(str(spec_file), "--run", str(run), "--resume")
 
 
 THROUGHPUT = """

@@ -53,5 +53,5 @@ def move(order: Order, wanted: Controls) -> bool:
         ):
             return False
         case _:
-            raise HearsimError(f"{str(order)[:100]} is no order: is the page of another version? Load it again")
+            raise HearsimError(f"{str(order)[:100]} is not an order: is the page of another version? Load it again")
     return True

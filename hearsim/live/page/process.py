@@ -123,7 +123,7 @@ class PageProcess:
             case {"do": "record"}:
                 session.stop_recording()
                 return "recording ended"
-        raise HearsimError(f"{order} is no order")
+        raise HearsimError(f"{order} is not an order")
 
     def _listener(self, name: str) -> Listener:
         if name == self._given.listener.name:
