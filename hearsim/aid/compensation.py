@@ -28,7 +28,14 @@ from hearsim.core.processor import Processor
 from hearsim.core.units import Curve, FloatArray, spl_to_pascal
 from hearsim.dsp.bands import analysis_sections, speech_band_levels
 from hearsim.dsp.dynamics import DETECTOR_HOP, compress
-from hearsim.dsp.equalizer import BANDS, correct, interaction_inverse, response_table, section, section_designs
+from hearsim.dsp.equalizer import (
+    BANDS,
+    interaction_inverse,
+    refine_section_gains,
+    response_table,
+    section,
+    section_designs,
+)
 from hearsim.profile.schema import Compression
 
 SETTLING = 40  # corrections of the equalizer before the first sample: its gains are then right to 1e-6 dB
@@ -173,7 +180,7 @@ class Compensation(Processor):
         gain_db[...] = self._curve[..., 0]  # the gain that silence has
         for ear in range(2):
             for _ in range(SETTLING):
-                correct(gain_db[ear], section_db[ear], self._interaction_inverse, self._table)
+                refine_section_gains(gain_db[ear], section_db[ear], self._interaction_inverse, self._table)
             for band in range(BANDS):
                 g, inverse_q = self._designs[band]
                 section(g, inverse_q, band, BANDS, section_db[ear, band], self._sections[ear, band])

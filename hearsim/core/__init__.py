@@ -1,1 +1,1 @@
-"""What a stream is: units, errors, files, audio, the contract of a stage, composites and the latency ledger."""
+"""Foundations: units, errors, files, audio, the contract of a stage, composites and the latency ledger."""

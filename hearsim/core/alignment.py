@@ -1,7 +1,7 @@
-"""Delays: by how many samples one sound comes later than another. An estimate is applied and checked before it is told.
+"""Delay estimation between two sounds. An estimate is applied and checked before it is returned.
 
 Music repeats itself, so the plain correlation of a song with its own copy has peaks a beat or a period apart, and a
-window that leaves out the true lag still has a highest point. Here the cross-spectrum is whitened first (PHAT; Knapp &
+window without the true lag still has a maximum. Here the cross-spectrum is whitened first (PHAT; Knapp &
 Carter 1976, IEEE Trans ASSP 24:320): a copy then stands out by a factor of ten and more, at the lag of its onsets, and
 filters, compression and added sound lower the peak but do not move it.
 """
@@ -15,18 +15,18 @@ from numpy import fft
 from hearsim.core.units import Curve, FloatArray, ms_to_samples
 
 LONGEST = 0.75
-"""The longest delay that is looked for, as a share of the sound, or of the excerpts of a sound of over 40 s."""
+"""The longest delay searched for, as a share of the sound, or of its excerpts if it is over 40 s long."""
 
-_EXCERPT_S, _WHOLE_S = 20.0, 40.0  # of a sound longer than the second, three excerpts of the first are compared
-_FLOOR = 1e-6  # of the largest bin: under it there is nothing to whiten
-_BACKGROUND = 0.99  # quantile of the correlation that stands for chance and for the music's own periods
+_EXCERPT_S, _WHOLE_S = 20.0, 40.0  # a sound over the second is compared by three excerpts of the first
+_FLOOR = 1e-6  # of the largest bin: smaller bins are not whitened
+_BACKGROUND = 0.99  # quantile of the correlation, as the level of chance peaks and of the music's periods
 _OVER_BACKGROUND = 4.0  # in amplitude: two songs of one style and tempo reach 1.2, a voice in its mix 23
-_CONFIRMED = 1 / 3  # of the pieces in which both sound must show a delay near the one found
+_CONFIRMED = 1 / 3  # of the pieces in which both are audible must have a delay near the estimate
 _AUDIBLE_DB = 60.0  # under the loudest piece
 _CLUSTER_MS = 1.5  # a drifting delay is smeared over many lags
-_COPY = 0.5  # of two copies the one without delay counts, if its peak is so high
+_COPY = 0.5  # height from which a peak at lag 0 is taken
 _PIECE_S, _FEWEST_PIECES = 1.0, 4
-_SHORTEST_S = 3.0  # of a quarter of an excerpt that is searched alone
+_SHORTEST_S = 3.0  # of a quarter of an excerpt, to be searched separately
 _CONSTANT = 1.5  # samples by which the delays of pieces may differ
 _STEPS = 32  # of a sample, for its fraction
 
@@ -35,16 +35,16 @@ Pair = tuple[FloatArray, FloatArray]
 
 
 class Delay(NamedTuple):
-    """A delay that was found, applied and confirmed.
+    """An estimated delay, confirmed by applying it.
 
     Attributes
     ----------
     samples
-        By how much the second sound comes later; negative where it comes earlier. Over the whole sound, its mean.
+        The delay of the second sound, its mean over the sound; negative where it is earlier.
     first, last
         The delay at the beginning and at the end; they differ by a sample or more where two clocks drift apart.
     agreement
-        The whitened correlation of the two sounds with the delay taken away: 1 for a copy, 0.2 for a voice in a mix.
+        The whitened correlation of the two sounds with the delay removed: 1 for a copy, 0.2 for a voice in a mix.
     inverted
         Whether the second sound has the opposite polarity.
     """
@@ -73,20 +73,20 @@ class DelayFinder:
         count = 1 if length == frames else 3
         self._starts = [(frames - length) * index // max(1, count - 1) for index in range(count)]
         self._length = length
-        self._kept: list[tuple[FloatArray, FloatArray]] = []
+        self._buffers: list[tuple[FloatArray, FloatArray]] = []
 
     def add(self, reference: FloatArray, processed: FloatArray) -> None:
         """Take the next block of both."""
-        if not self._kept:
+        if not self._buffers:
             shape = (reference.shape[0], self._length)
-            self._kept = [(np.zeros(shape, np.float32), np.zeros(shape, np.float32)) for _ in self._starts]
-        for start, pair in zip(self._starts, self._kept, strict=True):
+            self._buffers = [(np.zeros(shape, np.float32), np.zeros(shape, np.float32)) for _ in self._starts]
+        for start, pair in zip(self._starts, self._buffers, strict=True):
             first = max(0, start - self._position)
             last = min(reference.shape[1], start + self._length - self._position)
             if first < last:
                 place = slice(self._position + first - start, self._position + last - start)
-                for kept, block in zip(pair, (reference, processed), strict=True):
-                    kept[:, place] = block[:, first:last]
+                for buffer, block in zip(pair, (reference, processed), strict=True):
+                    buffer[:, place] = block[:, first:last]
         self._position += reference.shape[1]
 
     def result(self) -> Delay | None:
@@ -110,9 +110,9 @@ class DelayFinder:
         return Delay(middle, float(offset), float(offset + slope * end), agreement, inverted)
 
     def _excerpts(self) -> Iterator[tuple[int, Pair, int]]:
-        """Yield where an excerpt starts, its two sounds, and about their delay; quarters where the whole shows none."""
+        """Yield start, sounds and coarse delay of each excerpt; of its quarters where the whole has no clear peak."""
         quarter = self._length // 4
-        for start, pair in zip(self._starts, self._kept, strict=True):
+        for start, pair in zip(self._starts, self._buffers, strict=True):
             if (lag := _coarse(*pair, self._rate)) is not None:
                 yield start, pair, lag
             elif quarter > _SHORTEST_S * self._rate:
@@ -122,16 +122,19 @@ class DelayFinder:
                         yield start + first, part, lag
 
     def gain_db(self, samples: float, over: float = 0.0) -> float:
-        """Return by how many dB the SI-SDR of the two rises when `samples` of delay are taken away and not `over`."""
+        """Return the rise of the SI-SDR in dB when a delay of `samples` is removed instead of one of `over`."""
         sums = np.zeros((2, 3))  # energies and inner product, for either
-        for pair in self._kept:
+        for pair in self._buffers:
             sums += [_products(*pair, delay) for delay in (over, samples)]
-        here, there = (cross**2 / max(own * other - cross**2, 1e-10 * own * other, 1e-30) for own, other, cross in sums)
+        here, there = (
+            cross**2 / max(energy * other_energy - cross**2, 1e-10 * energy * other_energy, 1e-30)
+            for energy, other_energy, cross in sums
+        )
         return float(10 * np.log10(max(there, 1e-30) / max(here, 1e-30)))
 
 
 def find_delay(reference: FloatArray, processed: FloatArray, rate_hz: int) -> Delay | None:
-    """Return by how many samples a sound comes later than another.
+    """Return the delay of a sound relative to another.
 
     Parameters
     ----------
@@ -143,7 +146,7 @@ def find_delay(reference: FloatArray, processed: FloatArray, rate_hz: int) -> De
     Returns
     -------
     Delay or None
-        None where no delay of up to `LONGEST` of the sound makes the two agree: different sounds, or further apart.
+        None where no delay of up to `LONGEST` of the sound aligns them: different sounds, or a longer delay.
 
     Examples
     --------
@@ -157,18 +160,18 @@ def find_delay(reference: FloatArray, processed: FloatArray, rate_hz: int) -> De
 
 
 def onset(response: Curve) -> int:
-    """Return the first sample within 20 dB of the largest: minimum-phase filters answer at once, then ring."""
+    """Return the first sample within 20 dB of the largest: minimum-phase filters respond at once, then ring."""
     magnitude = np.abs(response)
     return int(np.argmax(magnitude >= 0.1 * magnitude.max()))
 
 
 def whitened_lag(probe: Curve, response: Curve) -> int:
-    """Return by how many samples a response comes later than its probe, 0 or more, both (frames,)."""
+    """Return the delay of a response relative to its probe in samples, 0 or more, both (frames,)."""
     return int(np.argmax(_whitened([probe], [response], 2 * probe.size)[: probe.size]))
 
 
 def template_lag(sound: Curve, template: Curve) -> tuple[int, float]:
-    """Return where a template lies in a sound, and how much the sound there is like it: 0 to 1, without sign."""
+    """Return the position of a template in a sound, and the magnitude of their correlation there, 0 to 1."""
     size = 1 << (sound.size + template.size - 1).bit_length()
     matched = fft.irfft(fft.rfft(sound, size) * np.conj(fft.rfft(template, size)), size)
     lag = int(np.argmax(np.abs(matched[: sound.size - template.size + 1])))
@@ -177,7 +180,7 @@ def template_lag(sound: Curve, template: Curve) -> tuple[int, float]:
 
 
 def _phases(references: Sequence[Curve] | FloatArray, others: Sequence[Curve] | FloatArray, size: int) -> np.ndarray:
-    """Return the sum over channels of the cross-spectra, each bin with its magnitude taken away."""
+    """Return the sum over channels of the cross-spectra, each bin with its magnitude set to 1."""
     total = np.zeros(size // 2 + 1, np.complex128)
     for reference, other in zip(references, others, strict=True):
         cross = fft.rfft(other.astype(np.float64), size) * np.conj(fft.rfft(reference.astype(np.float64), size))
@@ -194,7 +197,7 @@ def _whitened(references: Sequence[Curve] | FloatArray, others: Sequence[Curve] 
 
 
 def _coarse(reference: FloatArray, processed: FloatArray, rate_hz: int) -> int | None:
-    """Return the lag around which the whitened correlation has its energy; None where none stands out."""
+    """Return the lag around which the whitened correlation has its energy; None without a clear peak."""
     from scipy.fft import next_fast_len  # here: the live audio process finds delays, and starts without SciPy
 
     reach = int(LONGEST * reference.shape[1])
@@ -222,29 +225,29 @@ class _Track(NamedTuple):
 
 
 def _track(reference: FloatArray, processed: FloatArray, lag: int, start: int, rate_hz: int) -> _Track:
-    """Return the delay of an excerpt piece by piece, near a lag; empty where the pieces don't confirm it.
+    """Return the delay of an excerpt piece by piece, near a lag; empty where too few pieces confirm it.
 
     `start` is the place of the excerpt in its sound, in samples.
     """
-    ours, theirs = _overlap(reference, processed, lag)
-    length = max(1, min(int(_PIECE_S * rate_hz), ours.shape[1] // _FEWEST_PIECES))
-    pieces = [slice(first, first + length) for first in range(0, ours.shape[1] - length + 1, length)]
-    power = np.array([[float(np.square(sound[:, piece]).sum()) for piece in pieces] for sound in (ours, theirs)])
+    first, second = _overlap(reference, processed, lag)
+    length = max(1, min(int(_PIECE_S * rate_hz), first.shape[1] // _FEWEST_PIECES))
+    pieces = [slice(first, first + length) for first in range(0, first.shape[1] - length + 1, length)]
+    power = np.array([[float(np.square(sound[:, piece]).sum()) for piece in pieces] for sound in (first, second)])
     audible = (power > power.max(axis=1, keepdims=True) * 10 ** (-_AUDIBLE_DB / 10)).all(axis=0)
     reach = length // 4
-    found = []
+    delays_of_pieces = []
     for piece in (piece for piece, sounds in zip(pieces, audible, strict=True) if sounds):
-        phases = _phases(ours[:, piece], theirs[:, piece], 2 * length)
+        phases = _phases(first[:, piece], second[:, piece], 2 * length)
         correlation = fft.irfft(phases, 2 * length)
         near = np.concatenate((correlation[-reach:], correlation[: reach + 1]))
         peak = int(np.argmax(np.abs(near)))
         polarity = float(np.sign(near[peak]))
         if abs(near[peak]) > _OVER_BACKGROUND * np.quantile(np.abs(correlation), _BACKGROUND):
             fine, agreement = _fraction(polarity * phases, peak - reach)
-            found.append((start + max(0, -lag) + piece.start + length / 2, lag + fine, agreement, polarity))
-    if len(found) < max(2, _CONFIRMED * np.count_nonzero(audible)):
+            delays_of_pieces.append((start + max(0, -lag) + piece.start + length / 2, lag + fine, agreement, polarity))
+    if len(delays_of_pieces) < max(2, _CONFIRMED * np.count_nonzero(audible)):
         return _Track(np.zeros(0), np.zeros(0), 0.0, 0.0)
-    at, delays, agreements, polarities = np.array(found).T
+    at, delays, agreements, polarities = np.array(delays_of_pieces).T
     return _Track(at, delays, float(agreements.mean()), float(polarities.sum()))
 
 
@@ -261,16 +264,16 @@ def _fraction(phases: np.ndarray, lag: int) -> tuple[float, float]:
 
 
 def _overlap(reference: FloatArray, processed: FloatArray, lag: int) -> tuple[FloatArray, FloatArray]:
-    """Return what two sounds have in common when the second comes `lag` samples later."""
+    """Return the overlapping parts of two sounds, the second of which is `lag` samples later."""
     frames = reference.shape[1] - abs(lag)
     return reference[:, max(0, -lag) :][:, :frames], processed[:, max(0, lag) :][:, :frames]
 
 
 def _products(reference: FloatArray, processed: FloatArray, samples: float) -> Curve:
-    """Return the energies of two sounds and their inner product, the second brought forward by `samples`."""
+    """Return the energies of two sounds and their inner product, the second advanced by `samples`."""
     whole = round(samples)
-    ours, theirs = (sound.astype(np.float64) for sound in _overlap(reference, processed, whole))
+    first, second = (sound.astype(np.float64) for sound in _overlap(reference, processed, whole))
     if rest := samples - whole:
-        bins = fft.rfft(theirs)
-        theirs = fft.irfft(bins * np.exp(2j * np.pi * fft.rfftfreq(theirs.shape[1]) * rest), theirs.shape[1])
-    return np.array([np.vdot(ours, ours), np.vdot(theirs, theirs), np.vdot(ours, theirs)])
+        bins = fft.rfft(second)
+        second = fft.irfft(bins * np.exp(2j * np.pi * fft.rfftfreq(second.shape[1]) * rest), second.shape[1])
+    return np.array([np.vdot(first, first), np.vdot(second, second), np.vdot(first, second)])

@@ -9,7 +9,7 @@ from hearsim.core.units import Curve, FloatArray
 
 
 def kind_of(value: object) -> str:
-    """Return what a value is, for a sentence: its type, and type and shape of an array.
+    """Describe a value in an error sentence: its type, or an array's type and shape.
 
     >>> kind_of(np.zeros((2, 3))), kind_of("song.flac")
     ('an array of float64 (2, 3)', "'song.flac'")
@@ -72,7 +72,7 @@ def whole_number(name: str, value: float) -> int:
 
 
 def array_fault(samples: object, name: str) -> str:
-    """Return what keeps samples from being ours, and the cure, in one sentence; "" for a float32 array."""
+    """Return the fault of samples and its cure as a sentence; "" for a float32 array."""
     if not isinstance(samples, np.ndarray):
         return f"{name} must be a float32 array, not {kind_of(samples)}: Audio.from_array(array, rate) converts it"
     if samples.dtype == np.float32:
@@ -81,7 +81,7 @@ def array_fault(samples: object, name: str) -> str:
         return f"{name} of {samples.dtype}: convert with array.astype('float32')"
     if samples.dtype.kind in "iu":
         return f"{name} of {samples.dtype} instead of float32: Audio.from_array(array, rate) scales whole numbers"
-    return f"{name} of {samples.dtype}, which are no samples: give float32"
+    return f"{name} of {samples.dtype}, which is not a type of samples: give float32"
 
 
 def check_array(name: str, array: object, most_channels: int = 2) -> FloatArray | Curve:

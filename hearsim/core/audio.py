@@ -15,21 +15,21 @@ from hearsim.core.errors import HearsimError
 from hearsim.core.units import FloatArray, counted
 
 EARS = ("left", "right")
-"""Names of the channels of what a listener hears: channel 0 is the left ear."""
+"""Names of a listener's channels: channel 0 is the left ear."""
 Unit = Literal["fs", "pa"]
 UNIT_NAMES: dict[Unit, str] = {"fs": "full scale", "pa": "pascal"}
 Layout = Literal["channels first", "channels last"]
 LAYOUTS: tuple[Layout, ...] = ("channels first", "channels last")
 MOST_CHANNELS = 64
-"""Where an array has more rows than this and fewer columns, its axes are taken to be (frames, channels)."""
+"""An array with more rows than this and fewer columns is taken as (frames, channels)."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """What a stage is prepared for: sample rate in Hz, channels (0 is the left ear), block in samples.
+    """The format of a stream: sample rate in Hz, channels (0 is the left ear), block in samples.
 
     `stems` names a leading axis where there is one; `unit` is "fs" (full scale) or "pa" (pascals). `upstream_latency`
-    is the sum of the latencies of all stages before, in samples: a stage with a hop of its own sets its clock by it, so
+    is the sum of the latencies of all stages before, in samples: a stage with a hop starts its hops at it, so
     its output depends neither on them nor on the host block.
 
     Raises `HearsimError` for a rate, channels or a block that are not whole numbers from 1 on, and for other units.
@@ -54,7 +54,9 @@ class Format:
             check_count(f"Format: {name}", getattr(self, name))
         check_count("Format: upstream_latency", self.upstream_latency, least=0)
         if not isinstance(self.stems, tuple) or not all(isinstance(stem, str) for stem in self.stems):
-            raise HearsimError(f"Format: stems = {reprlib.repr(self.stems)} is not a tuple of names: give ('vocals', ...)")
+            raise HearsimError(
+                f"Format: stems = {reprlib.repr(self.stems)} is not a tuple of names: give ('vocals', ...)"
+            )
         if self.unit not in UNIT_NAMES:
             raise HearsimError(f"Format: unit = {self.unit!r} is not known: give 'fs' (full scale) or 'pa' (pascal)")
 
@@ -167,7 +169,7 @@ class Audio:
 
 
 def player(audio: Audio) -> str:
-    """Return an HTML player of audio (1 or 2, frames), its sound inside as a WAV file of 16 bits.
+    """Return an HTML player of audio (1 or 2, frames), with its sound as an embedded 16-bit WAV.
 
     Samples over full scale are limited to it: a browser plays no others.
     """
@@ -180,7 +182,7 @@ def player(audio: Audio) -> str:
 
 
 def players(sounds: Mapping[str, Audio]) -> str:
-    """Return a table of HTML players, a row a sound (1 or 2, frames)."""
+    """Return a table of HTML players, a row per sound (1 or 2, frames)."""
     rows = "".join(f"<tr><td>{escape(name)}</td><td>{player(sound)}</td></tr>" for name, sound in sounds.items())
     return f"<table>{rows}</table>"
 

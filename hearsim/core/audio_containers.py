@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple
 
 Part = Path | bytes | tuple[Path, bytes]
-"""Something that libsndfile reads as one file: a path, its bytes, or a path with other first bytes."""
+"""An input that libsndfile reads as one file: a path, its bytes, or a path with other first bytes."""
 
 STREAMED = {0xFFFFFFFF, 0x7FFFF000}
 """What ffmpeg and SoX write where they can't know the size of a WAV's data: into a pipe."""
@@ -41,8 +41,8 @@ class _PatchedFile(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         start = self._file.tell()
         size = self._file.readinto(buffer)
-        own = self._head[start : start + size]
-        memoryview(buffer).cast("B")[: len(own)] = own
+        patched = self._head[start : start + size]
+        memoryview(buffer).cast("B")[: len(patched)] = patched
         return size
 
     def close(self) -> None:
@@ -141,7 +141,7 @@ def _chunks(file: BinaryIO, at: int) -> Iterator[_Chunk]:
 
 
 def bytes_after_chunks(path: Path) -> tuple[int, int]:
-    """Return the size of a WAV's data chunk, and how many bytes at the end of the file no chunk explains."""
+    """Return the size of a WAV's data chunk, and the number of bytes after the last chunk."""
     with path.open("rb") as file:
         total = file.seek(0, io.SEEK_END)
         end, data = 12, 0
@@ -185,12 +185,12 @@ def wav_without_size(path: Path) -> tuple[Part, str] | None:
         head = bytearray(file.read(start))
     struct.pack_into(f"{order}I", head, 4, start - 8 + whole)
     struct.pack_into(f"{order}I", head, start - 4, whole)
-    told = "no size of its data" if unsized else f"{size} bytes of data, {there} are there"
-    return (path, bytes(head)), f"was streamed: its header tells {told}; all that is there is read"
+    sizes = "no size of its data" if unsized else f"{size} bytes of data, {there} are there"
+    return (path, bytes(head)), f"was streamed: its header tells {sizes}; all that is there is read"
 
 
 def missing_bytes(path: Path, name: str) -> str:
-    """Return in words how many bytes an AAC stream, a WMA or an MP4 lacks, by the sizes that it tells; "" for none."""
+    """Return a sentence on missing bytes of an AAC stream, a WMA or an MP4, by its stated sizes; "" for none."""
     total = path.stat().st_size
     with path.open("rb") as file:
         if name == "AAC":
@@ -216,7 +216,7 @@ def _end_of_adts(data: bytes) -> int:
 
 
 def _size_of_asf(head: bytes) -> int:
-    """Return the size that the file properties of a WMA tell (ASF specification, 3.2); 0 where they don't."""
+    """Return the size in the file properties of a WMA (ASF specification, 3.2); 0 without one."""
     at = head.find(b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65")
     return int.from_bytes(head[at + 40 : at + 48], "little") if at >= 0 else 0
 

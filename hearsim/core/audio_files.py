@@ -52,21 +52,21 @@ class Source:
     def blocks(self, size: int) -> Iterator[FloatArray]:
         """Yield (2, size) blocks to the end of the file; the last is padded with zeros."""
         waiting = np.zeros((2, 0), np.float32)
-        left = self.frames
+        remaining = self.frames
         for chunk in self._resampled():
-            chunk = chunk[:, : left - waiting.shape[1]]  # noqa: PLW2901
+            chunk = chunk[:, : remaining - waiting.shape[1]]  # noqa: PLW2901
             waiting = np.concatenate((waiting, chunk), axis=1)
-            whole = waiting.shape[1] // size * size
-            for start in range(0, whole, size):
+            complete = waiting.shape[1] // size * size
+            for start in range(0, complete, size):
                 yield waiting[:, start : start + size]
-            waiting, left = waiting[:, whole:], left - whole
-        if left - waiting.shape[1] > _ROUNDING:
+            waiting, remaining = waiting[:, complete:], remaining - complete
+        if remaining - waiting.shape[1] > _ROUNDING:
             raise HearsimError(f"{self.path} has changed while it was read: render it again")
-        while left > 0:  # the rest, and what rounding of the length leaves
+        while remaining > 0:  # the rest, and rounding of the length
             block = np.zeros((2, size), np.float32)
             block[:, : waiting.shape[1]] = waiting
             yield block
-            waiting, left = waiting[:, :0], left - size
+            waiting, remaining = waiting[:, :0], remaining - size
 
     def _resampled(self) -> Iterator[FloatArray]:
         chunks = open_decoder(self.path).chunks()
@@ -97,11 +97,11 @@ def _stereo(samples: FloatArray) -> FloatArray:
 
 def check_is_file(path: Path) -> None:
     """Raise `HearsimError` for a path that leads to no file, or to one whose format has no header."""
-    if not os.path.exists(path):  # pathlib raises for some names that can't be
+    if not os.path.exists(path):  # pathlib raises for some invalid names
         raise HearsimError(f"{path}: there is no such file: check its name and folder")
     if not path.is_file():
         raise HearsimError(f"{path} is a {'folder' if path.is_dir() else 'device'}: give a music file")
-    if path.suffix.lower() == ".raw":  # libsndfile goes by the name here
+    if path.suffix.lower() == ".raw":  # libsndfile decides by the suffix here
         raise HearsimError(f"{path} has no header to tell rate and channels: convert it to WAV or FLAC")
 
 
@@ -109,7 +109,7 @@ def open_source(path: str | Path, rate: int | None = AID_RATE_HZ) -> Source:
     """Check an audio file from its first to its last sample and return it as a source at `rate` (None: its own).
 
     Raises `HearsimError` for a file that is missing, not audio, damaged, cut off, empty, not mono or stereo, or that
-    holds samples that are not numbers or higher than 100 times full scale.
+    has NaN, infinite samples, or samples higher than 100 times full scale.
     """
     path = Path(path)
     check_is_file(path)
@@ -132,7 +132,7 @@ def open_source(path: str | Path, rate: int | None = AID_RATE_HZ) -> Source:
 
 
 def _check(path: Path, samples: FloatArray, start: int, rate: int) -> None:
-    """Refuse samples (frames, channels) that are not numbers or out of all scale; `start` is the first one's place."""
+    """Refuse samples (frames, channels) that are NaN, infinite or far over full scale; the first is number `start`."""
     peaks = np.abs(samples).max(axis=1)
     good = peaks <= HIGHEST  # false for NaN too
     if good.all():
@@ -171,8 +171,8 @@ def read(path: str | Path, rate: int | None = AID_RATE_HZ) -> Audio:
     Raises
     ------
     HearsimError
-        For a file that is missing, no audio, damaged, cut off, empty, of more than two channels, or that holds samples
-        that are not numbers or higher than 100 times full scale.
+        For a file that is missing, no audio, damaged, cut off, empty, of more than two channels, or with NaN,
+        infinite samples, or samples higher than 100 times full scale.
 
     Examples
     --------
@@ -187,29 +187,29 @@ def read(path: str | Path, rate: int | None = AID_RATE_HZ) -> Audio:
 
 
 class WaveWriter:
-    """An audio file (a float32 WAV) that is being written into `part`; raises `WriteError`, which names it `path`."""
+    """An audio file (a float32 WAV) that is being written into `part`; raises `WriteError`, with its name `path`."""
 
     def __init__(
         self, path: Path, part: Path, rate: int, channels: int, form: str = "WAV", subtype: str = "FLOAT"
     ) -> None:
         self._path = path
         with writes(path):
-            part.touch()  # the system's own words, where libsndfile has only "System error"
-        with self._said():
+            part.touch()  # for the system's reason, where libsndfile has only "System error"
+        with self._naming_errors():
             self._file = soundfile.SoundFile(part, "w", rate, channels, subtype, format=form)
 
     def write(self, samples: FloatArray) -> None:
         """Append samples (channels, frames)."""
-        with self._said():
+        with self._naming_errors():
             self._file.write(samples.T)
 
     def close(self) -> None:
-        """Write what is still held back, and the length."""
-        with self._said():
+        """Write buffered samples, and the length."""
+        with self._naming_errors():
             self._file.close()
 
     @contextmanager
-    def _said(self) -> Iterator[None]:
+    def _naming_errors(self) -> Iterator[None]:
         try:
             yield
         except soundfile.LibsndfileError as error:
@@ -218,7 +218,7 @@ class WaveWriter:
 
 @contextmanager
 def open_wave(path: Path, rate: int, channels: int = 2) -> Iterator[WaveWriter]:
-    """Yield a float32 WAV file to write to; it takes its name when whole, and vanishes on any error."""
+    """Yield a float32 WAV file to write to; it gets its name at the end, and is deleted on any error."""
     with open_audio(path, rate, channels, "WAV", "FLOAT") as file:
         yield file
 

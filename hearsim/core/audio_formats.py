@@ -1,8 +1,8 @@
-"""Decoding audio files whole: the format by its first bytes, joined and streamed files repaired, length counted twice.
+"""Decoding audio files whole: the format by its first bytes, joined and streamed files repaired, the length checked.
 
 libsndfile decodes what it knows; a file that it would read in part only (several Ogg streams or MP3s one after the
-other, a WAV whose header has no size) is laid out for it so that it reads all. Other formats are decoded by PyAV, from
-`hearsim[formats]`. Whatever a container says of its length must agree with what could be decoded.
+other, a WAV whose header has no size) is rearranged so that it reads all of it. Other formats are decoded by PyAV, from
+`hearsim[formats]`. The length that a container states must agree with the decoded length.
 """
 
 import re
@@ -63,8 +63,10 @@ SUFFIXES = (
 """Suffixes of files that `open_decoder` reads, the second line by PyAV."""
 
 _SIZES = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
-_UNKNOWN_FRAMES = 2**63 - 1  # libsndfile's word for a length that a FLAC written into a pipe lacks; it can't read on
-_ROUNDING_S, _PRIMING_S = 0.05, 0.1  # of the durations that containers tell; an MP4 counts what AAC adds at both ends
+_UNKNOWN_FRAMES = (
+    2**63 - 1
+)  # libsndfile's value for the missing length of a FLAC written into a pipe; it can't read such a file
+_ROUNDING_S, _PRIMING_S = 0.05, 0.1  # of stated durations; an MP4 includes AAC's priming at both ends
 
 
 class Decoder(Protocol):
@@ -78,14 +80,14 @@ class Decoder(Protocol):
         """Yield all samples (frames, channels), up to `CHUNK` frames at a time."""
 
     def shortfall(self, decoded: int) -> str:
-        """Return in words what the file lacks where `decoded` frames came out of it, "" for a whole file."""
+        """Return a sentence on the missing part of a file that gave `decoded` frames, "" for a whole file."""
 
 
 def open_decoder(path: Path) -> Decoder:
     """Return the decoder of an audio file.
 
-    Raises `HearsimError` for a file that is not audio, damaged at its beginning, in a format that nothing installed
-    reads, or made of parts that differ in rate or channels.
+    Raises `HearsimError` for a file that is not audio, damaged at its beginning, in a format that no installed
+    package reads, or made of parts that differ in rate or channels.
     """
     try:
         with path.open("rb") as file:
@@ -142,7 +144,7 @@ def _format_of_pyav(head: bytes) -> str:
 
 
 class _SndfileDecoder:
-    """What libsndfile reads, in one part or in several, one after the other."""
+    """A decoder for files that libsndfile reads, in one part or in several, one after the other."""
 
     def __init__(self, path: Path, parts: list[Part], note: str, mp3: Mp3 | None) -> None:
         self._path, self._parts, self.note, self._mp3 = path, parts, note, mp3
@@ -169,7 +171,7 @@ class _SndfileDecoder:
                 try:
                     while len(samples := file.read(CHUNK, dtype="float32", always_2d=True)):
                         yield samples
-                except soundfile.LibsndfileError:  # its words are about its own insides
+                except soundfile.LibsndfileError:  # its message is about its internals
                     raise HearsimError(
                         f"{self._path} is damaged or cut off and its end can't be read: copy or export it anew"
                     ) from None
@@ -211,7 +213,7 @@ def _tells_its_length(path: Path) -> bool:
 
 
 class _AvDecoder:
-    """What PyAV (FFmpeg) reads, where it is installed."""
+    """A decoder for files that PyAV (FFmpeg) reads, if it is installed."""
 
     note = ""
 

@@ -1,4 +1,4 @@
-"""What a stage is given, checked where it comes in: a format in `prepare`, a block in `process`.
+"""Checks of a stage's input: the format in `prepare`, the block in `process`.
 
 `Processor` wraps the two methods of each of its classes, so that these checks are the same for all stages, those of
 users included. A check costs under a microsecond a block and compares the block with the format of
@@ -21,11 +21,11 @@ _FLOAT32 = np.dtype(np.float32)
 
 
 class NotPreparedError(HearsimError, AttributeError):
-    """A stage is asked for what it has only after `prepare`."""
+    """An attribute that a stage has only after `prepare` was read before."""
 
 
 def checked_prepare(prepare: Callable[[Any, Format], Format]) -> Callable[[Any, Format], Format]:
-    """Wrap a stage's `prepare`: refuse all but a `Format`, and keep what `checked_process` compares blocks with."""
+    """Wrap a stage's `prepare`: refuse all but a `Format`, and store it for `checked_process`."""
 
     @functools.wraps(prepare)
     def checked(stage: Any, fmt: Format) -> Format:

@@ -36,7 +36,7 @@ class Calibration:
 
 
 def _checked(stage: str, calibration: object) -> None:
-    check_kind(f"{stage} takes a Calibration", calibration, Calibration, "give profile.rig.microphone, say")
+    check_kind(f"{stage} takes a Calibration", calibration, Calibration, "give profile.rig.microphone, for example")
 
 
 class _Scale(Processor):
@@ -58,7 +58,7 @@ class _Scale(Processor):
 class ToPascal(_Scale):
     """Full scale to pascals, by the calibration of the microphone.
 
-    The door to the aid: NaN, Inf and pressures over an atmosphere become silence here, and are counted.
+    The input of the aid: NaN, Inf and pressures over an atmosphere are replaced by silence here, and counted.
     """
 
     _from, _to = "fs", "pa"

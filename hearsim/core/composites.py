@@ -49,7 +49,7 @@ class Delay(Processor):
         if self._samples == 0:
             return block
         frames = block.shape[-1]
-        self._line[..., : self._samples] = self._line[..., frames:]  # numpy copies as if through a temporary
+        self._line[..., : self._samples] = self._line[..., frames:]  # numpy handles the overlap
         self._line[..., self._samples :] = block
         self._out[...] = self._line[..., :frames]
         return self._out
@@ -100,14 +100,14 @@ class Chain(_Composite):
 
     def index(self, kind: type[Processor]) -> int:
         """Return the position of the first stage that is of a kind or holds one; raises `HearsimError` for none."""
-        found = find(self, kind)
-        return next(index for index, stage in enumerate(self.stages) if found in walk(stage))
+        first = find(self, kind)
+        return next(index for index, stage in enumerate(self.stages) if first in walk(stage))
 
     def latency_entries(self) -> tuple[LatencyEntry, ...]:  # noqa: D102
         return tuple(entry for stage in self.stages for entry in stage.latency_entries())
 
     def __repr__(self) -> str:
-        """Return the latency ledger (`describe`), or the stages and why there is none."""
+        """Return the latency ledger (`describe`), or the stages and the error."""
         try:
             return describe(self)
         except HearsimError as error:
@@ -171,7 +171,7 @@ class Parallel(_Composite):
             if index == 0:
                 self._sum[...] = output
             else:
-                with np.errstate(over="ignore", invalid="ignore"):  # what is no sound stays none, without a word
+                with np.errstate(over="ignore", invalid="ignore"):  # invalid samples stay invalid, without a warning
                     self._sum += output
         return self._sum
 
@@ -255,7 +255,7 @@ class Reblock(Processor):
 
 
 class Bypass(Processor):
-    """Leave a stage out, and stay as late as it is.
+    """Bypass a stage and keep its latency.
 
     Raises `HearsimError` for anything but a stage.
 

@@ -1,4 +1,4 @@
-"""The one exception that users see: a sentence that says what is wrong, where, and what to do."""
+"""The one exception that users see: a sentence with fault, place and cure."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ class HearsimError(ValueError):
 
 
 def cause_of(error: BaseException) -> str:
-    """Return the type and text of an error that the code of others raises, for a sentence.
+    """Return the type and text of an error raised by a user's or a package's code, for a sentence.
 
     >>> cause_of(ValueError("no weights")), cause_of(KeyboardInterrupt())
     ('ValueError: no weights', 'KeyboardInterrupt')
@@ -29,7 +29,7 @@ def cause_of(error: BaseException) -> str:
 
 
 class HearsimWarning(UserWarning):
-    """Input that is used, but not as it stands: one sentence. The command line prints it on stderr.
+    """Input or surroundings that are used with a restriction: one sentence. The command line prints it on stderr.
 
     Examples
     --------
@@ -78,5 +78,5 @@ class WriteError(HearsimError):
         super().__init__(f"{path} can't be written ({why}): {self.cure}")
 
     def __reduce__(self) -> tuple[type["WriteError"], tuple[Path, str]]:
-        """Return what another process makes it of."""
+        """Return class and arguments, for another process."""
         return WriteError, (self.path, self.why)

@@ -1,4 +1,4 @@
-"""Where the project's data lies, and how its outputs are written: whole or not at all."""
+"""Folders of shipped data, reading of text files, and atomic writing of outputs."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ from hearsim.core.errors import HearsimError, HearsimWarning, WriteError
 def data_folder(kind: Literal["profiles", "models"]) -> Path:
     """Return the folder of shipped profiles or models: of the installed wheel, or of the checkout.
 
-    The wheel comes first: beside an installed package lies site-packages, where a `models` may be anybody's.
+    The wheel comes first: an installed package is in site-packages, where a `models` may belong to another package.
     """
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "_data" / kind, package.parent / kind):
@@ -29,13 +29,13 @@ def data_folder(kind: Literal["profiles", "models"]) -> Path:
 
 
 def cache_folder() -> Path:
-    """Return the folder for what can be made again: $XDG_CACHE_HOME/hearsim, else ~/.cache/hearsim.
+    """Return the folder for data that can be recomputed: $XDG_CACHE_HOME/hearsim, else ~/.cache/hearsim.
 
     Where neither can be written (no home folder, a read-only one), it is a temporary folder, and a `HearsimWarning`
     says so. Source: XDG Base Directory Specification 0.8.
     """
-    own = os.environ.get("XDG_CACHE_HOME", "")
-    for base in ([own] if os.path.isabs(own) else []) + ["~/.cache"]:
+    configured = os.environ.get("XDG_CACHE_HOME", "")
+    for base in ([configured] if os.path.isabs(configured) else []) + ["~/.cache"]:
         folder = Path(os.path.expanduser(base)) / "hearsim"
         if folder.is_absolute() and _can_hold_files(folder):
             return folder
@@ -62,26 +62,26 @@ def model_names() -> list[str]:
 
 
 def find_model(name: str | Path, base: Path | None = None, context: str = "") -> Path:
-    """Return the folder of a model: a shipped one's name, or a folder, relative to `base` (default: where we are).
+    """Return the folder of a model: a shipped one's name, or a folder, relative to `base` (default: the current one).
 
     Raises `HearsimError` where there is none; `context` (file and key that name the model) comes first in its sentence.
     """
-    own = (base or Path.cwd()) / name
-    for folder in (data_folder("models") / name, own):
+    local = (base or Path.cwd()) / name
+    for folder in (data_folder("models") / name, local):
         try:
             if (folder / "model.toml").is_file():
                 return folder.resolve()
         except OSError as error:  # a name too long for the file system, a folder that may not be entered
             raise HearsimError(f"{context}{str(name)[:40]!r} can't be looked up: {error.strerror}") from None
-    from hearsim.core.validation import nearest  # which pydantic makes slow to import
+    from hearsim.core.validation import nearest  # here: pydantic is slow to import
 
     near = nearest(str(name), model_names()) or f"take {' or '.join(model_names())}, or give a model's folder"
-    raise HearsimError(f"{context}no model is called {str(name)!r} and no file {own / 'model.toml'} is there: {near}")
+    raise HearsimError(f"{context}no model is called {str(name)!r} and no file {local / 'model.toml'} is there: {near}")
 
 
 def model_hop(model: object) -> int:
     """Return the hop in samples of a network, or of a model as its model.toml says; raises `HearsimError`."""
-    from hearsim.core.networks import own_network  # which imports this file
+    from hearsim.core.networks import own_network  # here: it imports this file
 
     network: Any = own_network(str(model)) if isinstance(model, str | Path) else model
     if network is not None:
@@ -97,7 +97,7 @@ def model_hop(model: object) -> int:
 
 @contextmanager
 def writes(path: Path) -> Iterator[None]:
-    """Say in one sentence what failed (`WriteError`); only for bodies that do nothing but write to `path`."""
+    """Turn errors of the body, which only writes to `path`, into a `WriteError`."""
     try:
         yield
     except OSError as error:
@@ -105,13 +105,13 @@ def writes(path: Path) -> Iterator[None]:
 
 
 def part_of(path: Path) -> Path:
-    """Return the name that `path` has until it is whole: this process's, for another may be writing the same."""
+    """Return the temporary name of `path` while this process writes it; other processes have other names."""
     return path.with_name(f"{path.name}.{os.getpid()}.part")
 
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its name on success and vanishes on any error.
+    """Yield a temporary path beside `path` that is renamed to it on success and deleted on any error.
 
     Raises `WriteError` where the temporary file can't be opened or renamed.
     """
@@ -120,7 +120,7 @@ def write_atomically(path: Path) -> Iterator[Path]:
         yield part
         os.replace(part, path)
     except OSError as error:
-        if error.filename not in (str(part), part):  # not about this file: the body reads, too
+        if error.filename not in (str(part), part):  # about another file, which the body reads
             raise
         raise WriteError(path, error.strerror or str(error)) from error
     finally:
@@ -130,26 +130,26 @@ def write_atomically(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_of(path: Path) -> Iterator[None]:
-    """Make the folder of a file for the body to write; where it stays empty, it vanishes, with those above it.
+    """Make the folder of a file that the body writes; if it stays empty, it is deleted with the folders made above it.
 
     Raises `WriteError` where it can't be made.
     """
-    made = [folder for folder in path.parents if not folder.exists()]
+    new = [folder for folder in path.parents if not folder.exists()]
     try:
         with writes(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         yield
     finally:
-        for folder in made:
+        for folder in new:
             if folder.exists() and not any(folder.iterdir()):
                 folder.rmdir()
 
 
 @contextmanager
 def temporary_folder(part: Path) -> Iterator[None]:
-    """Make a folder for the body to fill and move away; what is left of it, and of the folders above it, vanishes.
+    """Make a folder for the body to fill and move away; then delete it, and the folders made above it if empty.
 
-    Folders above it that hold something by then stay. Raises `WriteError` where it can't be made.
+    Raises `WriteError` where it can't be made.
     """
     with folder_of(part):
         try:

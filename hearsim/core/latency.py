@@ -1,6 +1,6 @@
-"""The latency ledger: which stage is late and by how much, from input to ear, and whether the sum is short enough.
+"""The latency ledger: the delay of each stage from input to ear, and verdicts on the sum.
 
-Compute time is a deadline, never a delay: a block that is not ready in time is late, one that is waits for its turn.
+Compute time is a deadline, never a delay: a block that is ready early is played at its time all the same.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,7 +27,7 @@ class LatencyEntry(NamedTuple):
     Attributes
     ----------
     name
-        The stage, or the part of it, that delays.
+        The stage, or the part of it, that causes the delay.
     samples
         Its delay in samples.
     kind
@@ -35,7 +35,7 @@ class LatencyEntry(NamedTuple):
     source
         Where the number comes from: "declared", "measured" or "device-reported".
     advice
-        How to shorten it; "" where nothing is to be done.
+        How to shorten it; "" without advice.
 
     Examples
     --------
@@ -54,8 +54,8 @@ class LatencyEntry(NamedTuple):
 class LatencyLedger:
     """The entries from microphone to ear at a rate in Hz.
 
-    `input_block` is the wait for the input block in samples, the first entry; 0 where a device's own delay takes its
-    place. `measured_samples` is the live delay as probes found it; None where nothing was measured.
+    `input_block` is the wait for the input block in samples, the first entry; 0 where a device's delay
+    includes it. `measured_samples` is the live delay measured by probes; None without a measurement.
 
     Examples
     --------
@@ -121,7 +121,7 @@ class LatencyLedger:
         return rows
 
     def advice(self) -> list[str]:
-        """Return what would shorten the delay, each sentence with the entry to change."""
+        """Return advice on a shorter delay, each sentence with the entry to change."""
         return [f"{entry.name}: {entry.advice}" for entry in self.entries if entry.advice]
 
     def __str__(self) -> str:
@@ -176,15 +176,17 @@ def verdicts(delay_ms: float) -> list[Verdict]:
     >>> [verdict.sentence for verdict in verdicts(6.8)][1:]
     ['OK: 6.8 ms is within the limit of 10 ms', 'too slow: 6.8 ms is over the limit of 1 ms']
     """
-    found = []
+    result = []
     for scenario, limit in _LIMITS_MS.items():
         if limit is None:
-            found.append(Verdict(scenario, None, True, "no limit: nothing else reaches the ear (lip-sync aside)"))
+            result.append(Verdict(scenario, None, True, "no limit: nothing else reaches the ear (lip-sync aside)"))
             continue
         ok = delay_ms <= limit
         word, relation = ("OK", "within") if ok else ("too slow", "over")
-        found.append(Verdict(scenario, limit, ok, f"{word}: {delay_ms:.1f} ms is {relation} the limit of {limit:g} ms"))
-    return found
+        result.append(
+            Verdict(scenario, limit, ok, f"{word}: {delay_ms:.1f} ms is {relation} the limit of {limit:g} ms")
+        )
+    return result
 
 
 class Load(NamedTuple):

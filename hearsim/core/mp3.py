@@ -1,4 +1,4 @@
-"""The frames of an MP3, counted: libsndfile believes the first header, and stops where that one says."""
+"""The frames of an MP3, counted: libsndfile trusts the first header, and stops at the length that it states."""
 
 import struct
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ _KBITS = {
 }
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 _DECODER_DELAY = 529  # samples that a decoder adds, as LAME's tag counts them
-_TAG_KBITS_INDEX = 9  # of the frame that is put in front: at 72 to 144 bytes a kilosample it holds a Xing header
+_TAG_KBITS_INDEX = 9  # of the inserted first frame: at 72 to 144 bytes a kilosample it holds a Xing header
 
 
 @dataclass(frozen=True)
 class Mp3:
-    """An MP3 as its frames are: bytes to be read in its place (empty: it is right as it is), a note, what it lacks."""
+    """The result of a scan: repaired bytes (empty: not needed), a note, and a sentence on missing parts."""
 
     rebuilt: bytes = b""
     note: str = ""
@@ -77,7 +77,7 @@ def _frames(data: bytes) -> list[_Frame]:
     return frames
 
 
-def _told(data: bytes, frame: _Frame) -> int | None:
+def _counted_frames(data: bytes, frame: _Frame) -> int | None:
     """Return how many frames a Xing, Info or VBRI header counts; None for a frame of sound."""
     at = frame.start + frame.side
     if data[at : at + 4] in (b"Xing", b"Info"):
@@ -89,7 +89,7 @@ def _told(data: bytes, frame: _Frame) -> int | None:
 
 
 def scan_mp3(path: Path) -> Mp3 | None:
-    """Count the frames of an MP3 and set them against its headers; None where there is no frame that can be counted.
+    """Count the frames of an MP3 and compare with its headers; None without a frame that can be counted.
 
     Several MP3s one after the other, and one without a header that counts, are rebuilt under one header that counts
     them all.
@@ -98,7 +98,7 @@ def scan_mp3(path: Path) -> Mp3 | None:
     frames = _frames(data)
     if not frames:
         return None
-    heads = {frame.start: told for frame in frames if (told := _told(data, frame)) is not None}
+    heads = {frame.start: count for frame in frames if (count := _counted_frames(data, frame)) is not None}
     sound = [frame for frame in frames if frame.start not in heads]
     if not sound:
         return None
@@ -119,7 +119,7 @@ def scan_mp3(path: Path) -> Mp3 | None:
 
 
 def _lack(total: int, sound: list[_Frame], heads: dict[int, int]) -> str:
-    """Return what an MP3 of `total` bytes lacks; `heads` are the frames that its headers count."""
+    """Return a sentence on missing parts of an MP3 of `total` bytes, "" for none; `heads`: frames by its headers."""
     last, counted = sound[-1], sum(heads.values())
     if last.start + last.size > total:
         return f"{total - last.start} of {last.size} bytes of its last frame are there"
@@ -131,7 +131,7 @@ def _lack(total: int, sound: list[_Frame], heads: dict[int, int]) -> str:
 
 
 def _with_count(frame: bytes, at: int, frames: int, size: int) -> bytes:
-    """Return a frame with a Xing header that counts other `frames` and takes nothing away at their end."""
+    """Return a frame with a Xing header that counts other `frames` and trims nothing at their end."""
     head = bytearray(frame)
     flags, place = head[at + 7], at + 8
     for bit, length, value in ((1, 4, frames), (2, 4, size + len(frame)), (4, 100, None), (8, 4, None)):

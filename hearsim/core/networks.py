@@ -1,8 +1,8 @@
-"""Models by name: a shipped one, a folder, or a network of one's own.
+"""Models by name: a shipped one, a folder, or a user's network.
 
-One's own is `module:name` or `file.py:name`, a `SeparatorNet` or a callable without arguments that returns one; or the
-name under which an installed package offers it as a plug-in (`hearsim.separators`). torch is not imported here, but by
-the module that makes the network.
+A user's network is `module:name` or `file.py:name`, a `SeparatorNet` or a callable without arguments that returns one,
+or the name of an installed package's plug-in (`hearsim.separators`). torch is not imported here, but by the module that
+makes the network.
 """
 
 import functools
@@ -31,7 +31,7 @@ def is_module_name(model: str) -> bool:
 
 
 def is_own(model: str) -> bool:
-    """Return whether a model's name is that of a network of one's own."""
+    """Return whether a model's name is that of a user's network."""
     return is_module_name(model) or model in plugin_names("hearsim.separators", model_names())
 
 
@@ -67,7 +67,7 @@ def resolve_model(model: str, base: Path, context: str = "") -> str:
 
 @functools.cache
 def own_network(model: str) -> Any:
-    """Return the network of one's own that a name stands for; None where it is no such name.
+    """Return the user's network of a name; None for other names.
 
     `module:name` and `file.py:name` are a network, or a function or class that returns one; a plug-in is called. A call
     has seeded random numbers, so that weights without a file are the same every time. Raises `HearsimError` where the
@@ -75,21 +75,21 @@ def own_network(model: str) -> Any:
     """
     if own := _OWN.fullmatch(model):
         try:
-            found = getattr(_imported(own["module"]), own["name"])
-            return found if hasattr(found, "stems") or not callable(found) else _made(found)
-        except Exception as error:  # whatever the code of others raises
+            network = getattr(_imported(own["module"]), own["name"])
+            return network if hasattr(network, "stems") or not callable(network) else _seeded_call(network)
+        except Exception as error:  # any error of the user's code
             cause = cause_of(error)
             raise HearsimError(f"model = {model!r} can't be made ({cause}): repair its module, or its name") from error
     if model not in plugin_names("hearsim.separators"):
         return None
     make = load_plugin("hearsim.separators", model)
     try:
-        return _made(make)
-    except Exception as error:  # whatever the code of others raises
+        return _seeded_call(make)
+    except Exception as error:  # any error of the user's code
         raise failure("hearsim.separators", model, error) from error
 
 
-def _made(make: Callable[[], Any]) -> Any:
+def _seeded_call(make: Callable[[], Any]) -> Any:
     with seeded(0):
         return make()
 
@@ -103,10 +103,10 @@ def _imported(module: str) -> ModuleType:
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, file)
         assert spec is not None and spec.loader is not None
-        made = sys.modules[name] = importlib.util.module_from_spec(spec)
+        loaded = sys.modules[name] = importlib.util.module_from_spec(spec)
         try:
             with _beside(file.parent):
-                spec.loader.exec_module(made)
+                spec.loader.exec_module(loaded)
         except BaseException:
             del sys.modules[name]
             raise

@@ -1,12 +1,12 @@
 """Plug-ins: fitting rules, metrics, separators and stages of other packages, found by their entry points.
 
-A package offers one in its pyproject.toml, and nothing of hearsim's need be changed:
+A package offers one in its pyproject.toml, without any change to hearsim:
 
     [project.entry-points."hearsim.metrics"]
     my-metric = "my_package.metrics:my_metric"
 
-Names come from the packages' metadata; a plug-in is imported when it is used, so a broken one stops nobody else.
-Hearsim's own fitting rules are found by the folder that they are in: each of its files registers some.
+Names come from the packages' metadata; a plug-in is imported when it is used, so a broken one affects no other.
+Hearsim's fitting rules register themselves when the files of their folder are imported.
 """
 
 import functools
@@ -28,17 +28,17 @@ _OWN: dict[Group, dict[str, Any]] = {group: {} for group in FOLDERS}
 def register(group: Group, name: str) -> Callable[[Registered], Registered]:
     """Return a decorator that registers an object of hearsim's own under a name of a group."""
 
-    def keep(registered: Registered) -> Registered:
+    def add(registered: Registered) -> Registered:
         _OWN[group][name] = registered
         return registered
 
-    return keep
+    return add
 
 
 def known_names(group: Group) -> list[str]:
     """Return all names of a group: those of hearsim's own first, then those of other packages.
 
-    Raises `HearsimError` where two things have one name.
+    Raises `HearsimError` for a name that two objects have.
     """
     own = _own(group)
     return [*own, *plugin_names(group, own)]
@@ -67,7 +67,7 @@ def plugin_names(group: Group, own: Collection[str] = ()) -> list[str]:
     group
         The entry-point group.
     own
-        Names that hearsim itself gives to things of this kind.
+        Hearsim's own names in this group.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def load_plugin(group: Group, name: str, own: Collection[str] = ()) -> Any:
     point = plugins[name]
     try:
         return point.load()
-    except Exception as error:  # whatever the code of others raises while it is imported
+    except Exception as error:  # any error of the plug-in's import
         raise HearsimError(
             f"the plug-in {name!r} ({group}, {point.value}) of the package {_package(point)} can't be imported "
             f"({cause_of(error)}): repair, update or uninstall that package"

@@ -1,4 +1,4 @@
-"""Measured latency: an impulse and a chirp through a prepared chain, along every route of its own."""
+"""Measured latency: an impulse and a chirp through a prepared chain, along every route separately."""
 
 import math
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from hearsim.core.units import Curve
 
 @runtime_checkable
 class HasProbeSetting(Protocol):
-    """A stage that may take a probe for something to remove, and can be told to let it pass."""
+    """A stage that might remove a probe, with a setting that lets it pass."""
 
     def probe(self, on: bool) -> None:
         """Let a latency probe pass, or return to the settings."""
@@ -27,8 +27,8 @@ class HasProbeSetting(Protocol):
 class ProbeResult(NamedTuple):
     """The live delays in samples of all channels, by probe; an empty set where a channel stays silent.
 
-    An impulse is right for filters that answer at once and then ring (minimum phase), but the first that it meets of a
-    filter without phase is its pre-ringing; a chirp is right for those, but half a sample late for a low-pass.
+    An impulse is exact for filters of minimum phase, but reads the pre-ringing of a filter of zero phase as its onset;
+    a chirp is exact for those, but half a sample late for a low-pass.
     """
 
     impulse: set[int]
@@ -48,7 +48,7 @@ def measured_ledger(chain: Processor, fmt: Format) -> LatencyLedger:
     """Return the ledger of a chain prepared for `fmt`, each stage probed separately; prepares it.
 
     An entry is marked "measured" where the probes through its stage agree with its declaration; all others stay
-    "declared", and so does the wait for the input block, which is the driver's.
+    "declared", and so does the wait for the input block, which is in the driver.
     """
     ledger = latency_ledger(chain, fmt)
     first, *entries = ledger.entries
@@ -85,7 +85,7 @@ def measure(chain: Processor, fmt: Format) -> int:
 
 
 def probe_latency(stage: Processor, fmt: Format) -> ProbeResult:
-    """Return what an impulse and a chirp show of the live delay of one stage; prepares it."""
+    """Return the live delay of one stage by an impulse and a chirp; prepares it."""
     stage.prepare(fmt)
     with _probing(stage):
         return _probe([stage], fmt, stage.latency)
@@ -94,10 +94,10 @@ def probe_latency(stage: Processor, fmt: Format) -> ProbeResult:
 def routes(stage: Processor) -> list[list[Processor]]:
     """Return every route through a prepared stage: the stages passed, one branch of each Parallel at a time."""
     if isinstance(stage, Chain):
-        found: list[list[Processor]] = [[]]
+        paths: list[list[Processor]] = [[]]
         for inner in stage.stages:
-            found = [before + after for before in found for after in routes(inner)]
-        return found
+            paths = [before + after for before in paths for after in routes(inner)]
+        return paths
     if isinstance(stage, Parallel):
         pairs = zip(stage.stages, stage.matches, strict=True)
         return [[*route, match] for branch, match in pairs for route in routes(branch)]
@@ -106,7 +106,7 @@ def routes(stage: Processor) -> list[list[Processor]]:
 
 @contextmanager
 def _probing(chain: Processor) -> Iterator[None]:
-    """Let probes pass the stages that would remove them; then return these to their settings and reset all."""
+    """Let probes pass all stages in the body; then restore the stages' settings and reset them."""
     stages = [stage for stage in walk(chain) if isinstance(stage, HasProbeSetting)]
     try:
         for stage in stages:
@@ -121,19 +121,19 @@ def _probing(chain: Processor) -> Iterator[None]:
 def _sources(stage: Processor, fmt: Format) -> list[Origin]:
     """Return the source of each entry of a prepared stage: measured where its probes agree with what it declares."""
     declared = len(stage.latency_entries())
-    found: list[Origin] = []
+    origins: list[Origin] = []
     if isinstance(stage, Chain):
         pairs = zip(stage.stages, stage.formats[:-1], strict=True)
-        found = [source for inner, before in pairs for source in _sources(inner, before)]
+        origins = [source for inner, before in pairs for source in _sources(inner, before)]
     elif isinstance(stage, Parallel):
-        found = _sources(stage.slowest, fmt)
-    if found and len(found) == declared:
-        return found
+        origins = _sources(stage.slowest, fmt)
+    if origins and len(origins) == declared:
+        return origins
     agrees = _probe([stage], fmt, stage.latency).consistent_delay == fmt.block + stage.latency
     inside = _sources(stage.stage, stage.format) if isinstance(stage, Reblock) else []
-    agrees = agrees and "declared" not in inside  # the difference is the stage's own
-    own: list[Origin] = ["measured" if agrees else "declared"]
-    return own * declared if len(inside) >= declared else own * (declared - len(inside)) + inside
+    agrees = agrees and "declared" not in inside  # the difference is in the stage itself
+    outer: list[Origin] = ["measured" if agrees else "declared"]
+    return outer * declared if len(inside) >= declared else outer * (declared - len(inside)) + inside
 
 
 def _probe(route: list[Processor], fmt: Format, latency: int) -> ProbeResult:
@@ -151,7 +151,7 @@ def _probe(route: list[Processor], fmt: Format, latency: int) -> ProbeResult:
 
 
 def _played(route: list[Processor], probe: Curve, fmt: Format) -> Curve:
-    """Play a probe to all channels through a double-buffered driver; return what comes out, one row a channel."""
+    """Play a probe to all channels through a double-buffered driver; return the output, one row per channel."""
     for stage in route:
         stage.reset()
     output: list[Curve] = []
@@ -160,7 +160,9 @@ def _played(route: list[Processor], probe: Curve, fmt: Format) -> Curve:
         for stage in route:
             block = stage.process(block)
         output.append(block.astype(np.float64).reshape(-1, fmt.block))
-    return np.concatenate([np.zeros_like(output[0]), *output[:-1]], axis=1)  # a block is played while the next comes
+    return np.concatenate(
+        [np.zeros_like(output[0]), *output[:-1]], axis=1
+    )  # a block is played while the next is recorded
 
 
 def _chirp(frames: int) -> Curve:

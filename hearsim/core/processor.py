@@ -1,13 +1,13 @@
 """The contract of a stage.
 
-A stage is given its settings when it is made, is prepared for a `Format`, turns one block into one block of
-equal length and says how many samples late it is:
+A stage gets its settings from its constructor, is prepared for a `Format`, turns one block into one block of
+equal length and declares its latency in samples:
 
     y[n] answers x[n - latency]
 
 Three kinds of attribute, never mixed: *settings* (those of the constructor), *tables* (derived from settings and
 format in `prepare`), *state* (buffers; only `process` and `reset` change them). Settings are fixed: for others, make
-another stage. Where they move during a stream (the gains of `Remix`), the stage says how, and from which sample on.
+another stage. A stage whose settings move during a stream (the gains of `Remix`) documents how and when.
 """
 
 import abc
@@ -32,7 +32,7 @@ _OF_PREPARE = {"_input_format", "_output_format", "_block_shape", "_running_thre
 class Processor(abc.ABC):
     """One stage of the signal path.
 
-    A stage of one's own needs `process`, and a constructor where it has settings; `hearsim.testing.check_processor`
+    A user's stage needs `process`, and a constructor if it has settings; `hearsim.testing.check_processor`
     tests it. The array that `process` returns belongs to the stage and is valid until its next call: copy what you
     keep.
 
@@ -55,28 +55,28 @@ class Processor(abc.ABC):
     _running_thread: int | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Check what `prepare` and `process` are given; see `hearsim.core.block_checks`."""
+        """Wrap `prepare` and `process` with checks of their arguments; see `hearsim.core.block_checks`."""
         super().__init_subclass__(**options)
         if "prepare" in vars(cls):
             cls.prepare = checked_prepare(cls.prepare)  # type: ignore[method-assign]
         if "process" in vars(cls):
             cls.process = checked_process(cls.process)  # type: ignore[method-assign, assignment]
 
-    if not TYPE_CHECKING:  # a type checker would take it for any attribute
+    if not TYPE_CHECKING:  # a type checker would accept any attribute
 
         def __getattr__(self, attribute: str) -> object:
-            """Say that a stage is not prepared, where it lacks what `prepare` gives it."""
+            """Raise `NotPreparedError` for an attribute that `prepare` sets."""
             if self._input_format is None and not attribute.startswith("__"):
                 raise not_prepared(self)
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {attribute!r}")
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy in another process begins with: it is to be prepared anew."""
+        """Return the state for a copy in another process, which must be prepared again."""
         return {key: value for key, value in vars(self).items() if key not in _OF_PREPARE}
 
     @property
     def default_format(self) -> Format:
-        """The format of a description, where the stage is prepared for none."""
+        """The format for a description of a stage that is not prepared."""
         return Format(44100, 2, 512)
 
     @property
@@ -106,14 +106,14 @@ class Processor(abc.ABC):
 
     @property
     def latency(self) -> int:
-        """Delay in samples, valid after `prepare`; 0 unless a stage says otherwise."""
+        """Delay in samples, valid after `prepare`; 0 unless a stage declares another."""
         return 0
 
     @property
     def non_finite(self) -> tuple[int, ...]:
-        """Samples per channel, since the last reset, that were no sound and became silence: NaN, Inf, absurdly large.
+        """Invalid samples per channel (NaN, Inf, too large) replaced by silence since the last reset.
 
-        Empty for stages that only pass samples on: what is no sound passes them like any other sample.
+        Empty for stages that pass invalid samples like any other.
         """
         return ()
 
@@ -151,7 +151,7 @@ def render(chain: Processor, audio: Audio, block: int = 512) -> Audio:
     Raises
     ------
     HearsimError
-        Where `chain` is not a stage or `audio` no `Audio`, or (`FormatError`) a stage refuses the format.
+        Where `chain` is not a stage or `audio` not an `Audio`, or (`FormatError`) a stage refuses the format.
 
     Examples
     --------
@@ -233,7 +233,7 @@ def _prepared(chain: Processor, fmt: Format | None) -> tuple[Format, Format]:
 
 def walk(stage: Processor) -> Sequence[Processor]:
     """Return a stage and all stages inside it, in path order."""
-    return [stage, *(found for child in stage.inside for found in walk(child))]
+    return [stage, *(one for child in stage.inside for one in walk(child))]
 
 
 def find(stage: Processor, kind: type[Stage]) -> Stage:

@@ -1,4 +1,4 @@
-"""Where a result comes from: version, command, date and processor."""
+"""Provenance of a result: version, command, date and processor."""
 
 import os
 import platform
@@ -24,7 +24,7 @@ def provenance() -> dict[str, Any]:
 
 
 def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Return the processor's name as Linux tells it, or what Python knows of it elsewhere."""
+    """Return the processor's name from Linux, or from Python's `platform` elsewhere."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Seeded random numbers for a computation, and the caller's own afterwards."""
+"""Seeded random numbers for a computation, without a change of the caller's state."""
 
 import random
 import sys
@@ -10,9 +10,9 @@ import numpy as np
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed the global generators of `random`, numpy and torch for the body; they go on from their old states after it.
+    """Seed the global generators of `random`, numpy and torch for the body, and restore their states after it.
 
-    torch's is left alone where nothing has imported torch yet.
+    torch's generator is seeded only if torch has been imported.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def seeded(seed: int) -> Iterator[None]:
     True
     """
     torch = sys.modules.get("torch")
-    kept = random.getstate(), np.random.get_state(), torch.get_rng_state() if torch else None  # noqa: NPY002
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state() if torch else None  # noqa: NPY002
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 (for libraries that know no Generator)
     if torch:
@@ -37,7 +37,7 @@ def seeded(seed: int) -> Iterator[None]:
     try:
         yield
     finally:
-        random.setstate(kept[0])
-        np.random.set_state(kept[1])  # noqa: NPY002
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
         if torch:
-            torch.set_rng_state(kept[2])
+            torch.set_rng_state(states[2])

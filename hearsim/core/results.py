@@ -1,4 +1,4 @@
-"""The output folder of a command: written whole or not at all, and nothing in it lost but an earlier run's outputs.
+"""The output folder of a command: written whole or not at all; it replaces an earlier run's outputs and no other file.
 
 The first output of a command is the record of its run: a JSON file whose entry `files` names all that the run wrote
 (`files_of`). A later run replaces those files and no others.
@@ -28,20 +28,21 @@ def files_of(part: Path, record: str) -> list[str]:
 
 
 def check_free(out: Path, outputs: Sequence[str], force: bool) -> list[str]:
-    """Return the outputs that `out` holds; raises `HearsimError` for any without `force`, and where it is not a folder."""
+    """Return the existing outputs in `out`; raises `HearsimError` for any without `force`, and for a file `out`."""
     check_is_folder(out)
-    held = [name for name in outputs if (out / name).exists()]
-    if held and not force:
-        raise HearsimError(f"{out} already holds {', '.join(held)}: choose another --out, or give --force")
-    return held
+    existing = [name for name in outputs if (out / name).exists()]
+    if existing and not force:
+        raise HearsimError(f"{out} already holds {', '.join(existing)}: choose another --out, or give --force")
+    return existing
 
 
 def check_earlier(out: Path, outputs: Sequence[str]) -> None:
-    """Raise `HearsimError` where `out` holds outputs and not the first of them, so they are of no earlier run."""
-    held = check_free(out, outputs, force=True)
-    if held and outputs[0] not in held:
+    """Raise `HearsimError` where `out` holds outputs and not the first of them, so that no earlier run wrote them."""
+    existing = check_free(out, outputs, force=True)
+    if existing and outputs[0] not in existing:
         raise HearsimError(
-            f"{out} holds {', '.join(held)} and no {outputs[0]}, so they are of no earlier run: choose another --out"
+            f"{out} holds {', '.join(existing)} and no {outputs[0]}, so they are of no earlier run: "
+            "choose another --out"
         )
 
 
@@ -62,12 +63,12 @@ def output_folder(
     inputs: Sequence[Path] = (),
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[Path]:
-    """Yield a temporary folder whose content moves to `out` on success and vanishes on any error.
+    """Yield a temporary folder whose content moves to `out` on success and is deleted on any error.
 
     `out` is made where it is missing. `outputs` are the names of the files and folders that the command writes, the
     record first. With `force` the files that the record of an earlier run names are replaced; all others stay as they
     are. `inputs` are files that the command reads, and must not replace. `check` raises `HearsimError` for reasons of
-    the command's own; it is called before the work and after it, for somebody else may have come first.
+    the command's own; it is called before the work and after it, as another process may write there meanwhile.
 
     Raises `HearsimError` where `out` holds outputs and `force` is not given, where one of them is an input,
     where they are of no earlier run, and where `out` can't be written.
@@ -90,16 +91,18 @@ def output_folder(
 
 
 def _check(out: Path, outputs: Sequence[str], force: bool, inputs: Sequence[Path]) -> None:
-    held = check_free(out, outputs, force)
+    existing = check_free(out, outputs, force)
     files = _files(out / outputs[0])
     for source in inputs:
         if any(
             (out / name).resolve() in (source.resolve(), *source.resolve().parents)
-            for name in [*held, *map(str, files)]
+            for name in [*existing, *map(str, files)]
         ):
             raise HearsimError(f"{source} would be replaced by an output: choose another --out than {out}")
     check_earlier(out, outputs)
-    if strange := [name for name in held if not any(Path(name) in (Path(file), *Path(file).parents) for file in files)]:
+    if strange := [
+        name for name in existing if not any(Path(name) in (Path(file), *Path(file).parents) for file in files)
+    ]:
         raise HearsimError(
             f"{out} holds {', '.join(strange)}, which {outputs[0]} does not name among the files of its run: choose "
             "another --out, or move what is there"
@@ -116,7 +119,7 @@ def _files(record: Path) -> list[Path]:
 
 
 def _move(part: Path, out: Path, earlier: Sequence[Path]) -> None:
-    """Move a run's files to their places; those of an earlier run come back where that fails."""
+    """Move a run's files to their places; on failure the files of an earlier run are restored."""
     new = [path.relative_to(part) for path in part.rglob("*") if path.is_file()]
     old = part / ".replaced"
     moved: list[tuple[Path, Path]] = []

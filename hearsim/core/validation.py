@@ -13,11 +13,11 @@ from pydantic_core import ErrorDetails
 from hearsim.core.errors import HearsimError
 
 Init = TypeVar("Init", bound=Callable[..., None])
-Number = Annotated[float, Field(strict=True)]  # neither true nor "12"
+Number = Annotated[float, Field(strict=True)]  # not true, not "12"
 
 
 def plain_init(init: Init) -> Init:
-    """Mark an `__init__` that only words its arguments differently: pydantic's own validation then goes past it."""
+    """Mark an `__init__` that only renames its arguments, so that pydantic's validation bypasses it."""
     init.__pydantic_base_init__ = True  # type: ignore[attr-defined]
     return init
 
@@ -60,7 +60,7 @@ class Settings(BaseModel):
 
 Table = TypeVar("Table", bound=BaseModel)
 
-HINTS = {  # pydantic's name of a complaint -> what is wrong and what to do; the braces are pydantic's own context
+HINTS = {  # pydantic's error type -> fault and cure; the braces are pydantic's context
     "less_than_equal": "is too high: give {le:g} or less",
     "greater_than_equal": "is too low: give {ge:g} or more",
     "not_known": "is not known: {cure}",
@@ -85,7 +85,7 @@ HINTS = {  # pydantic's name of a complaint -> what is wrong and what to do; the
 def nearest(name: str, names: list[str]) -> str:
     """Return a question after the names most like this one, "" where none is.
 
-    A name with another number is another thing, not a misspelt one.
+    A name with another number is a different name, not a misspelt one.
 
     >>> nearest("L0301", ["L0001", "L0002"]), nearest("L301", ["L0001", "L0301"])
     ('', 'did you mean L0301?')
@@ -96,17 +96,19 @@ def nearest(name: str, names: list[str]) -> str:
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 
-def check_names(parameter: str, given: object, known: list[str]) -> set[str]:
-    """Return the names that an argument gives, a set or list of some that are `known`; raises `HearsimError`.
+def check_names(parameter: str, argument: object, known: list[str]) -> set[str]:
+    """Return an argument's names, a set or list of some of the `known` ones; raises `HearsimError`.
 
     >>> check_names("bypass", {"limitt"}, ["separation", "limit"])
     Traceback (most recent call last):
     hearsim.core.errors.HearsimError: bypass: there is no 'limitt': did you mean limit? (separation, limit)
     """
     choice = ", ".join(known)
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        raise HearsimError(f"{parameter} = {reprlib.repr(given)} is not a set of names: give some of {choice}, in braces")
-    names = list(given)
+    if isinstance(argument, str) or not isinstance(argument, Iterable):
+        raise HearsimError(
+            f"{parameter} = {reprlib.repr(argument)} is not a set of names: give some of {choice}, in braces"
+        )
+    names = list(argument)
     for name in names:
         if name not in known:
             raise HearsimError(
@@ -122,9 +124,9 @@ def _numbers(name: str) -> list[int]:
 def check(
     path: Path, kind: type[Table], table: dict[str, Any], context: str = "", field_names: dict[str, str] | None = None
 ) -> Table:
-    """Validate a table; turn pydantic's first complaint into one sentence with file, key, value and cure.
+    """Validate a table; turn pydantic's first error into one sentence with file, key, value and cure.
 
-    `context` is the row of the file, `field_names` its own names for our keys.
+    `context` is the row of the file, `field_names` maps hearsim's keys to the file's.
     """
     try:
         return kind.model_validate(table)
@@ -136,46 +138,46 @@ def check(
 def format_validation_error(
     error: ValidationError, kind: type[BaseModel], field_names: dict[str, str] | None = None
 ) -> str:
-    """Return pydantic's first complaint about values of `kind` as one sentence: key, value, cure."""
+    """Return pydantic's first error in values of `kind` as one sentence: key, value, cure."""
     first = min(error.errors(), key=lambda one: not _misspelt(one))  # a misspelt key explains a missing one
     return _sentence(kind, first, field_names or {})
 
 
-def _sentence(kind: type[BaseModel], complaint: ErrorDetails, field_names: dict[str, str]) -> str:
-    loc = complaint["loc"]
+def _sentence(kind: type[BaseModel], error: ErrorDetails, field_names: dict[str, str]) -> str:
+    loc = error["loc"]
     key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc).removeprefix(".")
-    for ours, name in field_names.items():
-        key = name + key.removeprefix(ours) if key.startswith(ours) else key
-    if _misspelt(complaint):
+    for field, name in field_names.items():
+        key = name + key.removeprefix(field) if key.startswith(field) else key
+    if _misspelt(error):
         return unknown_key(key, str(loc[-1]), _keys_beside(kind, loc))
-    if complaint["type"] == "missing":
+    if error["type"] == "missing":
         return f"the key {key} is missing: add it"
-    given = complaint["input"]
-    values = given if isinstance(given, list | tuple) else [given]
-    value = "" if any(isinstance(one, dict | BaseModel) for one in values) else f" = {reprlib.repr(given)}"
-    cure = HINTS.get(complaint["type"])
+    invalid = error["input"]
+    values = invalid if isinstance(invalid, list | tuple) else [invalid]
+    value = "" if any(isinstance(one, dict | BaseModel) for one in values) else f" = {reprlib.repr(invalid)}"
+    cure = HINTS.get(error["type"])
     if cure:
-        return f"{key}{value} {cure.format(**complaint.get('ctx', {}))}"
-    message = complaint["msg"].removeprefix("Value error, ")  # our own, from hearsim.profile.schema
+        return f"{key}{value} {cure.format(**error.get('ctx', {}))}"
+    message = error["msg"].removeprefix("Value error, ")  # from hearsim.profile.schema
     return f"{key}{value}: {message}" if key else message
 
 
-def _misspelt(complaint: ErrorDetails) -> bool:
-    return complaint["type"] == "extra_forbidden"
+def _misspelt(error: ErrorDetails) -> bool:
+    return error["type"] == "extra_forbidden"
 
 
 def _keys_beside(kind: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     """Return the keys that the table at `loc`, less its last step, may hold."""
     level: Any = kind
     for step in loc[:-1]:
-        if isinstance(step, int):  # a place in a list: its type has been taken a step before
+        if isinstance(step, int):  # an index of a list, whose type was taken a step before
             continue
         level = level.model_fields[str(step)].annotation
         level = next((t for t in getattr(level, "__args__", (level,)) if hasattr(t, "model_fields")), level)
     return list(getattr(level, "model_fields", ()))
 
 
-NOT_SIMULATED = {  # what people look for, and what there is in its place
+NOT_SIMULATED = {  # common names of missing features -> advice
     "ucl_db_hl": "give ucl_db_spl, in dB SPL",
     "left_bone": "bone conduction is not simulated: remove it",
     "right_bone": "bone conduction is not simulated: remove it",
@@ -190,9 +192,9 @@ NOT_SIMULATED = {  # what people look for, and what there is in its place
 }
 
 
-def unknown_key(shown: str, key: str, known: list[str]) -> str:
+def unknown_key(path: str, key: str, known: list[str]) -> str:
     """Return the sentence for a key that is not known, with the nearest known ones."""
     if key in NOT_SIMULATED:
-        return f"the key {shown} is not known: {NOT_SIMULATED[key]}"
+        return f"the key {path} is not known: {NOT_SIMULATED[key]}"
     others = f"known are {', '.join(known)}" if known else "remove it"
-    return f"the key {shown} is not known: {nearest(key, known) or others}"
+    return f"the key {path} is not known: {nearest(key, known) or others}"

@@ -12,7 +12,7 @@ import numpy as np
 
 from hearsim.core.invalid_samples import MAX_PRESSURE_PA
 from hearsim.dsp.compiled import compiled
-from hearsim.dsp.equalizer import correct, section
+from hearsim.dsp.equalizer import refine_section_gains, section
 
 DETECTOR_HOP = 32  # samples between two readings of the level: 0.73 ms at 44.1 kHz
 TINY = 1e-30
@@ -43,11 +43,11 @@ def compress(  # type: ignore[no-untyped-def]
     floor dB; `smoothing` (2, bands, 2): release factor per sample, attack share per hop.
     State: `delays` (2, bands, 4) of the band-passes; `detector_state` (3, 2, bands): peak, gain dB, section gain dB;
     `sections` (2, bands, 12): a1 a2 a3 m0 m1 m2 and their change per sample; `memory` (2, bands, 2);
-    `work` (2, DETECTOR_HOP) scratch; `hop_position` (2,): place in the hop, whether there was sound (until then
-    nothing moves, so the silence ahead of it, which is longer or shorter with the block, leaves no trace in the last
-    bit); `invalid_counts` (2,): invalid samples.
-    The output is finite for any input: section gains are bounded (`hearsim.dsp.equalizer`), and no sample leaves over
-    one atmosphere, `MAX_PRESSURE_PA`.
+    `work` (2, DETECTOR_HOP) scratch; `hop_position` (2,): place in the hop, whether sound has begun (until then
+    the state is constant, so the initial silence, whose length depends on the block, does not change the last bit);
+    `invalid_counts` (2,): invalid samples.
+    The output is finite for any input: section gains are bounded (`hearsim.dsp.equalizer`), and no output sample is
+    over one atmosphere, `MAX_PRESSURE_PA`.
     Within a hop each band runs over all its samples at once, both ears side by side: their recursions overlap in
     the processor.
     """
@@ -118,7 +118,7 @@ def _detect(work, frames, k, left, right, peaks, smoothing, b):  # type: ignore[
 
 @compiled
 def _shelf(work, k, memory):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Run a low shelf over the samples of one ear, in place, its coefficients travelling."""
+    """Run a low shelf over the samples of one ear, in place, with ramped coefficients."""
     a1, a2, a3, m1, m2 = k[0], k[1], k[2], k[4], k[5]
     z1, z2 = memory[0], memory[1]
     for i in range(work.shape[0]):
@@ -133,7 +133,7 @@ def _shelf(work, k, memory):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def _bells(work, frames, left, right, left_memory, right_memory):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Run one bell of both ears over the samples, in place, their coefficients travelling."""
+    """Run one bell of both ears over the samples, in place, with ramped coefficients."""
     la1, la2, la3, lm, ra1, ra2, ra3, rm = (
         left[0],
         left[1],
@@ -173,7 +173,7 @@ def _bells(work, frames, left, right, left_memory, right_memory):  # type: ignor
 
 @compiled
 def _flush(state):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Set numbers on their way to the denormal range to zero."""
+    """Set numbers that decay towards the denormal range to zero."""
     flat = state.ravel()
     for i in range(flat.shape[0]):
         if abs(flat[i]) < TINY:
@@ -182,7 +182,7 @@ def _flush(state):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def _read_levels(curve, smoothing, detector_state):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Move the gain of each band towards what its level asks for."""
+    """Move the gain of each band towards its target at the detected level."""
     for e in range(detector_state.shape[1]):
         for b in range(detector_state.shape[2]):
             target = curve[e, b, 0]
@@ -200,10 +200,10 @@ def _read_levels(curve, smoothing, detector_state):  # type: ignore[no-untyped-d
 def _move_sections(  # type: ignore[no-untyped-def]
     designs, interaction_inverse, table, detector_state, sections
 ):  # pragma: no cover
-    """Let the sections travel to the present gains within the next hop."""
+    """Ramp the sections to the current gains within the next hop."""
     bands = designs.shape[0]
     for e in range(detector_state.shape[1]):
-        correct(detector_state[1, e], detector_state[2, e], interaction_inverse, table)
+        refine_section_gains(detector_state[1, e], detector_state[2, e], interaction_inverse, table)
         for b in range(bands):
             row = sections[e, b]
             section(designs[b, 0], designs[b, 1], b, bands, detector_state[2, e, b], row[6:])

@@ -7,21 +7,22 @@ v1 the band-pass and v2 the low-pass output.
     bell:       g = tan(pi f / fs), 1/Q -> 1/(Q A);  m = (1, (A^2 - 1)/(Q A), 0)
     low shelf:  g / sqrt A;  m = (1, (A - 1)/Q, A^2 - 1)
     broadband:  m = (A^2, 0, 0)
-At 0 dB m is (1, 0, 0): the input passes bit for bit, with no delay. Neighbours spill into each other; a matrix
-undoes most of it (Abel & Berners 2004; Välimäki & Liski 2017) and a table of each section's response over its gain
-the rest: section gains are corrected once a hop by what is still missing at the nine frequencies.
+At 0 dB m is (1, 0, 0): the input passes bit for bit, with no delay. Neighbouring sections interact; the
+inverse interaction matrix (Abel & Berners 2004; Välimäki & Liski 2017) compensates most of it, and a table of each
+section's response over its gain the rest: section gains are corrected once a hop by the remaining error at the nine
+frequencies.
 
-Why nothing can run away. Some sets of gains lie out of reach of nine sections of second order (0 dB between two
-neighbours of 60 dB): each correction then asks for more than the last. So
+Why the correction can't diverge. Some gains can't be reached by nine sections of second order (0 dB between two
+neighbours of 60 dB): each correction then is larger than the last. So
 1. every section gain stays within +-TABLE_DB, which bounds all coefficients;
-2. for given gains the error at the nine frequencies (root of the sum of squares) never grows beyond the greater
-   of what it was and `TOLERANCE_DB`: a correction that would make it grow is halved up to `HALVINGS` times, then left
-   out;
+2. for constant gains the error at the nine frequencies (root of the sum of squares) never grows beyond the greater
+   of what it was and `TOLERANCE_DB`: a correction that would increase it is halved up to `HALVINGS` times, then
+   omitted;
 3. the state stays bounded as well. With no input a section maps its two states by M = ((2 a1 - 1, -2 a2),
    (2 a2, 1 - 2 a3)). By the midpoint rule |z'|^2 - |z|^2 = -4 g k v1^2 <= 0 for all g, k > 0, so M never makes the
    state longer; and M is affine in (a1, a2, a3), so coefficients on the straight line between two sections, as they
    travel within a hop, have a convex mean of two such M, which does not either.
-Where the gains are within reach and the full correction lowers the error, it is taken as it is.
+Where the gains can be reached and the full correction lowers the error, it is used unchanged.
 """
 
 import functools
@@ -38,7 +39,7 @@ SHELF_Q = math.sqrt(0.5)
 PROTOTYPE_DB = 10.0  # the gain at which the interaction of sections is taken for the matrix
 TABLE_DB = 80  # section gains stay within -80 .. +80 dB; responses are tabled for them, a dB apart
 TOLERANCE_DB = 3.0  # root of the sum of squares over nine frequencies: 1 dB each; under it corrections are free
-HALVINGS = 4  # of a correction that would make the error grow, before it is left out
+HALVINGS = 4  # of a correction that would increase the error, before it is omitted
 
 
 def section_designs(rate_hz: int) -> Curve:
@@ -90,7 +91,7 @@ def response_db(gains_db: Curve, frequencies_hz: Curve, rate_hz: int) -> Curve:
 
 
 def interaction_inverse(rate_hz: int) -> Curve:
-    """Return the matrix (bands, bands) that turns wanted gains at the nine frequencies into section gains, in dB.
+    """Return the matrix (bands, bands) that turns gains at the nine frequencies into section gains, in dB.
 
     The inverse of the interaction matrix of Abel & Berners 2004: each section's response at each frequency, per dB.
     """
@@ -112,19 +113,21 @@ def response_table(rate_hz: int) -> Curve:
 
 
 @compiled
-def correct(wanted_db, section_db, interaction_inverse, table):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Move section gains (bands,) towards what gives the wanted gains (bands,), in dB, never away from it."""
-    bands = wanted_db.shape[0]
-    missing, trial, trial_missing = np.empty(BANDS), np.empty(BANDS), np.empty(BANDS)
-    error = _missing_gains(wanted_db, section_db, table, missing)
+def refine_section_gains(  # type: ignore[no-untyped-def]
+    target_db, section_db, interaction_inverse, table
+):  # pragma: no cover
+    """Correct section gains (bands,) towards a response of `target_db` (bands,), in dB, within the bounds above."""
+    bands = target_db.shape[0]
+    residual, trial, trial_residual = np.empty(BANDS), np.empty(BANDS), np.empty(BANDS)
+    error = _residual_gains(target_db, section_db, table, residual)
     step = 1.0
     for _ in range(HALVINGS + 1):
         for b in range(bands):
             trial[b] = section_db[b]
             for j in range(bands):
-                trial[b] += step * interaction_inverse[b, j] * missing[j]
+                trial[b] += step * interaction_inverse[b, j] * residual[j]
             trial[b] = min(max(trial[b], -TABLE_DB), TABLE_DB)
-        trial_error = _missing_gains(wanted_db, trial, table, trial_missing)
+        trial_error = _residual_gains(target_db, trial, table, trial_residual)
         if trial_error < error or trial_error < TOLERANCE_DB**2:
             for b in range(bands):
                 section_db[b] = trial[b]
@@ -133,19 +136,19 @@ def correct(wanted_db, section_db, interaction_inverse, table):  # type: ignore[
 
 
 @compiled
-def _missing_gains(wanted_db, section_db, table, missing):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Write what section gains lack of the wanted gains at the nine frequencies; return the sum of squares, dB^2."""
-    bands = wanted_db.shape[0]
+def _residual_gains(target_db, section_db, table, residual):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Write the error of the response at the nine frequencies in dB; return its sum of squares, dB^2."""
+    bands = target_db.shape[0]
     half = (table.shape[2] - 1) // 2
     for j in range(bands):
-        missing[j] = wanted_db[j]
+        residual[j] = target_db[j]
     for b in range(bands):
         place = min(max(section_db[b] + half, 0.0), table.shape[2] - 1.001)
         index = int(place)
         share = place - index
         for j in range(bands):
-            missing[j] -= table[b, j, index] + share * (table[b, j, index + 1] - table[b, j, index])
+            residual[j] -= table[b, j, index] + share * (table[b, j, index + 1] - table[b, j, index])
     total = 0.0
     for j in range(bands):
-        total += missing[j] * missing[j]
+        total += residual[j] * residual[j]
     return total

@@ -5,15 +5,15 @@ import math
 from numba import njit
 
 QUIET = 1e-8  # mean square in pascals under which levels are not compared: 14 dB SPL
-BOUND = 31.6  # no match turns anything up or down by more than 30 dB
+BOUND = 31.6  # gains stay within +-30 dB
 
 
 @njit(cache=True)
 def match_levels(signals, decay, powers, gains, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Write the gain of each signal at each sample into `out` (signals, frames); the last signal is the reference.
 
-    `signals` (signals, channels, frames) in pascals; `powers` and `gains` (signals,) are state: mean squares that
-    forget by `decay` a sample, and the gains now. While a signal or the reference is quiet its gain stays.
+    `signals` (signals, channels, frames) in pascals; `powers` and `gains` (signals,) are state: mean squares with
+    the factor `decay` per sample, and the present gains. While a signal or the reference is quiet its gain stays.
     """
     count, channels, frames = signals.shape
     for n in range(frames):

@@ -1,7 +1,7 @@
-"""Numbers that move to new values in straight ramps, each ramp beginning at a stated sample.
+"""Parameters that move to new values in linear ramps, each from a stated sample.
 
-What is played depends on the samples' positions alone, never on how a stream is cut into blocks: so a move heard live
-can be rendered again, bit for bit.
+The values depend on the samples' positions alone, not on the blocks of a stream: so a move played live can be rendered
+again, bit for bit.
 """
 
 from collections import deque
@@ -13,7 +13,7 @@ from hearsim.core.units import Curve
 
 
 class Move(NamedTuple):
-    """From sample `at` on the numbers travel to `targets` and are there `ramp` samples later."""
+    """A ramp from sample `at` on, which reaches `targets` after `ramp` samples."""
 
     at: int
     targets: Curve
@@ -21,13 +21,13 @@ class Move(NamedTuple):
 
 
 class Ramp:
-    """A row of numbers, one value of each for every sample. Used by one thread."""
+    """A vector of parameters with one value per sample. Used by one thread."""
 
     def __init__(self, values: Curve, position: int = 0) -> None:
         self.set_now(values, position)
 
     def set_now(self, values: Curve, position: int) -> None:
-        """Take values at once, forget moves to come; the next sample is that at `position`."""
+        """Set values at once and cancel pending moves; the next sample is that at `position`."""
         self.position = position
         self._begin = self._end = np.array(values, np.float64)
         self._at, self._ramp = position, 1
@@ -36,8 +36,8 @@ class Ramp:
     def move(self, targets: Curve, at: int | None, ramp: int) -> int:
         """Begin a ramp of `ramp` samples at sample `at` (None, or passed: at the next); return where it begins.
 
-        A move starts from wherever an unfinished one before it has come to. Raises `ValueError` where `at` lies before
-        a move that already waits: moves are given in order.
+        A move starts from the present value of an unfinished one. Raises `ValueError` where `at` lies before a pending
+        move: moves must be in order.
         """
         begins = self.position if at is None else max(at, self.position)
         if self._waiting and begins < self._waiting[-1].at:
@@ -47,12 +47,12 @@ class Ramp:
 
     @property
     def target(self) -> Curve:
-        """Where the numbers are, or are on their way to, at the next sample."""
+        """The values at the end of the ramp of the next sample, or its values outside a ramp."""
         return self._end
 
     @property
     def is_settled(self) -> bool:
-        """Whether the next sample has the values of `target` and no move waits."""
+        """Whether the next sample has the values of `target` and no move is pending."""
         return not self._waiting and self.position >= self._settled
 
     @property
@@ -67,8 +67,8 @@ class Ramp:
         return values
 
     def segments(self, frames: int) -> list[tuple[slice, Curve]]:
-        """Return the next `frames` samples in segments: where, and (k,) constant values or (k, n) moving ones."""
-        start, stop, found = self.position, self.position + frames, []
+        """Return segments of the next `frames` samples: slice, and (k,) constant or (k, n) moving values."""
+        start, stop, parts = self.position, self.position + frames, []
         here = start
         while here < stop:
             while self._waiting and self._waiting[0].at <= here:
@@ -76,12 +76,12 @@ class Ramp:
             edge = min(stop, self._waiting[0].at) if self._waiting else stop
             if here < self._settled:
                 edge = min(edge, self._settled)
-                found.append((slice(here - start, edge - start), self._values(here, edge)))
+                parts.append((slice(here - start, edge - start), self._values(here, edge)))
             else:
-                found.append((slice(here - start, edge - start), self._end))
+                parts.append((slice(here - start, edge - start), self._end))
             here = edge
         self.position = stop
-        return found
+        return parts
 
     def _take(self, move: Move, here: int) -> None:
         before = here - 1

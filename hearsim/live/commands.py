@@ -19,7 +19,7 @@ stop              fade out and end"""
 
 
 def execute(line: str, session: Session) -> str:
-    """Do what a typed line says; return what became of it, in words. Raises `HearsimError` for anything but a command."""
+    """Execute a typed command; return its result as a sentence. Raises `HearsimError` for an unknown command."""
     wanted = session.control.wanted
     match line.split():
         case []:

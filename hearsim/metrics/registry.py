@@ -239,7 +239,7 @@ def compute_pair(name: str, pair: Pair) -> float:
     """Return a metric of a sound beside its reference; raises `HearsimError` where it can't be computed."""
     of_pair = metric(name).of_pair
     if of_pair is None:
-        raise HearsimError(f"{name} is not a metric of a sound and its reference: an experiment or a report computes it")
+        raise HearsimError(f"{name} is not a metric of a sound and its reference: experiments and reports compute it")
     return _number(name, lambda: of_pair(pair))
 
 

@@ -89,7 +89,9 @@ def read_song(song: Audio | str | Path, stems: Audio | str | Path | None) -> tup
         _warn_of_other_stems(stems.samples, sound.samples, "the true stems", "the song")
         return sound, stems
     if source is None:
-        raise HearsimError(f"stems = {str(stems)!r} is a folder, and the song is not a file: give the stems as Audio, too")
+        raise HearsimError(
+            f"stems = {str(stems)!r} is a folder, and the song is not a file: give the stems as Audio, too"
+        )
     sources = open_stems(Path(stems), source)
     silent = np.zeros_like(sound.samples)
     truth = np.stack([sources[n].read().samples if n in sources else silent for n in STEMS])

@@ -19,8 +19,8 @@ from hearsim.dsp.equalizer import (
     BANDS,
     TABLE_DB,
     TOLERANCE_DB,
-    correct,
     interaction_inverse,
+    refine_section_gains,
     response_db,
     response_table,
     section,
@@ -125,10 +125,10 @@ def test_a_correction_never_makes_the_response_worse(before: list[float], wanted
     undo, table = interaction_inverse(RATE), response_table(RATE)
     sections = np.zeros(BANDS)
     for _ in range(20):
-        correct(np.array(before), sections, undo, table)
+        refine_section_gains(np.array(before), sections, undo, table)
     errors = [error_db(np.array(wanted), sections)]
     for _ in range(40):
-        correct(np.array(wanted), sections, undo, table)
+        refine_section_gains(np.array(wanted), sections, undo, table)
         errors.append(error_db(np.array(wanted), sections))
         assert np.abs(sections).max() <= TABLE_DB
     worse = np.diff(errors)[np.array(errors[1:]) > TOLERANCE_DB + 0.02]

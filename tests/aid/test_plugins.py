@@ -114,5 +114,7 @@ def test_a_stage_of_another_package_stands_before_the_limiter() -> None:
     assert [stage.name for stage in aid.stages[2:5]] == ["Compensation", "Softer", "MPO limiter"]
     np.testing.assert_allclose(aid(NOISE), 0.25 * hs.hearing_aid(profile)(NOISE), rtol=1e-6)
     assert find(aid, hs.Processor) is aid
-    with pytest.raises(hs.HearsimError, match=r"stages.*= 'softe' is not a stage of an installed package: did you mean"):
+    with pytest.raises(
+        hs.HearsimError, match=r"stages.*= 'softe' is not a stage of an installed package: did you mean"
+    ):
         hs.Aid(**{**profile.aid.model_dump(), "stages": ("softe",)})

@@ -17,7 +17,7 @@ def test_the_report_counts_what_was_no_sound(tmp_path: Path) -> None:
     loud = profile.rig.model_copy(update={"microphone_full_scale_db_spl": 160.0})  # 90 x full scale: 199 dB SPL
     report = render_song(tmp_path / "song.wav", profile.model_copy(update={"rig": loud}), tmp_path / "out")
     assert report["levels"]["non_finite_samples"] == 2
-    assert "became silence: 2." in (tmp_path / "out" / "report.html").read_text()
+    assert "replaced by silence: 2." in (tmp_path / "out" / "report.html").read_text()
     for name in ("aided", "heard", "unaided"):
         samples, _ = soundfile.read(tmp_path / "out" / f"{name}.wav")
         assert np.isfinite(samples).all() and np.abs(samples).max() < 4.0

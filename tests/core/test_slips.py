@@ -140,7 +140,10 @@ SLIPS: dict[str, tuple[Callable[[], object], str]] = {
         "not 4 stems",
     ),
     "one number": (lambda: hs.Audio.from_array(5.0, 44100), "5.0 is one number"),
-    "complex samples": (lambda: hs.Audio(np.zeros((2, 9), np.complex64), 44100), "complex64, which are no samples"),
+    "complex samples": (
+        lambda: hs.Audio(np.zeros((2, 9), np.complex64), 44100),
+        "complex64, which is not a type",
+    ),
     "stems as a text": (lambda: hs.Format(44100, 2, 512, stems="vocals"), "stems = 'vocals' is not a tuple of names"),
     "level as text": (lambda: hs.Calibration("94"), "full_scale_db_spl = '94' is not a number from -200 to 400"),
     "level not a number": (lambda: hs.Calibration(float("nan")), "full_scale_db_spl = nan is not a number from"),

@@ -105,7 +105,7 @@ def test_bad_sessions_are_one_sentence(export: Path) -> None:
 
     path = export / "results/P01.txt"
     said = refused(lambda saved: saved[-1].update(UserName="Anna"))
-    assert said.startswith(f"{path}: UserName = 'Anna' is not a participant of tiny: ") and "tiny-P01 for example" in said
+    assert said.startswith(f"{path}: UserName = 'Anna' is not a participant of tiny") and "tiny-P01 for example" in said
     paired = manifest_of(export)["method"] == "paired"
     assert f"it holds {3 if paired else 1} trials and P01 has {4 if paired else 2}" in refused(lambda s: s.pop(0))
     assert f"{path} is not a session of BeaqleJS (" in refused(lambda saved: saved.pop())
