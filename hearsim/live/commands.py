@@ -1,4 +1,4 @@
-"""A session's controls as typed words: what the command line reads, a line at a time."""
+"""Typed commands for a session, one per line of the command line."""
 
 from pathlib import Path
 

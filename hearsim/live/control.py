@@ -39,10 +39,10 @@ class Controls(Block):
     silent = whole()  # 1: faded out
     panic = whole()  # 1: off at once, until released
     stop = whole()  # 1: fade out and end the stream
-    go = whole()  # 1: the path is there, the stream may begin
+    go = whole()  # 1: the path is loaded, the stream may begin
     quit = whole()  # 1: the processes end
     can_lose = whole()  # 1: the hearing-loss simulation is part of the path
-    cable = whole()  # the device's delay as a cable measured it, samples; 0: not measured
+    cable = whole()  # the device's delay measured through a cable, samples; 0: not measured
     profile_number = whole()  # counts the changes of profile; control process, after the profile itself
     ARRAYS: ClassVar[Arrays] = {
         "gains_db": (np.float64, (len(STEMS),)),
@@ -64,9 +64,9 @@ class Controls(Block):
         self.set_profile(profile, 0)
 
     def set_profile(self, profile: Profile, number: int, take_mix: bool = True) -> None:
-        """Want a profile, which is the session's `number`th, and its mix if `take_mix`. Control process only.
+        """Set the requested profile, number `number` of the session, and its mix if `take_mix`. Control process only.
 
-        Raises `HearsimError` for one that is too large to hand over.
+        Raises `HearsimError` for one that is too large for the block.
         """
         self.row["profiles"][number % 2] = packed(profile)
         self.profile_number = number
@@ -74,12 +74,12 @@ class Controls(Block):
             self.take_mix(profile.mix)
 
     def profile(self) -> tuple[int, Profile]:
-        """Return the number of the profile that is wanted, and the profile. Any process."""
+        """Return number and content of the requested profile. Any process."""
         number = self.profile_number
         return number, Profile.model_validate_json(bytes(self.row["profiles"][number % 2]))
 
     def take_mix(self, mix: Mix) -> None:
-        """Move all faders to a mix; what it mutes keeps its fader; nothing has solo."""
+        """Move all faders to a mix, apart from those of muted stems; no stem has solo."""
         for index, stem in enumerate(STEMS):
             gain = mix.gain(stem)
             if gain:
@@ -89,8 +89,8 @@ class Controls(Block):
         self._moved()
 
     def set_gain(self, stem: str, db: float) -> None:
-        """Move a fader, -60 .. +12 dB. Raises `HearsimError` beyond, and for a stem that is not there."""
-        _index(stem)  # before it is named
+        """Move a fader, -60 .. +12 dB. Raises `HearsimError` beyond, and for an unknown stem."""
+        _index(stem)  # before the name is used
         if not LOWEST_DB <= db <= HIGHEST_DB:
             raise HearsimError(f"{stem} {db:g} dB: a fader goes from {LOWEST_DB:g} to {HIGHEST_DB:g} dB")
         self._set("gains_db", stem, db)
@@ -124,11 +124,11 @@ class Controls(Block):
         self.level_db = db
 
     def gain_db(self, stem: str) -> float:
-        """Return where a stem's fader stands. Any process."""
+        """Return the position of a stem's fader in dB. Any process."""
         return float(self.row["gains_db"][_index(stem)])
 
     def mixer_state(self) -> MixerState:
-        """Return the gains, bypass and loss that faders, mute, solo and switches amount to. Any process.
+        """Return the gains, bypass and loss that result from faders, mute, solo and switches. Any process.
 
         A stem is heard at its fader's gain unless it is muted, or another has solo and it has not.
         """
@@ -170,19 +170,19 @@ PATH_BYTES = 4000
 class WorkerStatus(Block):
     """Status of the worker, written by the worker; `state` is cleared by the process that starts it."""
 
-    state = whole()  # 0: there is none; LOADING; READY; CHANGING to another profile
+    state = whole()  # 0: no worker; LOADING; READY; CHANGING to another profile
     pid = whole()
     profile_number = whole()  # of the profile that runs; written after the path's latency and the ceiling
     latency = whole()  # of the path, samples
     parts = text(PATH_BYTES)  # of that latency, as JSON: [name, samples, kind] each
     blocks = whole()  # engine blocks done
-    late_blocks = whole()  # of them, those whose first sample should have been playing
-    dropped = whole()  # samples that came too late to be played
-    starts = whole()  # how often the path began anew
-    match = real()  # gain that brings the dry input to the level of what is selected
-    non_finite = whole()  # hops of the network that were not numbers
-    priority = text()  # what became of asking for real-time priority
-    message = text()  # why it ended, where it knows
+    late_blocks = whole()  # of them, those whose first sample was due already
+    dropped = whole()  # samples too late to be played
+    starts = whole()  # restarts of the path
+    match = real()  # gain that brings the dry input to the level of the selected signal
+    non_finite = whole()  # hops of the network with non-finite output
+    priority = text()  # result of the request for real-time priority
+    message = text()  # why it ended, if known
     ARRAYS: ClassVar[Arrays] = {
         "seconds": (np.float32, (1024,)),  # compute time of the latest blocks
         "stems": (np.float64, (len(STEMS),)),  # mean square of each, after its gain, full scale
@@ -191,7 +191,7 @@ class WorkerStatus(Block):
     }
 
     def set_path(self, entries: Sequence[LatencyEntry]) -> None:
-        """Publish the rows of the path's own latency; what has no room is summed in the last row. The worker."""
+        """Publish the rows of the path's own latency; rows beyond the capacity are summed in the last. The worker."""
         rows: list[tuple[str, int, str]] = [(entry.name[:80], entry.samples, entry.kind) for entry in entries]
         while len(data := json.dumps(rows).encode()) > PATH_BYTES:
             rows[-2:] = [("further stages", rows[-2][1] + rows[-1][1], "algorithm")]
@@ -213,23 +213,23 @@ OPENING, RUNNING, ENDED, FAILED = 1, 2, 3, 4
 class PlaybackStatus(Block):
     """Status of the playback, written in the audio callback; `state`, `pid` and `message` outside it."""
 
-    state = whole()  # 0: there is none; OPENING, RUNNING, ENDED, FAILED
+    state = whole()  # 0: no stream; OPENING, RUNNING, ENDED, FAILED
     pid = whole()
     device = text()  # name and host API of the device, once it has been opened
-    message = text()  # why it ended, or what is odd about the device
+    message = text()  # why it ended, or a remark on the device
     position = whole()  # the next sample to be played
     callbacks = whole()
     period = whole()  # samples in a callback, at most
-    delay = whole()  # from a sample's coming in to its leaving, without the path's own latency; 0: not known yet
-    fallbacks = whole()  # how often the dry signal stepped in
+    delay = whole()  # from input to output, without the path's own latency; 0: not known yet
+    fallbacks = whole()  # crossfades to the dry signal
     dry_samples = whole()  # and for how many samples
     dry = whole()  # 1: it plays now
-    silent = whole()  # 1: faded out, nothing is heard
-    starved = whole()  # samples that the file was not read in time for
-    xruns = whole()  # flags of the device: input or output missed
-    device_rate = whole()  # at which the device was opened, Hz
-    resampling = whole()  # delay of going from that rate to the engine's and back, samples; 0 at the engine's own
-    reported_ms = real()  # the device's own latency, in and out, as it reports it; 0: nothing to be believed
+    silent = whole()  # 1: faded out
+    starved = whole()  # samples of the file that were not read in time
+    xruns = whole()  # flags of the device: overruns and underruns
+    device_rate = whole()  # sample rate of the opened device, Hz
+    resampling = whole()  # delay of resampling to the engine's rate and back, samples; 0 at the same rate
+    reported_ms = real()  # the device's own latency, in and out, as it reports it; 0: not plausible
     ARRAYS: ClassVar[Arrays] = {"peaks": (np.float64, (2,))}  # of the ears, full scale, falling
 
 
@@ -247,6 +247,6 @@ class Control:
         return cls(Controls(), WorkerStatus(), PlaybackStatus())
 
     def close(self) -> None:
-        """Let go of the blocks."""
+        """Release the blocks."""
         for block in (self.wanted, self.working, self.playing):
             block.close()

@@ -1,7 +1,7 @@
-"""What calls the player: a sound device through PortAudio, a file that stands for one, or nothing at all.
+"""Devices that call the player: a sound device through PortAudio, a file, or a null device.
 
-A device runs in the audio process. `run` returns when it was asked to end; it raises `DeviceLostError` where the
-device ended by itself.
+A device runs in the audio process. `run` returns at the end of the session; it raises `DeviceLostError` where the
+device fails.
 """
 
 import itertools
@@ -26,12 +26,12 @@ from hearsim.live.process import PRIORITY, ask_for_priority, parent_lives, quiet
 from hearsim.live.resampling import Resampled, lateness
 from hearsim.live.shared import truncate_utf8
 
-SILENT_DEVICE_S = 2.0  # without a call for so long a device is taken for gone
-LONGEST_LATENCY_S = 10.0  # what reports more tells no truth (PipeWire's JACK has said 97 million seconds)
+SILENT_DEVICE_S = 2.0  # a device without a call for so long counts as lost
+LONGEST_LATENCY_S = 10.0  # a longer reported latency is wrong (PipeWire's JACK: 97 million seconds)
 
 
 class DeviceLostError(Exception):
-    """The device, or the server behind it, has gone in the middle of a stream."""
+    """The device, or its server, was lost during a stream."""
 
 
 class Device(Protocol):
@@ -42,14 +42,14 @@ class Device(Protocol):
 
 
 class NullDevice:
-    """Nothing comes in, nothing is heard; faster than real time, since it waits for the worker and for nothing else."""
+    """A device without input or output; faster than real time, as it waits for the worker alone."""
 
     def __init__(self, period: int = BLOCK) -> None:
         check_period(period)
         self._period = period
 
     def run(self, player: Player, control: Control, rings: Rings, wanted: Callable[[], bool]) -> None:
-        """Call the player as often as the worker keeps up with; a worker that is not there is not waited for."""
+        """Call the player as fast as the worker processes; a missing worker is not waited for."""
         out = np.zeros((self._period, 2), np.float32)
         for given in self._incoming(control):
             if player.finished or not wanted():
@@ -58,7 +58,7 @@ class NullDevice:
             self._wait(control, rings, wanted)
 
     def _incoming(self, control: Control) -> Iterator[FloatArray | None]:
-        """Yield what comes in, (frames, channels) at a time, as long as the stream goes on."""
+        """Yield the input in blocks (frames, channels) to the end of the stream."""
         return itertools.repeat(None)
 
     def _wait(self, control: Control, rings: Rings, wanted: Callable[[], bool]) -> None:
@@ -72,7 +72,7 @@ class NullDevice:
 
 
 class FileDevice(NullDevice):
-    """A file comes in, as from a microphone, faster than real time; the stream ends when all of it has been heard."""
+    """A file as the microphone's input, faster than real time; the stream ends after its last sample."""
 
     def __init__(self, source: Source, period: int = BLOCK) -> None:
         super().__init__(period)
@@ -125,7 +125,7 @@ class SoundDevice:
             raise broken[0]
 
     def _caller(self, player: Player, playing: PlaybackStatus) -> Player | Resampled:
-        """Return what the device calls: the player, or what resamples for it."""
+        """Return the device's callback: the player, or the player behind a resampler."""
         playing.device_rate = self._device_rate
         if self._device_rate == self._rate:
             playing.resampling = 0
@@ -147,9 +147,9 @@ class SoundDevice:
 
 @dataclass(frozen=True)
 class Stream:
-    """What to open: "null", the path of a file that stands for a device, a device's name, or None for the best.
+    """The device to open: "null", the path of a file, a device's name, or None for the preferred one.
 
-    `source` says what the worker hears, the file that is fed or the device; `probe`: see `Player`.
+    `source` is the worker's input, the file in the feed or the device; `probe`: see `Player`.
     """
 
     device: str | None
@@ -159,7 +159,7 @@ class Stream:
 
 
 def run_audio(stream: Stream, control: Control, rings: Rings, wake: Semaphore) -> None:
-    """Open the device and play until the end is asked for: the whole of the audio process."""
+    """Open the device and play until the session ends; the audio process's main function."""
     playing, wanted = control.playing, control.wanted
     with report_failure(playing):
         playing.state = OPENING
@@ -168,7 +168,7 @@ def run_audio(stream: Stream, control: Control, rings: Rings, wake: Semaphore) -
 
         def going() -> bool:
             if not parent_lives():
-                wanted.stop = 1  # nobody else can say so any more: fade out, and end
+                wanted.stop = 1  # the control process is gone: fade out, and end
                 control.working.state = 0  # nor that the worker, which does the same, is gone
             return not wanted.quit
 
@@ -182,20 +182,20 @@ def run_audio(stream: Stream, control: Control, rings: Rings, wake: Semaphore) -
         except DeviceLostError as error:
             playing.message = truncate_utf8(str(error))
             playing.state = FAILED
-            os._exit(1)  # without PortAudio's own farewell, which waits for a server that is gone
+            os._exit(1)  # without PortAudio's shutdown, which waits for the lost server
         rings.changes.post(Kind.END, playing.position)
         playing.state = ENDED
 
 
 def _device(stream: Stream, playing: PlaybackStatus) -> tuple[Device, list[str]]:
-    """Return the device, and what there is to be said of it."""
+    """Return the device and remarks on it."""
     if stream.device == "null":
         return NullDevice(), []
     if stream.device is not None and Path(stream.device).is_file():
         return FileDevice(open_source(stream.device, stream.rate)), []
     choice = choose(stream.device, stream.source == "device", stream.rate)
     device = SoundDevice(choice, stream.rate)
-    # for this thread, which may hold the interpreter when the callback wants it; the worker says what comes of it
+    # for this thread, which may hold the interpreter when the callback needs it; the worker reports the result
     ask_for_priority(PRIORITY)
     playing.device = truncate_utf8(choice.label)
     return device, device.remarks

@@ -1,7 +1,7 @@
-"""What can happen at a sample of a session, as it stands in the event rings and in the session log.
+"""Events of a session at their samples, in the event rings and in the session log.
 
 The worker's events count samples of the source, the audio process's count samples of the output; both began at 0
-together. The log (JSON lines) opens with a header and holds one event a line, in the order they were read.
+together. The log (JSON lines) opens with a header and holds one event a line, in reading order.
 """
 
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class MixerState:
 class Kind(IntEnum):
     """The kinds of events, with their values."""
 
-    START = 1  # worker: the path begins anew, from silence; gains of the stems, step, loss, number of the profile
+    START = 1  # worker: the path restarts, from silence; gains of the stems, step, loss, number of the profile
     MOVE = 2  # worker: the mixer moves there; the same values
     FORMAT = 10  # audio: a stream begins, dry and silent; period, delay
     WET = 11  # audio: a crossfade to the worker's sound begins; ramp
@@ -81,7 +81,7 @@ def to_table(event: Event) -> dict[str, Any]:
 
 
 def from_table(table: dict[str, Any], where: str) -> Event:
-    """Return the event of a line; raises `HearsimError` naming `where` for one that is none."""
+    """Return the event of a line; raises `HearsimError` naming `where` for an invalid one."""
     try:
         kind, at = Kind[str(table["event"]).upper()], int(table["at"])
         if kind in (Kind.START, Kind.MOVE):

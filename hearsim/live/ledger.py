@@ -1,9 +1,9 @@
-"""How late live sound is, and why: the ledger of a session.
+"""The latency ledger of a live session.
 
     device period - waiting for an engine block - the worker's turn - the path's own latency
 
-The engine cuts blocks of its own behind any period of the device. A short block, and a turn that makes one hop of the
-network with it, let a fader move begin within a hop: waits for a block, then a turn, then is heard.
+The engine runs in blocks of its own behind any period of the device. With a short block and a turn of one hop of the
+network, a fader move takes effect within a hop: after the wait for a block, and a turn.
 """
 
 import math
@@ -18,11 +18,11 @@ BLOCK = 128
 """Samples that the worker processes at a time."""
 
 TURN = 320
-"""Samples (7.3 ms) that the worker is given at least from a block's coming in to its having to be there."""
+"""The worker's least time from a full input block to its due output, in samples (7.3 ms)."""
 
 
 def waiting(period: int) -> int:
-    """Return the samples that a sample waits at most until its block is full, beyond its own period.
+    """Return the longest wait of a sample for its block to fill, in samples, beyond its own period.
 
     The same count as `Reblock`'s: block - gcd(block, period). Where the count of a call varies it is that of period 1.
     """
@@ -35,7 +35,7 @@ def turn(period: int) -> int:
 
 
 def check_period(period: int) -> None:
-    """Raise `HearsimError` for a period that the engine has no room for."""
+    """Raise `HearsimError` for a period outside the engine's range."""
     if not 1 <= period <= LARGEST_PERIOD:
         raise HearsimError(f"the device hands over {period} samples at a time: set its period to 16 .. 1024")
 
@@ -46,7 +46,7 @@ def session_ledger(
     """Return the ledger of a session whose stream has begun.
 
     `path` are the path's own entries; `device` is the delay in samples from the output back to the input, and `source`
-    where that number comes from. Compute time is no row: the worker's turn is its deadline.
+    the origin of that number. Compute time is no row: the worker's turn is its deadline.
     """
     resampling = LatencyEntry(f"resampling from and to {playing.device_rate} Hz", playing.resampling, "buffering")
     turns = turn(playing.period)
@@ -61,7 +61,7 @@ def session_ledger(
 
 
 def ledger(control: Control, rate: int) -> LatencyLedger:
-    """Return the ledger of a session as far as it is known: the device as a cable measured it, or as it reports."""
+    """Return the ledger of a session as far as it is known; the device's delay is measured by cable, or reported."""
     cable, reported = control.wanted.cable, round(1e-3 * control.playing.reported_ms * rate)
     source: Origin = "measured" if cable else "device-reported"
     return session_ledger(control.playing, control.working.path_entries(), rate, cable or reported, source)

@@ -1,4 +1,4 @@
-"""The session log: JSON lines that say what happened at which sample, enough to render the session again.
+"""The session log: JSON lines of events with their samples, from which the session can be rendered again.
 
 {"hearsim": "session log/1", "profile": {...}, "loss": false, "rate": 44100, "block": 128, "source": {...}}
 {"event": "start", "at": 0, "gains": {...}, "step": "aid", "loss": false, "profile": 0}
@@ -6,7 +6,7 @@
 {"profile": {...}}
 {"recording": "out.wav", "at": 0, "samples": 441000, "sha256": "..."}
 
-The profile of the header is number 0, others are numbered as they come; a start says which it begins with.
+The profile of the header is number 0, others are numbered in order; a start has the number of its profile.
 """
 
 import json
@@ -28,7 +28,7 @@ SCHEMA = "session log/1"
 
 @dataclass(frozen=True)
 class Recording:
-    """A file of what was played: its first sample in the stream, its length, the checksum of its float32 samples."""
+    """A recording of the output: its first sample in the stream, its length, the checksum of its float32 samples."""
 
     path: Path
     at: int
@@ -42,7 +42,7 @@ class Recording:
 
 @dataclass
 class SessionLog:
-    """A log as it was read."""
+    """The content of a log."""
 
     profiles: list[Profile]  # by number
     loss: bool
@@ -59,12 +59,12 @@ class SessionLog:
 
 
 def profile_line(profile: Profile) -> dict[str, Any]:
-    """Return the line of the log that says what another profile is."""
+    """Return the log's line with another profile."""
     return {"profile": profile.model_dump(mode="json")}
 
 
 def header(profile: Profile, loss: bool, rate: int, source: dict[str, Any]) -> dict[str, Any]:
-    """Return the first line of a log; `source` says what was heard (a file's path and checksum, or the device)."""
+    """Return the first line of a log; `source` is the input (a file's path and checksum, or the device)."""
     rest = {"loss": loss, "rate": rate, "block": BLOCK, "source": source}
     return {"hearsim": SCHEMA, **profile_line(profile), **rest}
 

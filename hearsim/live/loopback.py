@@ -1,7 +1,7 @@
 """Measuring a live session through a cable from the device's output back to its input.
 
-Chirps go out, come back through the cable, and run through the whole engine, whose own output stays inside. So two
-delays are measured to the sample, chirp by chirp: the device's, and the sum of everything. All in the control process.
+Chirps are played, return through the cable, and run through the whole engine, whose output is not played. So two
+delays are measured to the sample, chirp by chirp: the device's, and the total. All in the control process.
 """
 
 import time
@@ -20,15 +20,15 @@ from hearsim.live.session import Session
 from hearsim.profile.schema import STEMS
 
 CHIRP, EVERY = 4096, 22050  # samples of a chirp, and from one to the next
-AMPLITUDE = 0.05  # -26 dB under full scale: someone may wear the headphones
-REACH = 16384  # the longest delay that is looked for, samples
-LIKE = 0.5  # correlation under which nothing came back
-WHOLE = 0.9  # under which a chirp came back damaged (an xrun cut it, or noise covers it) and tells no delay
+AMPLITUDE = 0.05  # -26 dB re full scale, as headphones may be worn
+REACH = 16384  # the longest delay searched for, samples
+LIKE = 0.5  # least correlation of a detected chirp
+WHOLE = 0.9  # least correlation of an intact chirp; xruns or noise damage others
 HELLO_S = 60.0
 
 
 class Arrival(NamedTuple):
-    """What one chirp measured: delays in samples and the correlation at its peak, of the cable and of everything."""
+    """The result of one chirp: delays in samples and correlations at the peak, of the cable and of the total."""
 
     device: int
     device_peak: float
@@ -58,7 +58,7 @@ def chirps() -> Iterator[FloatArray]:
 
 
 def flatten(session: Session) -> None:
-    """Set everything to let a chirp pass unchanged: 0 dB on every stem, no compensation, full level."""
+    """Set all controls so that a chirp passes unchanged: 0 dB on every stem, no compensation, full level."""
     wanted = session.control.wanted
     for stem in STEMS:
         wanted.set_gain(stem, 0.0)
@@ -69,10 +69,10 @@ def flatten(session: Session) -> None:
 
 
 def measure(session: Session, seconds: float) -> Iterator[Arrival]:
-    """Yield what each chirp measures, for a time that begins with the first that comes back.
+    """Yield the result of each chirp, for a time that begins with the first detected one.
 
-    `session` was made with `probe=chirps()` and is flattened. Raises `HearsimError` where nothing comes back, and where
-    the stream ends or the device goes.
+    `session` was made with `probe=chirps()` and is flattened. Raises `HearsimError` where no chirp is detected, where
+    the stream ends, and where the device is lost.
     """
     probe, playing = chirp(), session.control.playing
     start = -(-(playing.position + int(FADE_IN_S * session.rate)) // EVERY) * EVERY

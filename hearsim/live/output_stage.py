@@ -1,6 +1,6 @@
-"""The last step before the ear: wet or dry, the level of everything, and the limit that no sample passes.
+"""The last step before the ear: crossfade of wet and dry, output level, and a hard limit.
 
-The same object plays live (in the callback) and renders a session again: what it does follows from events at samples.
+The same object plays live (in the callback) and renders a session again, driven by events at samples.
 """
 
 import numpy as np
@@ -39,16 +39,16 @@ class OutputStage:
 
     @property
     def wet(self) -> bool:
-        """Whether the worker's sound plays, or is about to."""
+        """Whether the worker's sound plays, or a crossfade to it has begun."""
         return bool(self.share.target[0] == 1.0)
 
     @property
     def silent(self) -> bool:
-        """Whether nothing is heard any more."""
+        """Whether the output has faded out."""
         return self.level.is_settled and bool(self.level.target[0] == 0.0)
 
     def take(self, event: Event) -> None:
-        """Do what an event of the audio process says, at its sample."""
+        """Execute an event of the audio process at its sample."""
         values = event.values
         if event.kind == Kind.FORMAT:
             self.begin(event.at)

@@ -1,4 +1,4 @@
-"""What the worker runs: the aid with a bypass in three steps, and the hearing loss, all equally late.
+"""The worker's signal path: the aid with a bypass in three steps, and the hearing loss, all with the same latency.
 
 x -+- separate + remix -+-- Compensation --- aid -+
    |                    +----------------- remix -+- select, level-matched - MpoLimiter - ToFullScale -+- delay ---+
@@ -6,8 +6,8 @@ x -+- separate + remix -+-- Compensation --- aid -+
    +--------------------------------------------------------------------------------- unaided ear ------- delay ---+
 
 The stages are those of `hearing_aid`, so the step "aid" is what `hearsim render` writes as aided.wav, bit for bit.
-With the hearing loss on, levels are left as they are (being too soft is what it shows): the step "aid" is then
-heard.wav and the step "dry" unaided.wav. Moves land on samples of the source, whatever is late behind it.
+With the hearing loss on, levels are not matched (their loss is what it simulates): the step "aid" is then heard.wav
+and the step "dry" unaided.wav. Moves are at samples of the source, before all latency.
 """
 
 import math
@@ -31,15 +31,15 @@ from hearsim.ear.ear import Ear, unaided
 from hearsim.live.events import STEPS, MixerState
 from hearsim.profile.schema import STEMS, Profile
 
-MATCH_SECONDS = 2.0  # how slowly the level match follows: music's bars, not its beats
+MATCH_SECONDS = 2.0  # time constant of the level match: of bars, not of beats
 
 
 class LivePath(Processor):
     """The aid of a profile with a desk; full scale in, full scale out. Used by one thread.
 
     `remix`, `limiter` and `separator` are its stages, with their meters and counters. With `loss` the hearing-loss
-    simulation can be switched on and off, and all steps wait for it. It works on a grid of its own, so with it the
-    output of other host blocks agrees in sound only, not in bits.
+    simulation can be switched on and off, and all steps wait for it. It has hops of its own, so with it the
+    output for other host blocks is not bit-equal.
     """
 
     def __init__(self, profile: Profile, loss: bool = False) -> None:
@@ -73,11 +73,11 @@ class LivePath(Processor):
 
     @property
     def inside(self) -> Sequence[Processor]:  # noqa: D102
-        return (self._aid,)  # the other ways hear the same samples, and would count what is no sound twice
+        return (self._aid,)  # the other branches get the same samples, and would count invalid ones twice
 
     @property
     def ceiling(self) -> FloatArray:
-        """The largest magnitude (2,) that leaves, in full scale, per ear; see `ceiling_of`."""
+        """The largest output magnitude (2,) in full scale, per ear; see `ceiling_of`."""
         return ceiling_of(self._profile)
 
     def latency_entries(self) -> tuple[LatencyEntry, ...]:  # noqa: D102
@@ -121,14 +121,14 @@ class LivePath(Processor):
         return begins
 
     def start(self, desk: MixerState) -> None:
-        """Return to the state right after `prepare`, with a desk that nothing moves to."""
+        """Return to the state right after `prepare`, at a desk without ramps."""
         self.desk = desk
         self.remix.configure(desk.gains)
         self.reset()
 
     @property
     def match(self) -> float:
-        """The gain in full scale that brings the dry input to the level of what is selected now."""
+        """The gain in full scale that brings the dry input to the level of the present selection."""
         calibrated = self._profile.rig.microphone.pascal_per_unit / self._profile.rig.headphones.pascal_per_unit
         return calibrated * (1.0 if self.desk.loss else float(self._matches[0]))
 
@@ -185,7 +185,7 @@ class LivePath(Processor):
 
 
 def ceiling_of(profile: Profile) -> FloatArray:
-    """Return the largest magnitude (2,) that the headphones may be given, in full scale, per ear.
+    """Return the largest magnitude (2,) for the headphones, in full scale, per ear.
 
     The peak of a sine at the profile's MPO, as `MpoLimiter` and `ToFullScale` compute it.
     """

@@ -1,7 +1,7 @@
-"""What the audio callback does: copy, ramp, count, and nothing else.
+"""The audio callback: copies, ramps and counts.
 
-Each call copies what came in to the worker's ring, takes what the worker has ready, or the dry signal, as late as the
-sound itself, where it has not; sets the level; limits; counts. It never waits. All methods: audio thread only, but
+Each call copies the input to the worker's ring, takes the worker's output, or the dry signal with the same latency if
+that is not ready; sets the level; limits; counts. It never waits. All methods: audio thread only, but
 for the constructor.
 """
 
@@ -27,12 +27,12 @@ METER_FALL_S = 0.3
 
 @dataclass(frozen=True)
 class Rings:
-    """The rings of a session, and who writes each."""
+    """The rings of a session, with their writers."""
 
     feed: Ring  # control process: the file, read ahead
-    source: Ring  # audio: what came in, file or device
-    wet: Ring  # worker: what the path makes of it, by output position
-    played: Ring  # audio: what went out
+    source: Ring  # audio: the input, file or device
+    wet: Ring  # worker: the path's output, by output position
+    played: Ring  # audio: the output
     moves: EventRing  # worker
     changes: EventRing  # audio
 
@@ -42,7 +42,7 @@ class Rings:
         return cls(Ring(1 << 18), Ring(1 << 17), Ring(1 << 15), Ring(1 << 18), EventRing(), EventRing())
 
     def close(self) -> None:
-        """Let go of the rings."""
+        """Release the rings."""
         for ring in (self.feed, self.source, self.wet, self.played, self.moves, self.changes):
             ring.close()
 
@@ -50,7 +50,7 @@ class Rings:
 class Player:
     """The callback of a stream.
 
-    `source` says what the worker hears: the "file" in the feed, or the "device". With `probe` the feed is played to
+    `source` is the worker's input: the "file" in the feed, or the "device". With `probe` the feed is played to
     the device while the worker hears the device: so a cable from output to input carries a probe through the engine.
     """
 
@@ -65,14 +65,14 @@ class Player:
     ) -> None:
         self._control, self._rings, self._wake, self._rate = control, rings, wake, rate
         self._from_file, self._probe = source == "file", probe
-        self.ceiling = np.zeros(2, np.float32)  # none of a profile, nothing is heard
+        self.ceiling = np.zeros(2, np.float32)  # no profile yet: silence
         self._output, self._profile = OutputStage(self.ceiling), -1
         self._come, self._wet, self._dry, self._feed = np.zeros((4, 2, LARGEST_PERIOD), np.float32)
         self._period, self._even, self._aim = 0, True, 0.0
         self._output.begin(rings.played.head)
 
     def callback(self, given: FloatArray | None, out: FloatArray, xrun: bool = False) -> None:
-        """Take (frames, channels) that came in, if any, and fill `out` (frames, channels)."""
+        """Take the input (frames, channels), if any, and fill `out` (frames, channels)."""
         playing = self._control.playing
         if len(out) > self._period or (self._even and len(out) < self._period):
             self.begin(max(len(out), self._period), even=self._period == 0)
@@ -84,7 +84,7 @@ class Player:
 
     @property
     def finished(self) -> bool:
-        """Whether the end was asked for and the sound has faded out."""
+        """Whether a stop was requested and the sound has faded out."""
         return bool(self._control.wanted.stop) and self._output.silent and self._period > 0
 
     def begin(self, period: int, even: bool = True) -> None:
@@ -101,7 +101,7 @@ class Player:
         self._post(Kind.FORMAT, at, period, playing.delay)
         self._follow_profile(at)
         while gap := min(self._rings.source.head - self._output.position, LARGEST_PERIOD):
-            self._listen(gap)  # what a stream took in and did not play before it was killed
+            self._listen(gap)  # the input that a killed stream did not play
 
     def _post(self, kind: Kind, at: int, *values: float) -> None:
         self._output.take(Event(kind, at, values))
@@ -131,7 +131,7 @@ class Player:
         return sound
 
     def _incoming(self, given: FloatArray | None, now: int, frames: int) -> FloatArray:
-        """Return what the worker shall hear, (2, frames), without what is no sound, as no file may hold it either."""
+        """Return the worker's input (2, frames), without invalid samples, as in a file."""
         come = self._come[:, :frames]
         if self._from_file or self._probe:
             self._read_feed(now, frames)
@@ -154,7 +154,7 @@ class Player:
             self._control.playing.starved += frames - ready
 
     def _choose(self, now: int, frames: int, ready: int) -> None:
-        """Crossfade to the dry signal where the worker's sound is not there in time, and back when it is."""
+        """Crossfade to the dry signal where the worker's sound is late, and back when it is in time."""
         enough, playing = ready >= frames + FADE, self._control.playing
         if self._output.wet and not enough:
             playing.fallbacks += int(not self._output.silent)
@@ -164,7 +164,7 @@ class Player:
         playing.dry = int(not self._output.wet)
 
     def _follow_profile(self, now: int) -> None:
-        """Go over to the profile that the worker runs, once nothing is heard."""
+        """Change to the worker's profile once the output is silent."""
         working = self._control.working
         if working.profile_number != self._profile and self._output.silent:
             self._profile = working.profile_number
@@ -183,7 +183,7 @@ class Player:
         self._post(Kind.LEVEL, now, aim, round(seconds * self._rate))
 
     def _hand_over(self, sound: FloatArray, out: FloatArray) -> None:
-        """Copy to the device: two ears to its first two channels, or their mean to the only one it has."""
+        """Copy to the device: two ears to its first two channels, or their mean to a single one."""
         if out.shape[1] == 1:
             out[:, 0] = 0.5 * (sound[0] + sound[1])
             return

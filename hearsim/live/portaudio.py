@@ -1,8 +1,8 @@
-"""Which sound device, and how to open it: the only module that knows PortAudio (through sounddevice).
+"""Choosing and opening a sound device: the only module that uses PortAudio (through sounddevice).
 
-JACK is taken where its server runs: its period is what was asked for, and a stream with `blocksize=0` costs exactly one
-(any other block costs itself on top: PortAudio issue 1007). Otherwise the system's default device. Any process, its
-main thread; what a stream calls it calls on PortAudio's own thread.
+JACK is preferred where its server runs: its period is the requested one, and a stream with `blocksize=0` adds exactly one
+period (another block adds itself on top: PortAudio issue 1007). Otherwise the system's default device. Any process, its
+main thread; a stream's callback runs on PortAudio's thread.
 """
 
 import os
@@ -19,7 +19,7 @@ Heard = Callable[[Any, Any, float, Any], None]  # input or None, output, reporte
 
 @cache
 def portaudio() -> Any:
-    """Return sounddevice, which starts PortAudio when it is imported; never starts a JACK server by itself."""
+    """Return sounddevice, which starts PortAudio when it is imported; it never starts a JACK server."""
     os.environ.setdefault("JACK_NO_START_SERVER", "1")
     try:
         import sounddevice
@@ -49,7 +49,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Choice:
-    """The device to be opened, its input where one is wanted, and why it was chosen."""
+    """The device to be opened, its input if needed, and the reason for the choice."""
 
     output: Listed
     input: Listed | None
@@ -62,7 +62,7 @@ class Choice:
 
     @property
     def remarks(self) -> list[str]:
-        """What is odd about the device, in sentences."""
+        """Remarks on the device, in sentences."""
         found = []
         if self.output.outputs == 1:
             found.append(f"{self.label} has one channel: it gets the mean of both ears")
@@ -71,7 +71,7 @@ class Choice:
         return found
 
     def rate_for(self, rate: int) -> int:
-        """Return the rate at which the device opens: this one if it can be, or else its own.
+        """Return the rate at which the device opens: this one if possible, else its own.
 
         Raises `HearsimError` where it opens at neither.
         """
@@ -82,7 +82,7 @@ class Choice:
         raise self._closed(refusals[rate])
 
     def refusal(self, rate: int) -> str:
-        """Return why the device doesn't open at a rate, as PortAudio says it; nothing where it does."""
+        """Return PortAudio's reason why the device doesn't open at a rate; "" where it does."""
         library = portaudio()
         try:
             library.check_output_settings(self.output.index, self.channels[1], "float32", samplerate=rate)

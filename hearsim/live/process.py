@@ -1,4 +1,4 @@
-"""What the processes of a session do to be quiet, to be quick, and to end."""
+"""Processes of a session: garbage collection, priority, and how they end."""
 
 import gc
 import multiprocessing
@@ -14,18 +14,18 @@ from hearsim.core.errors import HearsimError
 from hearsim.live.shared import truncate_utf8
 
 PRIORITY = 8  # of worker and audio process, under JACK's own
-SWITCH_INTERVAL_S = 5e-4  # a thread that keeps the interpreter gives it up this soon
+SWITCH_INTERVAL_S = 5e-4  # longest time that a thread holds the interpreter
 
 
 class Reports(Protocol):
-    """A block with a place for what went wrong."""
+    """A block with a cell for an error message."""
 
     pid: int
     message: bytes
 
 
 def quiet_process() -> None:
-    """Stop the garbage collector and let threads give way soon; call when all is loaded. Main thread only."""
+    """Stop the garbage collector and let threads give way soon; call after loading. Main thread only."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()
@@ -34,7 +34,7 @@ def quiet_process() -> None:
 
 
 def ask_for_priority(priority: int) -> str:
-    """Ask for SCHED_FIFO for the calling thread; return what came of it, in words."""
+    """Ask for SCHED_FIFO for the calling thread; return the result as a sentence."""
     if not hasattr(os, "sched_setscheduler"):
         return "this system has no SCHED_FIFO: other programs may make the worker late"
     try:
@@ -55,7 +55,7 @@ def parent_lives() -> bool:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Keep Ctrl-C from the processes that are started meanwhile: a blocked signal stays so in a child. Any thread."""
+    """Block Ctrl-C for processes started in the body: a blocked signal stays blocked in a child. Any thread."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -68,7 +68,7 @@ def undisturbed() -> Iterator[None]:
 
 @contextmanager
 def report_failure(block: Reports) -> Iterator[None]:
-    """Note the process's id, leave what ends a session to the control process, and say in the block why this fails.
+    """Note the process's id, ignore the signals that end a session, and write a failure of the body into the block.
 
     Ctrl-C and a terminal's end reach all processes of a session; the control process fades out, then ends the others.
     """

@@ -1,7 +1,7 @@
-"""The paper work of a session, in the control process: feeds the file, writes the log, records.
+"""File access of a session, in the control process: reads the song, writes the log and recordings.
 
-None of it can disturb the sound: rings lie between, what a slow disk loses is said, and where a disk is full the log or
-the recording ends with a sentence while the music plays on.
+It can't disturb the sound: rings decouple it, losses by a slow disk are reported, and on a full disk the log or the
+recording ends with a message while the music plays on.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ PIECE = 4096
 
 
 def check_new(path: Path) -> None:
-    """Raise `HearsimError` where a file is there already, or can't be made."""
+    """Raise `HearsimError` for a file that exists already, or can't be made."""
     if path.exists():
         raise HearsimError(f"{path} is already there: choose another name")
     if not path.parent.is_dir():
@@ -43,13 +43,13 @@ def endless(song: Source, size: int) -> Iterator[FloatArray]:
 
 
 class Feeder:
-    """Feeds sound, in blocks of at most `PIECE`, ahead of what plays."""
+    """Feeds sound ahead of the playback, in blocks of at most `PIECE`."""
 
     def __init__(self, blocks: Iterator[FloatArray], feed: Ring) -> None:
         self._blocks, self._feed = blocks, feed
 
     def turn(self, position: int) -> None:
-        """Fill the feed up as far as there is room ahead of what plays now."""
+        """Fill the feed as far ahead of the playback as there is room."""
         while not self._feed.ended and self._feed.head - position < self._feed.capacity - PIECE:
             block = next(self._blocks, None)
             if block is None:
@@ -59,7 +59,7 @@ class Feeder:
 
 
 class Recorder:
-    """Writes what goes through a ring, from its newest sample on, to a file, exactly."""
+    """Writes a ring's samples, from the newest on, to a file, exactly."""
 
     def __init__(self, path: Path, rate: int, ring: Ring) -> None:
         check_new(path)
@@ -70,10 +70,10 @@ class Recorder:
         self.lost = False
 
     def turn(self) -> None:
-        """Write what has come since; stops for good, and says so by `lost`, where the ring was overtaken."""
+        """Write the new samples; stop for good, with `lost` set, where the ring was overtaken."""
         with self._stack:
             self._write()
-            self._stack = self._stack.pop_all()  # no error, so nothing is closed
+            self._stack = self._stack.pop_all()  # no error: the file stays open
 
     def close(self) -> Recording:
         """Write the rest and give the file its name."""
@@ -85,7 +85,7 @@ class Recorder:
         while not self.lost and (frames := min(self._ring.head - self._here, PIECE)) > 0:
             piece = np.empty((2, frames), np.float32)
             self._ring.read(self._here, piece)
-            if self._ring.ready(self._here) < frames:  # asked after reading, in which it may have been overtaken
+            if self._ring.ready(self._here) < frames:  # checked after reading, as it may have been overtaken meanwhile
                 self.lost = True
                 return
             self._file.write(piece)
@@ -108,7 +108,7 @@ class LogWriter:
         """Write the events since the last turn, then lines. Raises `HearsimError` where events were lost unread."""
         with self._stack:
             self._write(*lines)
-            self._stack = self._stack.pop_all()  # no error, so nothing is closed
+            self._stack = self._stack.pop_all()  # no error: the file stays open
 
     def close(self) -> None:
         """Write the rest and give the log its name."""
@@ -130,7 +130,7 @@ class LogWriter:
             self._file.flush()
 
 
-Recorded = Literal["played", "source"]  # what went out; what came in
+Recorded = Literal["played", "source"]  # output; input
 WORDS: dict[Recorded, str] = {"played": "what was played", "source": "what came in"}
 TURN_S = 0.02
 
@@ -138,7 +138,7 @@ TURN_S = 0.02
 class SessionRecorder:
     """Feeds the song, writes log and recordings, in a thread of its own. Methods: control process, main thread.
 
-    `sound` is what is fed, if anything is; `say` takes what there is to be said, from either thread.
+    `sound` is fed, if there is any; `say` gets messages, from either thread.
     """
 
     def __init__(self, rings: Rings, sound: Iterator[FloatArray] | None, rate: int, say: Callable[[str], None]) -> None:
@@ -159,7 +159,7 @@ class SessionRecorder:
         self._thread.start()
 
     def check(self) -> None:
-        """Raise what the feeding failed by: a session can't go on without."""
+        """Raise the error of the feeder, which a session can't continue without."""
         if self._trouble is not None:
             raise self._trouble
 
@@ -179,7 +179,7 @@ class SessionRecorder:
             self._recorders[what] = Recorder(path, self._rate, getattr(self._rings, what))
 
     def stop_recording(self, what: Recorded = "played") -> None:
-        """End a recording, if one runs: the file takes its name, and the log a line with its checksum."""
+        """End a recording, if one runs: the file gets its name, and the log a line with its checksum."""
         with self._turns:
             recorder = self._recorders.pop(what, None)
             if recorder is not None:
@@ -229,7 +229,7 @@ class SessionRecorder:
             self._logger = None
 
     def _attempt(self, work: Callable[[], None]) -> bool:
-        """Do what may fail without harm to the sound; return whether it went well, say why not."""
+        """Do work that may fail without harm to the sound; return its success, and report an error."""
         try:
             work()
         except HearsimError as error:

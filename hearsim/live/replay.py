@@ -1,4 +1,4 @@
-"""Render a session again: what was played live, sample for sample, from its log and its song.
+"""Render a session again: the live output, sample for sample, from its log and its song.
 
 The same path and output stage, driven by the events of the log instead of a mixer and a device.
 """
@@ -24,7 +24,7 @@ from hearsim.live.recording import endless
 
 
 def replay(log: SessionLog, song: Source) -> Iterator[FloatArray]:
-    """Yield what was played, (2, frames) at a time, from the first sample of the stream to its last.
+    """Yield the session's output, (2, frames) at a time, from the first sample of the stream to its last.
 
     Raises `HearsimError` where the song is not the one that was played.
     """
@@ -71,7 +71,7 @@ class _Replay:
         return sound
 
     def _work(self, sound: FloatArray, here: int) -> None:
-        """Do what the worker did with the block at `here`."""
+        """Process the block at `here` as the worker did."""
         if self._moves and self._moves[0].kind == Kind.START and self._moves[0].at == here:
             start = self._moves.popleft()
             if (number := profile_of(start)) != self._number:
@@ -85,7 +85,7 @@ class _Replay:
             self._rings.wet.write(self._path.process(sound))
 
     def _listen(self, here: int, stop: int) -> Iterator[FloatArray]:
-        """Do what the callback did with the samples here .. stop, from event to event."""
+        """Process the samples here .. stop as the callback did, from event to event."""
         while here < stop:
             while self._changes and self._changes[0].at <= here:
                 self._output.take(self._changes.popleft())

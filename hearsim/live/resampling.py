@@ -6,7 +6,7 @@ input's band-limited value at an exact place, so the delay is a number and not a
     device -- n samples --> engine rate, A later -- player --> device rate, B later -- n samples --> device
 
 A call hands over as many engine samples as fit into the device's so far, floor(n rate / device rate): one more or one
-less than the call before. A and B are the least with which the samples that a filter looks ahead have always come.
+less than the call before. A and B are the least delays with which a filter's look-ahead is always available.
 """
 
 import math
@@ -64,7 +64,7 @@ def _table(source: int, target: int, phases: int, taps: int) -> FloatArray:
 
 
 def lateness(rate: int, device_rate: int) -> tuple[int, int]:
-    """Return A and B, in samples at `rate`: what the way in and the way out cost."""
+    """Return A and B, in samples at `rate`: the delays of input and output."""
     inwards = math.ceil((reach(device_rate, rate) + 1) * rate / device_rate) - 1
     outwards = math.ceil(reach(rate, device_rate) + 2 - rate / device_rate)
     return inwards, outwards
@@ -88,7 +88,7 @@ class Resampled:
         self._taken = self._played = 0  # samples so far, at the device's rate and at the engine's
 
     def callback(self, given: FloatArray | None, out: FloatArray, xrun: bool = False) -> None:
-        """Take (frames, channels) that came in, if any, and fill `out` (frames, channels); see `Player`."""
+        """Take the input (frames, channels), if any, and fill `out` (frames, channels); see `Player`."""
         frames, channels = out.shape
         if self._taken == 0:
             self._player.begin(math.ceil(frames * self._rate / self._device_rate), even=False)

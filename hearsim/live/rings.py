@@ -1,7 +1,7 @@
-"""Rings between two processes: samples and events, each with one writer, kept by absolute position.
+"""Rings between two processes: samples and events, each with one writer, addressed by absolute position.
 
-A sample's place in a ring is its number since the stream began, so a reader who comes late drops what has passed
-instead of playing it later: latency can't drift. Readers leave no trace; there may be several.
+A sample's place in a ring is its number since the stream began, so a late reader drops past samples instead
+of playing them later: latency can't drift. Readers do not change the ring; there may be several.
 """
 
 from typing import Any, ClassVar, NamedTuple
@@ -19,7 +19,7 @@ class Ring(Block):
 
     start = whole()  # the first sample that is valid; writer
     head = whole()  # one after the newest sample; writer, after the samples themselves
-    ended = whole()  # 1: no more will come; writer
+    ended = whole()  # 1: the stream has ended; writer
 
     def __init__(self, capacity: int) -> None:
         super().__init__({"samples": (np.float32, (CHANNELS, capacity))})
@@ -39,20 +39,20 @@ class Ring(Block):
         self.head = head + frames
 
     def skip_to(self, position: int) -> None:
-        """Go on at a later position; what lies before it counts as not there. Writer only."""
+        """Continue at a later position; earlier samples become invalid. Writer only."""
         self.start = position
         self.head = position
 
     def ready(self, position: int) -> int:
-        """Return how many samples from `position` on are there to be read; 0 too where they are gone. Any reader."""
+        """Return the number of readable samples from `position` on; 0 where they are overwritten. Any reader."""
         head = self.head
         gone = position < self.start or position < head - self.capacity
         return 0 if gone else max(0, head - position)
 
     def read(self, position: int, out: FloatArray) -> None:
-        """Copy the samples from `position` on into `out` (2, frames), as they lie there. Any reader.
+        """Copy the samples from `position` on into `out` (2, frames), valid or not. Any reader.
 
-        What was never written is silence. To know what is valid ask `ready` first.
+        Samples that were never written are silence. `ready` returns the number of valid ones.
         """
         samples = self.row["samples"]
         at, frames = position % samples.shape[1], out.shape[1]
@@ -62,7 +62,7 @@ class Ring(Block):
 
 
 class Event(NamedTuple):
-    """Something that happened at a sample: see `hearsim.live.log`."""
+    """An event at a sample: see `hearsim.live.log`."""
 
     kind: int
     at: int
@@ -89,7 +89,7 @@ class EventRing(Block):
         self.count = count + 1
 
     def since(self, seen: int) -> tuple[list[Event], int]:
-        """Return the events after the first `seen`, and how many of them were lost unread. Any reader."""
+        """Return the events after the first `seen`, and the number of overwritten ones among them. Any reader."""
         count, row = self.count, self.row
         first = max(seen, count - len(row["kinds"]))
         return [self._event(row, index % len(row["kinds"])) for index in range(first, count)], first - seen

@@ -1,8 +1,8 @@
-"""A live session, seen from the control process: starts the others, watches over them, mends what can be mended.
+"""A live session in the control process: it starts, monitors and restarts the other processes.
 
-control   this process: what is wanted; feeds the file, writes log and recordings; messages
-worker    the path; killed or stuck, the dry signal plays on and a new one is started
-audio     device and callback; a device that is lost is opened again, and no other in its place
+control   this process: settings; feeds the file, writes log and recordings; messages
+worker    the path; if it is killed or stuck, the dry signal plays and a new one is started
+audio     device and callback; a lost device is opened again, never another one
 """
 
 import multiprocessing
@@ -30,19 +30,19 @@ from hearsim.profile.schema import Profile
 
 LOADING_S, OPENING_S, CLOSING_S = 180.0, 20.0, 5.0
 REOPEN_EVERY_S = 1.0
-MOST_DEATHS, YOUNG_S = 3, 10.0  # so many workers in a row dead so young: something is broken for good
-CABLES = "; JACK has lost the cables made by hand (with QjackCtl, say): connect the player again"
-STUCK_S = 5.0  # a worker that has done nothing for so long, with a stream running, is taken for stuck
+MOST_DEATHS, YOUNG_S = 3, 10.0  # so many early ends of workers in a row are a permanent fault
+CABLES = "; JACK has lost the cables made by hand (with QjackCtl, for example): connect the player again"
+STUCK_S = 5.0  # a worker without progress for so long in a running stream counts as stuck
 
 
 class Session:
     """One session; a context manager. Methods: control process, its main thread, unless they say otherwise.
 
     `song` is what plays, or None for the device's input; `device` as in `Stream`. With `loss` the hearing-loss
-    simulation is part of the path. A session is silent until `control.wanted.silent` is 0, or fades in by itself to a
-    `level_db`. `recording` (of what is played, from the first sample on) and `log` must not be there yet; a log of what
-    came in from a device has its recording beside it, `<log>.input.wav`. `heard` is what the log says of the source,
-    without it the song's path and checksum, or the device. `probe` is played to the device while its input goes
+    simulation is part of the path. A session is silent until `control.wanted.silent` is 0, or fades in to a
+    `level_db`. `recording` (of the output, from the first sample on) and `log` must not exist yet; the log of a device's
+    input has its recording beside it, `<log>.input.wav`. `heard` is the log's entry for the source,
+    by default the song's path and checksum, or the device. `probe` is played to the device while its input goes
     through the engine (for a cable from output to input). With `loop` the song is played again and again.
     """
 
@@ -121,7 +121,7 @@ class Session:
     def _start_audio(self) -> SpawnProcess:
         self.control.playing.state = 0
         self._audio_since = time.monotonic()
-        opened = self.control.playing.device.decode()  # once a device is open no other may speak up in its place
+        opened = self.control.playing.device.decode()  # a lost device may not be replaced by another
         stream = replace(self._stream, device=opened) if opened else self._stream
         return self._start(run_audio, stream, self.control, self.rings, self._wake)
 
@@ -133,7 +133,7 @@ class Session:
         return process
 
     def _await(self, there: Callable[[], bool], seconds: float, who: str) -> None:
-        """Wait until something is there. Raises `HearsimError` where a process ends instead, with its own words."""
+        """Wait for a condition. Raises `HearsimError` with a process's message where that ends instead."""
         until = time.monotonic() + seconds
         while not there():
             for process, block in ((self._worker, self.control.working), (self._audio, self.control.playing)):
@@ -147,28 +147,28 @@ class Session:
 
     @property
     def latency(self) -> int:
-        """Samples from a sound's coming in to its leaving, the device's own not included."""
+        """Samples from input to output, the device's own delay excluded."""
         return self.control.playing.delay + self.control.working.latency
 
     @property
     def ended(self) -> bool:
-        """Whether the stream has ended, or was to end while its device was lost."""
+        """Whether the stream has ended, or a stop was requested while its device was lost."""
         lost = self._audio.exitcode is not None
         return self.control.playing.state == ENDED or (lost and bool(self.control.wanted.stop))
 
     @property
     def lost(self) -> str:
-        """Why the device is lost, as long as it is; else nothing."""
+        """Why the device is lost, while it is; else ""."""
         return self._lost_why
 
     def poll(self) -> list[str]:
-        """Look after the session; return what there is to be said. Call it, or `look_after`, some times a second."""
+        """Monitor the session; return its messages. Call it, or `look_after`, some times a second."""
         self.look_after()
         said, self.messages = self.messages, []
         return said
 
     def look_after(self) -> None:
-        """Mend what can be mended. Raises `HearsimError` where the session can't go on."""
+        """Restart failed processes. Raises `HearsimError` where the session can't continue."""
         self._recorder.check()
         song, playing = self.song, self.control.playing
         if song is not None and not self._loop and playing.position >= song.frames + self.latency:
@@ -193,7 +193,7 @@ class Session:
         self._end_stuck_worker()
 
     def _end_stuck_worker(self) -> None:
-        """Kill a worker that does nothing while there is something to be done."""
+        """Kill a worker without progress while input is waiting."""
         working, now = self.control.working, time.monotonic()
         progress = (working.state, working.blocks)
         if progress != self._progress or self.control.playing.state != RUNNING:
@@ -206,14 +206,14 @@ class Session:
     def _watch_audio(self) -> None:
         playing, now = self.control.playing, time.monotonic()
         if self._audio.exitcode is not None and playing.state != ENDED:
-            own_words = playing.message.decode() if self._audio.exitcode > 0 else ""  # else it says what was opened
+            own_words = playing.message.decode() if self._audio.exitcode > 0 else ""  # else it names the device
             why = own_words or f"the audio process ended ({how(self._audio)})"
             if why != self._lost_why:
                 self._say(f"{why}{'' if why.endswith('?') else '.'} Trying to open it again")
             self._lost_at, self._lost_why, self._lost_calls = self._lost_at or now, why, playing.callbacks
             if now - self._audio_since > REOPEN_EVERY_S:
                 self._audio = self._start_audio()
-        elif self._lost_at and playing.callbacks > self._lost_calls:  # it is open, and plays
+        elif self._lost_at and playing.callbacks > self._lost_calls:  # open and playing
             cables = CABLES if "JACK" in playing.device.decode() else ""
             self._say(f"the device is back after {now - self._lost_at:.1f} s{cables}")
             self._lost_at, self._lost_why = 0.0, ""
@@ -224,7 +224,7 @@ class Session:
         Raises `HearsimError` for a profile that is too large.
         """
         packed(profile)
-        self._recorder.note(profile_line(profile))  # before the event that begins with it
+        self._recorder.note(profile_line(profile))  # before the START event that refers to it
         self.control.wanted.set_profile(profile, self.control.wanted.profile_number + 1, take_mix)
         self.profile = profile
 
@@ -233,15 +233,15 @@ class Session:
 
     @property
     def recording(self) -> bool:
-        """Whether what is played is being recorded."""
+        """Whether the output is being recorded."""
         return self._recorder.records("played")
 
     def record(self, path: Path) -> None:
-        """Begin to record what is played. Raises `HearsimError` where the file can't be made, or one is recorded."""
+        """Begin to record the output. Raises `HearsimError` where the file can't be made, or a recording runs."""
         self._recorder.record(path)
 
     def stop_recording(self) -> None:
-        """End the recording: the file takes its name."""
+        """End the recording: the file gets its name."""
         self._recorder.stop_recording()
 
     def _end(self) -> None:
@@ -256,7 +256,7 @@ class Session:
             if process.exitcode is None:
                 process.kill()
                 process.join()
-        if playing.state != ENDED:  # nobody else can say so any more
+        if playing.state != ENDED:  # the audio process can't set it any more
             self.rings.changes.post(Kind.END, self.rings.played.head)
         self._recorder.close()
         self.control.close()
@@ -264,7 +264,7 @@ class Session:
 
 
 def _source(song: Source | None, device: str | None, recording: Path | None) -> dict[str, Any]:
-    """Return what the log says of the source."""
+    """Return the log's entry for the source."""
     if song is not None:
         return {"path": str(song.path.absolute()), "sha256": song.sha256}
     return {"device": device} if recording is None else {"device": device, "path": str(recording.absolute())}
@@ -278,6 +278,6 @@ def _blocks(song: Source) -> Iterator[FloatArray]:
 
 
 def how(process: SpawnProcess) -> str:
-    """Return how a process ended, in words."""
+    """Return a description of a process's end."""
     code = process.exitcode or 0
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

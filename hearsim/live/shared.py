@@ -1,9 +1,9 @@
-"""Memory that several processes see: named blocks of typed cells and arrays.
+"""Shared memory of several processes: named blocks of typed cells and arrays.
 
 A block travels to a child process as an argument (it is pickled by name). Every cell and every array has one writer,
 named where it is declared; anyone may read. Reading and writing one aligned number is a single load or store on the
-processors that Python runs on; what consists of several numbers is published by a count that is written last. Nothing
-here keeps ARM from making the count visible first: between both lie microseconds of the interpreter, and no more.
+processors that Python runs on; data of several numbers is published by a count that is written last. ARM
+might make the count visible first, as there is no barrier: only microseconds of the interpreter are between both.
 """
 
 from multiprocessing.shared_memory import SharedMemory
@@ -85,7 +85,7 @@ class Block:
         return _attach, (type(self), self._arrays, self._memory.name)
 
     def close(self) -> None:
-        """Let go of the memory, for good where this process made it; the block can't be used any more."""
+        """Release the memory, and delete it where this process made it; the block can't be used any more."""
         self.row = None
         self._memory.close()
         if self.owner:

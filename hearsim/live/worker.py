@@ -1,6 +1,6 @@
 """The worker: the path, block by block, in a process of its own beside the audio.
 
-It may be late, it may be killed: the audio process plays the dry signal meanwhile, and what comes late is dropped.
+While it is late or restarted, the audio process plays the dry signal; late samples are dropped.
 """
 
 import time
@@ -23,7 +23,7 @@ WARM_UP_BLOCKS = 16
 
 
 class Worker:
-    """Runs a prepared path over what came in. All methods: the worker's one thread."""
+    """Runs a prepared path over the input. All methods: the worker's one thread."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Worker:
         self.take(path, number)
 
     def take(self, path: LivePath, number: int) -> None:
-        """Go on with the prepared path of the session's `number`th profile, from silence."""
+        """Continue with the prepared path of profile number `number`, from silence."""
         working, self._path, self._delay = self._control.working, path, 0
         path.remix.metered = True
         working.latency, working.match = path.latency, path.match
@@ -48,17 +48,17 @@ class Worker:
 
     @property
     def outdated(self) -> bool:
-        """Whether another profile is wanted, and has been faded out for."""
+        """Whether another profile is requested, and the output has faded out for it."""
         return self._control.wanted.profile_number != self._number and bool(self._control.playing.silent)
 
     def turn(self) -> bool:
-        """Process one block if it has come; return whether it had."""
+        """Process one block if it is available; return whether it was."""
         playing = self._control.playing
         if playing.delay != self._delay:
             self._start()
         if playing.delay == 0 or self._rings.source.head - self._position < BLOCK:
             return False
-        if self._rings.source.ready(self._position) < BLOCK:  # too late for the ring: what was missed is gone
+        if self._rings.source.ready(self._position) < BLOCK:  # too late: the samples are overwritten
             self._start()
             return True
         self._follow_desk()
@@ -71,7 +71,7 @@ class Worker:
         return True
 
     def _start(self) -> None:
-        """Begin anew, from silence, with the next block to come (the session's first: with its first sample)."""
+        """Restart, from silence, with the next block (at the session's start: with its first sample)."""
         working, head = self._control.working, self._rings.source.head
         self._delay = self._control.playing.delay
         first = working.starts == 0
@@ -92,7 +92,7 @@ class Worker:
             self._rings.moves.post(Kind.MOVE, self._path.configure(desk), *state_values(desk))
 
     def _hand_over(self, sound: FloatArray) -> None:
-        """Write what belongs to positions from the ring's head on; count what its listener has already passed."""
+        """Write the samples from the ring's head on; count those whose playing time has passed."""
         begins, wet, working = self._position + self._delay, self._rings.wet, self._control.working
         skipped = min(max(wet.head - begins, 0), BLOCK)
         wet.write(sound[:, skipped:])
@@ -114,7 +114,7 @@ class Worker:
 
 
 def wanted_path(wanted: Controls, rate: int) -> tuple[LivePath, int]:
-    """Return the path of the profile that is wanted, prepared and warmed up, and the profile's number."""
+    """Return the path of the requested profile, prepared and warmed up, and the profile's number."""
     number, profile = wanted.profile()
     path = LivePath(profile, bool(wanted.can_lose))
     path.prepare(Format(rate, 2, BLOCK))
@@ -124,7 +124,7 @@ def wanted_path(wanted: Controls, rate: int) -> tuple[LivePath, int]:
 
 
 def run_worker(rate: int, control: Control, rings: Rings, wake: Semaphore) -> None:
-    """Load the path and work until the session quits. The whole of the worker's process."""
+    """Load the path and work until the session quits; the worker process's main function."""
     working, wanted = control.working, control.wanted
     with report_failure(working):
         working.state = LOADING

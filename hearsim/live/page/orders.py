@@ -1,4 +1,4 @@
-"""Orders of a page: moves of the mixer, done at once in shared memory, and orders for the session.
+"""Orders of a page: moves of the mixer, executed at once in shared memory, and orders for the session.
 
 An order is one small JSON object, `{"do": "gain", "stem": "vocals", "db": -3}`. It names things (stems, profiles,
 presets) and never files.
@@ -14,7 +14,7 @@ Order = dict[str, Any]
 
 
 def read(text: str) -> Order:
-    """Return the order that a page sent. Raises `HearsimError` for what is none."""
+    """Return the order that a page sent. Raises `HearsimError` for an invalid one."""
     try:
         order = json.loads(text, parse_int=float)  # one kind of number, however large
     except (ValueError, RecursionError) as error:
@@ -25,7 +25,7 @@ def read(text: str) -> Order:
 
 
 def move(order: Order, wanted: Controls) -> bool:
-    """Do an order that moves the mixer; return False for one that the session has to answer. Page process.
+    """Execute an order that moves the mixer; return False for one that the session has to execute. Page process.
 
     Raises `HearsimError` for values out of range, and for anything that is not an order.
     """

@@ -13,7 +13,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
 class TakenError(HearsimError):
-    """A preset of that name is there already, and may be replaced by whoever says so."""
+    """A preset of that name exists already, and may be replaced on request."""
 
 
 class Presets:
@@ -38,7 +38,7 @@ class Presets:
     def save(self, name: str, wanted: Controls, replace: bool) -> Path:
         """Save the faders and mutes as a mix; return its file.
 
-        Raises `HearsimError` for a name that is none or that ships, `TakenError` where a preset would be replaced.
+        Raises `HearsimError` for an invalid or shipped name, `TakenError` where a preset would be replaced.
         """
         if not NAME.fullmatch(name):
             raise HearsimError(

@@ -1,4 +1,4 @@
-"""The page, seen from the control process: starts its server, keeps it running, answers its orders."""
+"""The page's process, managed by the control process: its server, restarts, and answers to its orders."""
 
 import multiprocessing
 import time
@@ -19,14 +19,14 @@ from hearsim.profile.load import listener_names, load_listener, load_profile, pr
 from hearsim.profile.schema import Listener, Profile
 
 AGAIN_S, CLOSING_S = 0.5, 3.0
-MOST_DEATHS, YOUNG_S = 3, 10.0  # more in a row that die so young: something is broken for good
+MOST_DEATHS, YOUNG_S = 3, 10.0  # so many early ends in a row are a permanent fault
 
 
 class PageProcess:
     """The page of an open session; a context manager. Methods: control process, the session's thread.
 
     `presets` is the folder where the page may save mixes, `recordings` the one where it may record, under names of its
-    own; it reaches no other files. `link` opens it.
+    own; it has no access to other files. `link` opens it.
     """
 
     def __init__(self, session: Session, presets: Path, recordings: Path) -> None:
@@ -43,7 +43,7 @@ class PageProcess:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Tell the pages that the session has ended, and end the server."""
+        """Notify the pages of the session's end, and end the server."""
         self._send(None, {"ended": True})
         self._pipe.close()
         self.process.join(CLOSING_S)
@@ -61,12 +61,12 @@ class PageProcess:
         )
         with undisturbed():
             self.process.start()
-        theirs.close()  # so that each side hears when the other is gone
+        theirs.close()  # so that each side notices the end of the other
         self._since = time.monotonic()
         self._show()
 
     def turn(self, said: list[str]) -> list[str]:
-        """Answer what was asked, show what the session `said`, and return what there is to be said about the page."""
+        """Answer orders, show the session's messages `said`, and return messages about the page."""
         for line in said:
             self._send(None, {"said": line})
         self._answer()
@@ -93,7 +93,7 @@ class PageProcess:
             return  # the server is gone: `turn` starts it again
 
     def _execute(self, order: Order) -> dict[str, Any]:
-        """Do what a page asked; return the answer to it."""
+        """Execute a page's order; return the answer to it."""
         try:
             return {"said": self._do(order)}
         except TakenError as error:

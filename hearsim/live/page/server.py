@@ -3,7 +3,7 @@
     browser --- websocket --- this process --- shared memory --- worker, audio
                                    +---------- pipe ------------ control process
 
-Killed, it takes nothing with it: the control process starts it again, on the same socket, and pages come back.
+If it is killed, the session continues: the control process restarts it on the same socket, and pages reconnect.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ HANG_UP_S = 0.5
 
 
 class Relay:
-    """Between the pages that are open, the control block and the control process. Methods: the server's thread."""
+    """Relays between open pages, the control block and the control process. Methods: the server's thread."""
 
     def __init__(self, control: Control, rings: Rings, pipe: Connection) -> None:
         self._control, self._rings, self._pipe = control, rings, pipe
@@ -47,14 +47,14 @@ class Relay:
         self._opened = 0
 
     async def talk(self, page: WebSocket) -> None:
-        """Serve one page until it goes."""
+        """Serve one page until it disconnects."""
         await page.accept()
         self._opened += 1
         number = self._opened
         self._open[number] = page
         showing = asyncio.create_task(self._show(page))
         try:
-            with suppress(WebSocketDisconnect):  # it went while it was being answered
+            with suppress(WebSocketDisconnect):  # disconnected during an answer
                 if self._scene:
                     await page.send_json({"scene": self._scene})
                 while (message := await page.receive())["type"] == "websocket.receive":
@@ -72,9 +72,9 @@ class Relay:
             await page.send_json({"refused": str(error)})
 
     async def _show(self, page: WebSocket) -> None:
-        """Send what moves, and now and then the rest, as fast as the page takes it."""
+        """Send meters often and the rest at intervals, as fast as the page receives."""
         turn = 0
-        with suppress(WebSocketDisconnect, RuntimeError):  # it went while something was being sent
+        with suppress(WebSocketDisconnect, RuntimeError):  # disconnected during a message
             while True:
                 told: dict[str, Any] = {"now": view.now(self._control)}
                 if turn % HEALTH_EVERY == 0:
@@ -86,10 +86,10 @@ class Relay:
                 await asyncio.sleep(METERS_EVERY_S)
 
     async def pass_on(self, number: int | None, told: dict[str, Any]) -> None:
-        """Give what the control process said to the page that asked, or to all."""
+        """Pass a message of the control process on to the page that asked, or to all."""
         self._scene = told.get("scene", self._scene)
         asked = [page for key, page in self._open.items() if number in (None, key)]
-        await asyncio.gather(*(self._tell(page, told) for page in asked))  # one that takes nothing holds up no other
+        await asyncio.gather(*(self._tell(page, told) for page in asked))  # a page that doesn't receive blocks no other
 
     async def _tell(self, page: WebSocket, told: dict[str, Any]) -> None:
         with suppress(WebSocketDisconnect, RuntimeError):
@@ -111,8 +111,8 @@ def application(relay: Relay) -> Router:
 
 
 def run_page(listening: socket.socket, token: str, control: Control, rings: Rings, pipe: Connection) -> None:
-    """Serve until the control process hangs up. The whole of the page's process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the control process's
+    """Serve until the control process closes the pipe; the page process's main function."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the control process handles Ctrl-C
     relay = Relay(control, rings, pipe)
     with (
         LocalServer(application(relay), listening, token, longest_message=LONGEST_ORDER) as server,

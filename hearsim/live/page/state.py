@@ -1,4 +1,4 @@
-"""What the page shows of the control block, as JSON objects. Page process; reads only."""
+"""The page's view of the control block, as JSON objects. Page process; reads only."""
 
 from typing import Any
 
@@ -19,8 +19,8 @@ INPUT_LEVELS_DB_SPL = (50, 65, 80)
 
 
 def profile_scene(profile: Profile) -> dict[str, Any]:
-    """Return a profile as the page draws it: levels in dB SPL, thresholds in dB HL, gains in dB."""
-    from hearsim.aid.hearing_aid import compensation  # heavy: the page's process does without
+    """Return a profile for the page's drawings: levels in dB SPL, thresholds in dB HL, gains in dB."""
+    from hearsim.aid.hearing_aid import compensation  # a heavy import, which the page's process does not need
     from hearsim.dsp.bands import AUDIOMETRIC_HZ
 
     stage = compensation(profile)
@@ -31,7 +31,7 @@ def profile_scene(profile: Profile) -> dict[str, Any]:
         "aid": profile.aid.name,
         "rule": profile.aid.rule,
         "mpo_db_spl": list(profile.mpo_db_spl),
-        # dB SPL of the sine whose peak is 0 dB of full scale: with it peaks read on the scale of the MPO
+        # dB SPL of a sine with a peak of 0 dBFS, so that peaks are on the scale of the MPO
         "full_scale_db_spl": profile.rig.headphones_full_scale_db_spl - PEAK_OVER_RMS_DB,
         "frequencies_hz": list(AUDIOMETRIC_HZ),
         "thresholds_db_hl": {
@@ -45,7 +45,7 @@ def profile_scene(profile: Profile) -> dict[str, Any]:
 def scene(
     profile: Profile, chosen: list[str], own_listener: str, presets: list[str], can_lose: bool, recording: bool
 ) -> dict[str, Any]:
-    """Return everything that the page needs to know before it shows what moves.
+    """Return the fixed data of the page, without meters and faders.
 
     `chosen` are the user's own profiles, `own_listener` the one that the session was started with.
     """
@@ -63,8 +63,8 @@ def scene(
 
 
 LOWEST_SHOWN_DB = -100.0
-HEARD, REACH = 1 << 16, 1 << 13  # samples that are compared, and the longest delay that is looked for in them
-LIKE = 0.25  # under which no delay is read off; noise reaches 0.14
+HEARD, REACH = 1 << 16, 1 << 13  # compared samples, and the longest delay searched for
+LIKE = 0.25  # least peak of a valid delay; noise reaches 0.14
 
 
 def now(control: Control) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def now(control: Control) -> dict[str, Any]:
 
 
 def health(control: Control, rings: Rings) -> dict[str, Any]:
-    """Return how the session fares: load, lateness, rings, latency, about once a second."""
+    """Return the session's load, late blocks, rings and latency, sent about once a second."""
     working, playing = control.working, control.playing
     told: dict[str, Any] = {
         "late_blocks": working.late_blocks,
@@ -109,7 +109,7 @@ def health(control: Control, rings: Rings) -> dict[str, Any]:
 
 
 def fill(control: Control, rings: Rings) -> dict[str, float]:
-    """Return how full the rings are: what the worker has ready of its turn, and what is read ahead, as shares."""
+    """Return the fill of the rings as shares: the worker's finished part of its turn, and the feed."""
     position, feed = control.playing.position, rings.feed
     ready = max(0, rings.wet.head - position) / (turn(control.playing.period) - FADE)
     ahead = 1.0 if feed.ended else max(0, feed.head - position) / feed.capacity
@@ -117,14 +117,14 @@ def fill(control: Control, rings: Rings) -> dict[str, float]:
 
 
 def latency(control: Control) -> dict[str, Any]:
-    """Return the ledger of the session, and what the device reports."""
+    """Return the ledger of the session, and the device's reported latency."""
     return {**ledger(control, AID_RATE_HZ).to_json(), "reported_ms": control.playing.reported_ms}
 
 
 def delay(control: Control, rings: Rings) -> dict[str, Any] | None:
-    """Return by how many samples what was played follows what came in, and how sure that is (0 .. 1); None if unsure.
+    """Return the delay from input to output in samples, and its peak (0 .. 1); None for a low peak.
 
-    Read off the newest seconds of both, so it needs sound. The device's own delay is not in it.
+    Estimated from the newest seconds of both, so it needs sound. The device's own delay is excluded.
     """
     begin = control.playing.position - HEARD - 2 * REACH
     if begin < 0 or rings.source.ready(begin) < HEARD or rings.played.ready(begin) < HEARD + REACH:
@@ -137,10 +137,10 @@ def delay(control: Control, rings: Rings) -> dict[str, Any] | None:
 
 
 def lag(went: Curve, came: Curve) -> tuple[int, float]:
-    """Return by how many samples a sound follows another, and the height of the peak that says so (0 .. 1).
+    """Return the delay of a sound relative to another in samples, and the height of its peak (0 .. 1).
 
-    Generalized cross-correlation with the phase transform (Knapp and Carter 1976): every frequency has the same say, so
-    the aid's gains, which are of minimum phase, do not pull the peak forward, as they do in a plain correlation.
+    Generalized cross-correlation with the phase transform (Knapp and Carter 1976): every frequency has the same weight,
+    so the aid's gains, of minimum phase, do not shift the peak as in a plain correlation.
     """
     size = 1 << went.size.bit_length()
     cross = np.fft.rfft(went, size) * np.conj(np.fft.rfft(came, size))
@@ -151,7 +151,7 @@ def lag(went: Curve, came: Curve) -> tuple[int, float]:
 
 
 def _sound(control: Control) -> str:
-    """Return what is heard at the moment, in words."""
+    """Return a description of the present output."""
     wanted, working, playing = control.wanted, control.working, control.playing
     words = (
         (playing.state == ENDED or wanted.stop, "ended"),
