@@ -42,7 +42,7 @@ def bench(profile: str, seconds: float) -> Iterator[BlockBench]:
         raise HearsimError(f"--seconds {seconds:g} can't be timed: give {SHORTEST_S} to {LONGEST_S}")
     loaded = load_profile(profile)
     separator = Separator(loaded.model)
-    whole = hearing_aid(loaded)
+    complete = hearing_aid(loaded)
     aid = hearing_aid(loaded, separation=Delay(0))
     systems: dict[str, tuple[Processor, Format]] = {
         f"separator {loaded.model}, block {separator.hop}": (
@@ -51,7 +51,7 @@ def bench(profile: str, seconds: float) -> Iterator[BlockBench]:
         ),
         "aid without separator, block 128": (aid, Format(AID_RATE_HZ, 2, 128)),
         f"whole chain, block {loaded.block_samples}": (
-            whole,
+            complete,
             Format(AID_RATE_HZ, 2, loaded.block_samples),
         ),
     }

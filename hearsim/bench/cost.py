@@ -17,13 +17,13 @@ class StepCost(NamedTuple):
     """The cost of one hop."""
 
     multiply_adds: int
-    """Of matrix products; transforms and elementwise arithmetic are left out."""
+    """Of matrix products; transforms and elementwise arithmetic are not counted."""
     weight_bytes: int
-    """Of parameters and constant tables, each part once, as the float32 step reads them."""
+    """Of parameters and constant tables, each part once, read by the float32 step."""
 
 
 class _Reads(TorchDispatchMode):
-    """Notes which parts of the weights operations read."""
+    """Records the parts of the weights that operations read."""
 
     def __init__(self, net: SeparatorNet) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -32,8 +32,8 @@ class _Reads(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
-        made = output if isinstance(output, tuple | list) else (output,)
-        views = {_storage(tensor) for tensor in made if isinstance(tensor, Tensor)}
+        outputs = output if isinstance(output, tuple | list) else (output,)
+        views = {_storage(tensor) for tensor in outputs if isinstance(tensor, Tensor)}
         for tensor in _tensors(args):
             where = _storage(tensor)
             if where in self._weights and where not in views:  # a view reads nothing

@@ -1,7 +1,7 @@
 """`hearsim bench networks`: the cost of each separation network, counted and timed, on one thread and on two.
 
 The networks have random weights, which cost as much as trained ones, and run in the separator stage. Systems and
-thread counts take turns, so that a slow moment of the machine meets all of them.
+thread counts take turns, so that a slow moment of the machine affects all of them.
 """
 
 from collections.abc import Callable, Iterator
@@ -81,7 +81,7 @@ def bench_systems(
 
 
 def lines(benches: list[SystemBench]) -> Iterator[str]:
-    """Yield a table of the benches as text, a row a system."""
+    """Yield a table of the benches as text, a row per system."""
     yield (
         f"{'system':<20}{'M par.':>8}{'live ms':>9}{'GMAC/s':>8}{'MB/hop':>8}{'due ms':>8}"
         + "".join(f"{f'p50, {threads} thr.':>13}{'p99':>8}" for threads in THREADS)

@@ -1,15 +1,15 @@
-"""How fast training is: seconds of audio trained per second, `hearsim bench training`.
+"""Speed of training in seconds of audio per second: `hearsim bench training`.
 
 Whole steps (forward, loss, backward, clipping, optimizer, averaging) on noise, one thread a process, rounds of all
-systems interleaved. Drawing examples is not in it (a thread of its own does that, at about 200 times real time).
+systems interleaved. Drawing examples is not included (another thread does that, at about 200 times real time).
 
-Alone, the time is the thread's own, so that other processes on the machine count little. As
-`torchrun --nproc-per-node 2 -m hearsim bench training` the processes share each batch, as in training, and the time
-is the wall's: waiting for each other and exchanging gradients count.
+A single process measures its thread's CPU time, so that other processes matter little. As
+`torchrun --nproc-per-node 2 -m hearsim bench training` the processes share each batch, as in training, and it is
+wall time: waiting for each other and exchanging gradients count.
 
 Two processes are limited by the work that doesn't shrink with a process's examples, about half of hs-tasnet-lite's
 step of 4 x 4 s in bfloat16: Muon's matrix products, which each process makes for all matrices (a quarter of the step),
-and the recurrent layers, which step through time as slowly with two examples as with four.
+and the recurrent layers, which need the same time for two examples as for four.
 """
 
 import time
@@ -60,9 +60,9 @@ def _step_of(
     """Return a training step of a system, this process's share of it, and how many seconds of audio it trains on."""
     net = build(system(name)).train()
     frames = round(seconds * net.rate / net.hop) * net.hop
-    own = len(group.rows(batch))
-    stems = 0.1 * torch.randn(own, len(net.stems), net.channels, net.window - net.hop + frames)
-    recurrent_states = net.initial_recurrent_states(own)
+    local = len(group.rows(batch))
+    stems = 0.1 * torch.randn(local, len(net.stems), net.channels, net.window - net.hop + frames)
+    recurrent_states = net.initial_recurrent_states(local)
     optimizers = make_optimizers(net, OptimizerSpec(method="muon", steps=1)).values()
     average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.999))
 
@@ -96,15 +96,15 @@ def _throughput(group: Group) -> Iterator[Throughput]:
     speeds: list[list[float]] = [[] for _ in RUNS]
     clock = time.thread_time if group.size == 1 else time.perf_counter
     for round_ in range(ROUNDS + 1):  # the first one warms up
-        for (step, seconds), found in zip(steps, speeds, strict=True):
+        for (step, seconds), measured in zip(steps, speeds, strict=True):
             group.wait()
             started = clock()
             step()
             if round_:
-                found.append(seconds / (clock() - started))
+                measured.append(seconds / (clock() - started))
     if group.rank > 0:
         return
     where = "one core's time" if group.size == 1 else f"wall time, {group.size} processes"
-    for (name, batch, seconds, precision), found in zip(RUNS, speeds, strict=True):
+    for (name, batch, seconds, precision), measured in zip(RUNS, speeds, strict=True):
         kind = str(precision).removeprefix("torch.")
-        yield Throughput(name, batch, seconds, kind, float(np.median(found)), max(found), where)
+        yield Throughput(name, batch, seconds, kind, float(np.median(measured)), max(measured), where)

@@ -1,1 +1,1 @@
-"""Experiments: every combination of listeners, songs, mixes, aids, models and seeds, and the tables made of them."""
+"""Experiments: every combination of listeners, songs, mixes, aids, models and seeds, and tables of the results."""

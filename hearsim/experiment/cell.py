@@ -1,4 +1,4 @@
-"""Running one cell, here or in a worker: the song, its stems, what is heard, the figures."""
+"""Running one cell, here or in a worker: the song, its stems, the heard sound, the figures."""
 
 import threading
 import time
@@ -32,10 +32,10 @@ def path_of(folder: Path, key: str) -> Path:
 
 
 def shared(folder: Path, key: str, make: Callable[[], FloatArray]) -> FloatArray:
-    """Return the array of a key, made by the first of all processes that asks for it; the others wait.
+    """Return the array of a key, computed by the first process that needs it; the others wait.
 
-    The lock is the system's: it goes when the process that holds it does. Raises `WriteError` where the file can't be
-    written. Nobody writes to the array.
+    The lock is the system's: it is released when its process ends. Raises `WriteError` where the file can't be
+    written. The array is read-only.
     """
     path = path_of(folder, key)
     if not path.exists():
@@ -63,7 +63,7 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 class Value(Settings):
-    """One figure of a cell, or the reason why there is none."""
+    """One figure of a cell, or the reason for a missing one."""
 
     metric: str
     value: float | None
@@ -71,7 +71,7 @@ class Value(Settings):
 
 
 class Record(Settings):
-    """What has become of a cell. `error`, where it failed as a whole, is one line; `trace` says where."""
+    """The result of a cell. `error`, for a cell that failed as a whole, is one line; `trace` is its traceback."""
 
     key: str
     names: tuple[str, ...]
@@ -82,14 +82,14 @@ class Record(Settings):
 
 
 def run_cell(cell: Cell, folder: Path) -> Record:
-    """Compute a cell; whatever goes wrong in it stands in its record, but for outputs that can't be written."""
+    """Compute a cell; its record has any error, except for outputs that can't be written."""
     return _recorded(cell, lambda: _values(cell, folder))
 
 
 def share(cell: Cell, folder: Path) -> Record:
-    """Make what a cell shares with others, its song and its separation, where it is not there; no values in the record.
+    """Compute a cell's song and separation, which other cells share, if missing; the record has no values.
 
-    Where this goes wrong, it does for all of them.
+    An error here is one of all these cells.
     """
 
     def make() -> tuple[Value, ...]:
@@ -100,7 +100,7 @@ def share(cell: Cell, folder: Path) -> Record:
 
 
 def _recorded(cell: Cell, compute: Callable[[], tuple[Value, ...]]) -> Record:
-    """Return the record of a computation; libraries run on one thread, so that sums are added up in the same order."""
+    """Return the record of a computation; libraries run on one thread, so that sums have one order."""
     values: tuple[Value, ...] = ()
     error, trace = "", ""
     with _ONE_AT_A_TIME, threadpool_limits(1), seeded(cell.seed):
@@ -109,14 +109,14 @@ def _recorded(cell: Cell, compute: Callable[[], tuple[Value, ...]]) -> Record:
             values = compute()
         except WriteError:
             raise
-        except Exception as caught:  # of whatever kind: the other cells go on
+        except Exception as caught:  # any error: the other cells continue
             error, trace = _one_line(caught), traceback.format_exc()
         seconds = time.perf_counter() - started
     return Record(key=cell.key, names=cell.names, values=values, error=error, trace=trace, seconds=seconds)
 
 
 def is_shared(cell: Cell, folder: Path) -> bool:
-    """Return whether a cell's song and separation lie in the folder."""
+    """Return whether a cell's song and separation are in the folder."""
     return all(path_of(folder, key).exists() for key in (cell.song_key, cell.network_key) if key)
 
 
@@ -131,7 +131,7 @@ def _values(cell: Cell, folder: Path) -> tuple[Value, ...]:
             values.append(Value(metric=name, value=compute_metric(name, condition)))
         except WriteError:
             raise
-        except HearsimError as error:  # a figure that this sound has not
+        except HearsimError as error:  # a figure that can't be computed for this sound
             values.append(Value(metric=name, value=None, error=_one_line(error)))
     for version in cell.outputs:
         make_folder(folder / AUDIO)
@@ -149,7 +149,7 @@ def _song(cell: Cell, folder: Path) -> Audio:
 
 
 def _separated(cell: Cell, truth: Audio, folder: Path) -> FloatArray | None:
-    """Return the stems that the cell's model finds; None where it has the true ones."""
+    """Return the stems estimated by the cell's model; None for the true ones."""
     model = cell.model.model
     if model is None:
         return None

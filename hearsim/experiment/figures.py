@@ -39,7 +39,7 @@ _LEAST_SPAN = {"0–1": 0.2, "dB": 6.0, "LUFS": 6.0, "dB SPL": 6.0}  # of the ax
 
 
 class Picture(NamedTuple):
-    """A picture: its name, its metric, what it shows, the picture as an element of a page, and the rows behind it."""
+    """A picture: its name, its metric, its caption, the drawing as an element of a page, and its data."""
 
     name: str
     metric: str
@@ -62,15 +62,15 @@ class _Line(NamedTuple):
     points: dict[str, Summary]
 
 
-_PlotOf = tuple[str, list[_Line], list[str]]  # what is the same in it, its lines, the places along its axis
+_PlotOf = tuple[str, list[_Line], list[str]]  # its fixed levels, its lines, the positions on its axis
 
 
 def pictures(study: Study, results: Results, summaries: Sequence[Summary], folder: Path) -> list[Picture]:
     """Draw every picture into a folder, as SVG with its numbers as CSV beside it, and return them for the page.
 
-    Where the axis is a factor that can be chosen, a first picture has a line for each combination of the other factors
-    (models, say), pooled over listeners, and a picture for each combination a line for each listener; where the axis
-    is the listener, there is a line for each condition.
+    If the axis is a factor of the condition, a first picture has a line for each combination of the other factors
+    (such as models), pooled over listeners, and a picture for each combination a line for each listener; if the axis is
+    the listener, there is a line for each condition.
     """
     make_folder(folder)
     axis = study.report.x or _longest(results)
@@ -99,7 +99,7 @@ def _longest(results: Results) -> str:
 
 
 def _plots(axis: str, results: Results, summaries: Sequence[Summary]) -> list[_PlotOf]:
-    """Return for each picture what is the same in it, its lines, and the places along its axis."""
+    """Return for each picture its fixed levels, its lines, and the positions on its axis."""
     listeners = [*results.levels["listener"], POOLED]
     if axis == "listener":
         lines = [
@@ -138,19 +138,19 @@ def _file_name(text: str) -> str:
 
 
 def _plot(metric: str, axis: str, lines: Sequence[_Line], places: Sequence[str]) -> Callable[["Axes"], None]:
-    """Return what draws lines with their intervals; the pooled one is black and bold, points are set a little apart."""
+    """Return a function that draws lines with intervals; the pooled one is black and bold, points are shifted."""
 
     def draw(axes: "Axes") -> None:
         for index, line in enumerate(lines):
-            known = [place for place in places if place in line.points]
-            estimates = [line.points[place].estimate for place in known]
-            x = np.array([places.index(place) for place in known]) + _DODGE * ((index + 0.5) / len(lines) - 0.5)
+            drawn = [place for place in places if place in line.points]
+            estimates = [line.points[place].estimate for place in drawn]
+            x = np.array([places.index(place) for place in drawn]) + _DODGE * ((index + 0.5) / len(lines) - 0.5)
             mean = np.array([one.mean for one in estimates])
             ends = np.array([(one.mean if one.low is None else one.low, one.mean if one.high is None else one.high)
                              for one in estimates]).T  # fmt: skip
             bold = line.label == POOLED
             colour = "#111" if bold else _COLOURS[index % len(_COLOURS)]
-            style = "none" if axis == "listener" else "-"  # people have no order
+            style = "none" if axis == "listener" else "-"  # listeners have no order
             axes.errorbar(x, mean, np.abs(ends - mean), color=colour, marker=_MARKS[index % len(_MARKS)], markersize=5,
                           label=line.label, linestyle=style, linewidth=2.4 if bold else 1.2)  # fmt: skip
         wide = max(map(len, places)) * len(places) > 50
@@ -165,9 +165,9 @@ def _plot(metric: str, axis: str, lines: Sequence[_Line], places: Sequence[str])
     return draw
 
 
-def _limits(drawn: tuple[float, float], unit: str) -> tuple[float, float]:
-    """Return limits at least as far apart as a difference of the unit that can be heard of, so that less looks flat."""
-    low, high = drawn
+def _limits(extent: tuple[float, float], unit: str) -> tuple[float, float]:
+    """Return limits at least a relevant difference of the unit apart, so that smaller differences look flat."""
+    low, high = extent
     room = max(0.0, _LEAST_SPAN.get(unit, 0.0) - (high - low)) / 2
     return low - room, high + room
 

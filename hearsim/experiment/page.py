@@ -1,4 +1,4 @@
-"""`hearsim experiment report`: tables as CSV, pictures, and one page that holds them all."""
+"""`hearsim experiment report`: tables as CSV, pictures, and a page with all of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +31,7 @@ def write_report(study: Study, folder: Path) -> Path:
     _write(folder / SUMMARY, results, means)
     if study.report.baseline:
         _write(folder / DIFFERENCES, results, against)
-    drawn = pictures(study, results, means, folder / "figures")
+    all_pictures = pictures(study, results, means, folder / "figures")
     page = folder / PAGE
     baseline = ", ".join(f"{factor} {level}" for factor, level in study.report.baseline.items())
     text = fill(
@@ -40,8 +40,8 @@ def write_report(study: Study, folder: Path) -> Path:
         summary=_summary(results),
         findings=_findings(results, means, against, baseline),
         note="Means over takes (a song and a seed); in brackets the 95 % interval of the percentile bootstrap over "
-        f"takes, {RESAMPLES} times. Listeners are not drawn again: {POOLED!r} is the mean over these listeners.",
-        sections=[_section(results, metric, drawn, means, against, baseline) for metric in results.values],
+        f"takes, {RESAMPLES} times. Listeners are not resampled: {POOLED!r} is the mean over these listeners.",
+        sections=[_section(results, metric, all_pictures, means, against, baseline) for metric in results.values],
         missing=_missing(results),
     )
     write_text(page, text)
@@ -60,16 +60,16 @@ def _summary(results: Results) -> str:
 
 
 def _findings(results: Results, means: list[Summary], against: list[Summary], baseline: str) -> list[str]:
-    """Return a sentence for each metric and condition: its difference to the baseline; the best where there is none."""
+    """Return sentences: each metric's difference from the baseline by condition; without one its best and worst."""
     pooled = len(results.levels["listener"]) > 1
     people = f"mean of {len(results.levels['listener'])} listeners" if pooled else results.levels["listener"][0]
-    shown = POOLED if pooled else results.levels["listener"][0]
+    listener = POOLED if pooled else results.levels["listener"][0]
     sentences = []
     for one in against:
-        if one.listener == shown:
+        if one.listener == listener:
             sentences.append(f"{results.label(one.condition)}: {one.metric} {_change(one)} {baseline} ({people}).")
     for metric in results.values if not against else ():
-        ranked = sorted((one.estimate.mean, one) for one in means if one.metric == metric and one.listener == shown)
+        ranked = sorted((one.estimate.mean, one) for one in means if one.metric == metric and one.listener == listener)
         if len(ranked) > 1:
             (_, last), (_, first) = ranked[0], ranked[-1]
             sentences.append(
@@ -80,7 +80,7 @@ def _findings(results: Results, means: list[Summary], against: list[Summary], ba
 
 
 def _change(one: Summary) -> str:
-    """Return a difference as words, the interval in brackets; one whose interval holds 0 is no difference shown."""
+    """Return a difference as words, the interval in brackets; an interval that includes 0 shows no difference."""
     mean, low, high, _ = one.estimate
     unit = "" if metric_of(one.metric).unit == "0–1" else f" {metric_of(one.metric).unit}"
     if low is None or high is None:
@@ -100,7 +100,7 @@ def _interval(one: Summary, sign: str = "-") -> str:
 def _section(
     results: Results,
     metric: str,
-    drawn: Sequence[Picture],
+    all_pictures: Sequence[Picture],
     means: list[Summary],
     against: list[Summary],
     baseline: str,
@@ -108,11 +108,11 @@ def _section(
     """Return a metric's pictures, the tables over all listeners, and those by listener."""
     sentence, unit = metric_of(metric).sentence, metric_of(metric).unit
     kinds = [(means, sentence, "-"), *([(against, f"difference to {baseline}, take by take", "+")] if against else [])]
-    captions = [(rows, f"{metric}, {unit}: {what}", sign) for rows, what, sign in kinds]
+    captions = [(rows, f"{metric}, {unit}: {meaning}", sign) for rows, meaning, sign in kinds]
     of_metric = [([one for one in rows if one.metric == metric], caption, sign) for rows, caption, sign in captions]
     return {
         "metric": metric,
-        "pictures": [picture for picture in drawn if picture.metric == metric],
+        "pictures": [picture for picture in all_pictures if picture.metric == metric],
         "tables": [_table(results, rows, caption, sign) for rows, caption, sign in of_metric if rows],
         "by_listener": [_by_listener(results, rows, caption, sign) for rows, caption, sign in of_metric if rows],
     }
@@ -120,13 +120,13 @@ def _section(
 
 def _table(results: Results, rows: Sequence[Summary], caption: str, sign: str) -> Markup:
     """Return a table with a row for each condition, pooled over listeners where there are several."""
-    shown = POOLED if any(row.listener == POOLED for row in rows) else results.levels["listener"][0]
-    lines = [[results.label(row.condition), _interval(row, sign)] for row in rows if row.listener == shown]
+    listener = POOLED if any(row.listener == POOLED for row in rows) else results.levels["listener"][0]
+    lines = [[results.label(row.condition), _interval(row, sign)] for row in rows if row.listener == listener]
     return table(caption, ("condition", "mean [95 % interval]"), lines, 1)
 
 
 def _by_listener(results: Results, rows: Sequence[Summary], caption: str, sign: str) -> Markup:
-    """Return a table with a row for each condition and listener: as long as it must be, and never too wide."""
+    """Return a table with a row for each condition and listener."""
     lines = [
         [results.label(row.condition), row.listener, _interval(row, sign), str(row.estimate.takes)]
         for row in rows
@@ -141,6 +141,6 @@ def _missing(results: Results) -> list[str]:
         for metric, reasons in results.without.items()
         for why, count in reasons.items()
     ]
-    shown = ", ".join(results.levels)
-    items += [f"failed ({shown}: {', '.join(names)}): {error}" for names, error in results.failed.items()]
+    factors = ", ".join(results.levels)
+    items += [f"failed ({factors}: {', '.join(names)}): {error}" for names, error in results.failed.items()]
     return items

@@ -1,4 +1,4 @@
-"""Which listener hears which song, where it is not all of them all: a list of pairs, or a file of them.
+"""Pairs of a listener and a song instead of all combinations: a list, or a file.
 
 `pairs = [{ listener = "N2", song = "pop" }, ...]` in the spec; a CSV with the columns listener and song (or scene); or
 a JSON that names the listeners of each song, as Cadenza's and Clarity's scene_listeners.json:
@@ -35,12 +35,12 @@ def read_pairs(value: Any, path: Path, listeners: Sequence[str], songs: Sequence
     path
         The spec.
     listeners, songs
-        The names that there are.
+        The existing names.
 
     Raises
     ------
     HearsimError
-        A file that can't be read, a name that is not there, a pair that is there twice, or no pair at all.
+        An unreadable file, an unknown name, a repeated pair, or no pair at all.
     """
     if isinstance(value, str):
         rows = _file(path.parent / value)
@@ -58,10 +58,10 @@ def read_pairs(value: Any, path: Path, listeners: Sequence[str], songs: Sequence
                 near = nearest(name, list(names)) or f"there are {', '.join(list(names)[:8])}"
                 raise HearsimError(f"{where}: no {key} is called {name!r}: {near}")
         if (pair.listener, pair.song) in pairs:
-            raise HearsimError(f"{where}: {pair.listener} and {pair.song} are a pair already: take one out")
+            raise HearsimError(f"{where}: {pair.listener} and {pair.song} are a pair already: remove one")
         pairs.add((pair.listener, pair.song))
     if not pairs:
-        raise HearsimError(f"{path}: pairs = {value!r} holds no pair: name one, or take the key out for all of them")
+        raise HearsimError(f"{path}: pairs = {value!r} holds no pair: name one, or remove the key for all combinations")
     return frozenset(pairs)
 
 

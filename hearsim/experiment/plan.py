@@ -1,4 +1,4 @@
-"""From an experiment to its cells: every combination of levels, each with a key of all that decides its result."""
+"""The cells of an experiment: every combination of levels, each with a key of all that its result depends on."""
 
 import hashlib
 import json
@@ -19,17 +19,17 @@ from hearsim.profile.schema import Profile
 from hearsim.simulation.stems import HOP, Separation
 
 RESULTS_VERSION = 1
-"""Counts up when a change of the code changes results: cells of an earlier version are computed anew."""
+"""Version of the results: cells of an earlier version are computed again."""
 MANY_CELLS = 20_000
 Part = TypeVar("Part", bound=Settings)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One combination: the names of its levels, what they are, and the key of its result.
+    """One combination: the names of its levels, their values, and the key of its result.
 
-    The key is the SHA-256 of everything that decides the result: settings, checksums of song and model, version of
-    hearsim, metrics. Where things lie is not part of it.
+    The key is the SHA-256 of everything that the result depends on: settings, checksums of song and model, version of
+    hearsim, metrics. Paths are not part of it.
     """
 
     names: tuple[str, ...]  # in the order of `Study.factors`
@@ -46,11 +46,11 @@ class Cell:
 
     @property
     def seed(self) -> int:
-        """The seed of the global generators of random numbers in this cell, lest a library draws from them."""
+        """The seed of the global random generators in this cell, which a library may use."""
         return int(self.key[:8], 16)
 
     def excerpt(self, seconds: float) -> "Cell":
-        """Return the cell with the first seconds of its song alone, under keys of its own."""
+        """Return the cell for the first seconds of its song, with other keys."""
         short = f"{seconds:g} s of {self.song_key}"
         return replace(
             self,
@@ -61,7 +61,7 @@ class Cell:
 
 
 def count(study: Study) -> int:
-    """Return the number of combinations of levels and pairs, those that are excluded included."""
+    """Return the number of combinations of levels and pairs, before `exclude`."""
     sizes = {factor: len(levels) for factor, levels in study.levels().items()}
     if study.pairs is not None:
         sizes |= {"listener": len(study.pairs), "song": 1}
@@ -71,7 +71,7 @@ def count(study: Study) -> int:
 def cells_of(study: Study) -> list[Cell]:
     """Return the cells, song by song, in the order of the spec.
 
-    Raises `HearsimError` where none is left, where a rig can't play an aid, and where remixes meet the unaided.
+    Raises `HearsimError` without cells, for a rig that can't play an aid, and for remixes with an unaided listener.
     """
     songs: dict[tuple[str, str], str] = {}
     for (name, song), (seed_name, seed) in product(study.songs.items(), study.seeds.items()):
@@ -87,7 +87,7 @@ def cells_of(study: Study) -> list[Cell]:
             continue
         cells.append(_cell(study, chosen, songs[song_name, seed_name]))
     if not cells:
-        raise HearsimError(f"{study.path}: exclude leaves no cells: take out one of its tables")
+        raise HearsimError(f"{study.path}: exclude leaves no cells: remove one of its tables")
     return cells
 
 
@@ -118,7 +118,7 @@ def _cell(study: Study, chosen: dict[str, str], song_key: str) -> Cell:
         raise HearsimError(f"{study.path}: {str(error).removeprefix('Profile: ')}") from None
     network = model.network
     settings = {
-        "counting": RESULTS_VERSION,  # under the name that it had in the first results
+        "counting": RESULTS_VERSION,  # its name in the first results
         "hearsim": __version__,
         "song": song_key,
         "profile": profile.model_dump(mode="json", exclude={"name", "model"}),
@@ -143,18 +143,18 @@ def _cell(study: Study, chosen: dict[str, str], song_key: str) -> Cell:
 
 
 def _changed(study: Study, name: str, part: Part, chosen: dict[str, str]) -> Part:
-    """Return a part of a profile with the settings that a cell changes in it."""
+    """Return a part of a profile with the settings of a cell."""
     levels = {key: chosen[key] for key in study.settings if key.startswith(f"{name}.")}
     if not levels:
         return part
     settings = {key.removeprefix(f"{name}."): study.settings[key][level] for key, level in levels.items()}
-    shown = ", ".join(f"{key} = {level}" for key, level in levels.items())
+    settings_text = ", ".join(f"{key} = {level}" for key, level in levels.items())
     label = chosen.get(name, getattr(part, "name", name))
-    return changed(part, settings, f"{study.path}: factors: {name} {label!r} with {shown}")
+    return changed(part, settings, f"{study.path}: factors: {name} {label!r} with {settings_text}")
 
 
 def shard_of(cells: list[Cell], shard: tuple[int, int]) -> list[Cell]:
-    """Return part k of n of the cells, k from 1: whole songs stay together, so that a separation is made once."""
+    """Return part k of n of the cells, k from 1: songs are not divided, so that each separation is made once."""
     part, parts = shard
     places = {
         key: index for index, key in enumerate(dict.fromkeys((cell.song_key, cell.network_key) for cell in cells))
@@ -178,7 +178,7 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def plan_file(study: Study) -> dict[str, Any]:
-    """Return what a run's folder says of the experiment it holds."""
+    """Return the content of plan.json, which identifies the experiment of a folder."""
     return {
         "schema": "hearsim.experiment/1",
         "hearsim": __version__,
@@ -188,5 +188,5 @@ def plan_file(study: Study) -> dict[str, Any]:
 
 
 def spec_folder(study: Study) -> Path:
-    """Return the folder where results go when none is named."""
+    """Return the default folder of results."""
     return Path("out") / f"experiment-{study.name}"

@@ -1,4 +1,4 @@
-"""Running an experiment: on this machine's cores, on a Dask cluster, or a shard of it; interrupted, it goes on."""
+"""Running an experiment: on this machine's cores, on a Dask cluster, or in shards; interrupted runs can continue."""
 
 import statistics
 import tempfile
@@ -15,25 +15,25 @@ from hearsim.experiment.spec import Study
 from hearsim.experiment.store import Store, open_store
 
 Progress = Callable[[str, int, int], None]
-"""Takes what is done ("songs" or "cells"), how many of them are finished, and of how many."""
+"""Arguments: unit ("songs" or "cells"), finished units, all units."""
 Result = TypeVar("Result")
 _CONNECT_S = 20
 
 
 class Where(NamedTuple):
-    """Where cells run: in so many processes (None: as there are cores), or on the Dask cluster at an address."""
+    """Where cells run: a number of processes (None: one per core), or the address of a Dask cluster."""
 
     workers: int | None = None
     cluster: str = ""
 
 
 class Outcome(NamedTuple):
-    """What a run has come to."""
+    """The outcome of a run."""
 
     computed: int
-    held: int  # from earlier
+    held: int  # computed earlier
     failed: int
-    missing: int  # of the experiment, left to other shards
+    missing: int  # cells of other shards, not computed yet
     folder: Path
 
 
@@ -44,15 +44,15 @@ def run(
     where: Where,
     shard: tuple[int, int] = (1, 1),
     retry_failed: bool = False,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = lambda unit, done, total: None,
 ) -> Outcome:
-    """Compute the cells that a folder doesn't hold yet, and write its tables when it holds them all.
+    """Compute the missing cells of a folder, and write its tables when all are there.
 
-    With `retry_failed` those that failed are computed once more. Raises `HearsimError` where the folder can't be
-    used, where no cluster answers, and where nothing more can be written: what was computed until then is kept.
+    With `retry_failed` failed cells are computed again. Raises `HearsimError` where the folder can't be
+    used, where no cluster answers, and where results can't be written: earlier ones stay.
     """
     part = _distinct(shard_of(list(cells), shard))
-    folder = folder.resolve()  # workers may stand elsewhere
+    folder = folder.resolve()  # workers may have another working directory
     with open_store(study, folder, shard) as store, ExitStack() as stack:
         waiting = _waiting(part, store, retry_failed)
         if waiting:
@@ -67,10 +67,10 @@ def run(
             for cell in waiting:
                 if cause := broken.get(_shares(cell)):
                     store.save(cause.model_copy(update={"key": cell.key, "names": cell.names}))
-            whole = [cell for cell in waiting if _shares(cell) not in broken]
-            for done, record in enumerate(parallel(run_cell, whole, folder), start=1):
+            ready = [cell for cell in waiting if _shares(cell) not in broken]
+            for done, record in enumerate(parallel(run_cell, ready, folder), start=1):
                 store.save(record)
-                progress("cells", done, len(whole))
+                progress("cells", done, len(ready))
         records = [one for cell in cells if (one := store.record(cell))]
         missing = len(cells) - len(records)
         if not missing:
@@ -85,12 +85,12 @@ def run(
 
 
 def _waiting(cells: Sequence[Cell], store: Store, retry_failed: bool) -> list[Cell]:
-    """Return the cells that a folder doesn't hold; with `retry_failed` also those that failed."""
-    return [cell for cell in cells if (held := store.record(cell)) is None or (retry_failed and held.error)]
+    """Return the missing cells of a folder; with `retry_failed` also the failed ones."""
+    return [cell for cell in cells if (record := store.record(cell)) is None or (retry_failed and record.error)]
 
 
 def _first_of_each(cells: Sequence[Cell], folder: Path) -> list[Cell]:
-    """Return a cell for each song and separation that is not there yet."""
+    """Return a cell for each missing song and separation."""
     firsts = {_shares(cell): cell for cell in reversed(cells) if not is_shared(cell, folder)}
     return list(reversed(firsts.values()))
 
@@ -100,7 +100,7 @@ def _shares(cell: Cell) -> tuple[str, str]:
 
 
 class _Parallel:
-    """Maps a function over cells, here or on a cluster; results come as they are finished."""
+    """Maps a function over cells, here or on a cluster; results come in order of completion."""
 
     def __init__(self, where: Where) -> None:
         self._where, self._stack = where, ExitStack()
@@ -149,13 +149,13 @@ def _client(address: str) -> Any:
 
 
 EXCERPT_S = 4.0
-"""Length of the excerpts that a dry run measures: the shortest that the generator makes in every style."""
+"""Length of the excerpts that a dry run measures: the generator's shortest in every style."""
 
 
 class Estimate(NamedTuple):
     """The forecast of a dry run, in seconds."""
 
-    shared: int  # songs and separations that are still to be made
+    shared: int  # missing songs and separations
     shared_s: float  # each, on average
     waiting: int  # cells
     cell_s: float  # each, on average
@@ -163,7 +163,7 @@ class Estimate(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """How long the run will take."""
+        """The run's duration in seconds."""
         return (self.shared * self.shared_s + self.waiting * self.cell_s) / max(1, self.workers)
 
 
@@ -173,9 +173,9 @@ def estimate(
     workers: int | None,
     retry_failed: bool = False,
     timed: int = 3,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = lambda unit, done, total: None,
 ) -> Estimate:
-    """Forecast a run from excerpts of a few of its cells, computed in a folder that vanishes.
+    """Forecast a run from excerpts of a few of its cells, computed in a temporary folder.
 
     Each excerpt lasts `EXCERPT_S` at most; its time is scaled by the length of the whole song. The first is computed
     twice: libraries load and compile in the first pass, which does not count.
@@ -206,7 +206,7 @@ def estimate(
 
 
 def _distinct(cells: Sequence[Cell]) -> list[Cell]:
-    """Return one cell of each key: some differ by name alone."""
+    """Return one cell of each key, as some differ by name alone."""
     return list({cell.key: cell for cell in cells}.values())
 
 

@@ -1,7 +1,7 @@
 """Factors that are settings of a profile: `"aid.compression.ratio" = [1, 2, 3]` varies one setting of every aid.
 
-The dotted key names a part of the profile (listener, mix, aid or rig) and a setting of it. Each value is a level by
-itself; "none" takes out a setting that a part can do without (`"aid.compression" = ["none", { ratio = 2, ... }]`).
+The dotted key names a part of the profile (listener, mix, aid or rig) and a setting of it. Each value is a
+level; "none" removes an optional setting (`"aid.compression" = ["none", { ratio = 2, ... }]`).
 """
 
 import json
@@ -18,7 +18,7 @@ from hearsim.profile.schema import Aid, Listener, Mix, Rig
 
 PARTS: dict[str, type[Settings]] = {"listener": Listener, "mix": Mix, "aid": Aid, "rig": Rig}
 ABSENT = "none"
-_LABELS = ("name", "source")  # of a part, which change no sound
+_LABELS = ("name", "source")  # keys of a part that don't change the sound
 Part = TypeVar("Part", bound=Settings)
 
 
@@ -42,7 +42,7 @@ def flatten(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def level_name(value: object) -> object:
-    """Return the name of a level: a number or table as TOML has it, a text as it is.
+    """Return the name of a level: a number or table in TOML's notation, a text unchanged.
 
     >>> level_name(2.50), level_name("nal-r"), level_name([1, 2])
     ('2.5', 'nal-r', '[1,2]')
@@ -72,7 +72,7 @@ def read_settings(path: Path, table: Mapping[str, Any]) -> dict[str, dict[str, A
         levels = check(path, _Levels, {"levels": values}, "", {"levels": where}).levels
         factors[key] = {str(level_name(value)): value for value in levels}
         if len(factors[key]) < len(levels):
-            raise HearsimError(f"{path}: {where} = {list(levels)} has a level twice: take one out")
+            raise HearsimError(f"{path}: {where} = {list(levels)} has a level twice: remove one")
     return factors
 
 
@@ -87,7 +87,7 @@ def _keys(kind: type[Settings], prefix: str) -> Iterator[str]:
 
 
 def changed(part: Part, settings: Mapping[str, Any], where: str) -> Part:
-    """Return a part with settings changed, validated as a profile's is.
+    """Return a part with changed settings, validated as in a profile.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def changed(part: Part, settings: Mapping[str, Any], where: str) -> Part:
     Raises
     ------
     HearsimError
-        The part can't have such a value, or lacks what else belongs to it.
+        The part can't have such a value, or lacks a setting that the value needs.
 
     Examples
     --------
@@ -122,7 +122,7 @@ def changed(part: Part, settings: Mapping[str, Any], where: str) -> Part:
 
 
 def _optional(kind: type[Settings], key: str) -> bool:
-    """Return whether a part can do without the setting of a dotted key."""
+    """Return whether the setting of a dotted key is optional."""
     first, _, rest = key.partition(".")
     types = (kind.model_fields[first].annotation, *get_args(kind.model_fields[first].annotation))
     if not rest:

@@ -1,4 +1,4 @@
-"""What an experiment is: one TOML, checked, unknown keys refused, its factors resolved into named levels.
+"""The specification of an experiment: one TOML, checked, with factors resolved into named levels.
 
 ```toml
 metrics = ["estoi_vocals", "cepstral_correlation_unprocessed"]
@@ -13,7 +13,7 @@ models = ["hs-tasnet-lite", "oracle"]
 seeds = [0, 1]
 "aid.compression.ratio" = [1, 2]   # any setting of a profile: see `hearsim.experiment.settings`
 
-[[exclude]]                     # combinations that are left out
+[[exclude]]                     # excluded combinations
 aid = "unaided"
 mix = "+6 dB"
 
@@ -45,7 +45,7 @@ from hearsim.simulation.stems import Separation
 
 FACTORS = ("listener", "song", "seed", "mix", "aid", "model")
 CONDITION = ("mix", "aid", "model")
-"""The factors that can be chosen for a listener and a song; settings of a profile come after them."""
+"""The factors of a condition, chosen for a listener and a song; settings of a profile follow them."""
 PLURALS = dict(zip(("listeners", "songs", "seeds", "mixes", "aids", "models"), FACTORS, strict=True))
 
 
@@ -67,11 +67,11 @@ def _level_names(value: object) -> object:
 
 Named = Annotated[str | dict[str, Any], BeforeValidator(_name_or_table)]
 Names = Annotated[dict[str, str], BeforeValidator(_level_names)]
-"""Levels by factor, as a table of the spec names them: numbers may stand there without quotes."""
+"""Levels by factor, as a table of the spec names them: numbers may be without quotes."""
 
 
 class Factors(Settings):
-    """The factors: a list of levels each, by name or as a table."""
+    """The factors: lists of levels, by name or as a table."""
 
     listeners: tuple[Named, ...]
     songs: tuple[Named, ...]
@@ -82,7 +82,7 @@ class Factors(Settings):
 
 
 class Report(Settings):
-    """What the report compares with, and what it draws along: names of factors and of their levels."""
+    """The report's baseline and axis: names of factors and of their levels."""
 
     baseline: Names = Field(default={})
     x: str = ""
@@ -90,7 +90,7 @@ class Report(Settings):
 
 
 class SpecFile(Settings):
-    """The TOML as it stands."""
+    """The TOML's content."""
 
     name: str = ""  # or the file's; of an experiment.toml, its folder's
     rig: str = "aid"
@@ -133,14 +133,14 @@ class Study:
 
     @property
     def condition(self) -> tuple[str, ...]:
-        """The factors that can be chosen for a listener and a song."""
+        """The factors of a condition, chosen for a listener and a song."""
         return (*CONDITION, *self.settings)
 
 
 def read_study(path: Path, songs: Path | None = None) -> Study:
-    """Read an experiment; `songs`, a folder, stands in the place of its songs.
+    """Read an experiment; `songs`, a folder, replaces its songs.
 
-    Raises `HearsimError` naming file, key and value for whatever it can't be.
+    Raises `HearsimError` naming file, key and value for any fault.
     """
     table = read_toml(path)
     settings: dict[str, dict[str, Any]] = {}
@@ -164,7 +164,7 @@ def read_study(path: Path, songs: Path | None = None) -> Study:
             where = f"{path}: factors.{key}[{index}]"
             for name, value in one(level, where).items():
                 if name in by_name:
-                    raise HearsimError(f"{where}: {name!r} is there already: give it another name, or take it out")
+                    raise HearsimError(f"{where}: {name!r} exists already: rename it, or remove it")
                 by_name[name] = value
         if not by_name:
             raise HearsimError(f"{path}: factors.{key} is empty, so there are no cells: name at least one")
@@ -201,7 +201,7 @@ def _known(name: str, names: Sequence[str], sentence: str) -> None:
 
 
 def _check_names(study: Study) -> None:
-    """Refuse factors and levels that are not there, where they are named."""
+    """Refuse unknown names of factors and levels."""
     levels, path = study.levels(), study.path
     places = [(f"exclude[{index}]", study.factors, table) for index, table in enumerate(study.exclude)]
     for place, factors, table in [*places, ("report.baseline", study.condition, study.report.baseline)]:
@@ -213,7 +213,7 @@ def _check_names(study: Study) -> None:
 
 
 def _table(where: str, kind: type[Part], table: dict[str, Any]) -> Part:
-    """Check a level that is a table of its own; `where`, file and key, comes first in what is said of it."""
+    """Check a level that is a table; `where`, file and key, is the beginning of an error's sentence."""
     return check(Path(where), kind, table)
 
 

@@ -1,7 +1,7 @@
-"""From results to means with intervals, per listener and pooled, and to differences against a baseline.
+"""Means of results with intervals, per listener and pooled, and differences from a baseline.
 
-Resampled units are (song, seed) pairs, "takes" in the tables: an interval says how sure a mean is over songs like
-these, for these listeners. Pooled means are over the listeners of each take first.
+Resampled units are (song, seed) pairs, "takes" in the tables: an interval holds for songs like these and
+for these listeners. Pooled means are over the listeners of each take first.
 """
 
 import csv
@@ -62,17 +62,17 @@ class Results:
     levels: dict[str, list[str]]  # of each factor, in the order of the spec
     values: dict[str, dict[Names, float]]
     failed: dict[Names, str]
-    without: dict[str, dict[str, int]]  # per metric: why there is no figure, and how often
+    without: dict[str, dict[str, int]]  # per metric: reasons for missing figures, and their counts
     cells: int
 
     @property
     def condition(self) -> Names:
-        """The factors that can be chosen for a listener and a song: all but the first three."""
+        """The factors of a condition: all but the first three."""
         return tuple(self.levels)[3:]
 
     def conditions(self) -> list[Names]:
         """Return the levels of `condition` that occur, in the order of the spec."""
-        combinations = {names[3:] for known in self.values.values() for names in known}
+        combinations = {names[3:] for of_cells in self.values.values() for names in of_cells}
         order = [{level: index for index, level in enumerate(self.levels[factor])} for factor in self.condition]
         return sorted(combinations, key=lambda names: [ranks[name] for ranks, name in zip(order, names, strict=True)])
 
@@ -92,7 +92,7 @@ class Results:
 
 
 def _with_pooled(by_listener: dict[str, dict[Names, float]]) -> dict[str, dict[Names, float]]:
-    """Add the mean over listeners of each take that all of them have."""
+    """Add each take's mean over listeners, for takes of all listeners."""
     if len(by_listener) < 2:
         return by_listener
     shared = set.intersection(*(set(takes) for takes in by_listener.values()))
@@ -102,7 +102,7 @@ def _with_pooled(by_listener: dict[str, dict[Names, float]]) -> dict[str, dict[N
 
 
 def read_results(study: Study, path: Path) -> Results:
-    """Read results.csv of an experiment; raises `HearsimError` where it is not there, or not of this experiment."""
+    """Read results.csv of an experiment; raises `HearsimError` where it is missing, or of another experiment."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
@@ -117,9 +117,9 @@ def read_results(study: Study, path: Path) -> Results:
     if "missing_reason" not in rows[0] and "error" in rows[0]:
         raise HearsimError(
             f"{path} has the columns of an earlier version: run `hearsim experiment run {study.path}` again, which "
-            "writes it anew from the cells that are kept"
+            "rewrites it from the saved cells"
         )
-    levels = {factor: list(known) for factor, known in study.levels().items()}
+    levels = {factor: list(names) for factor, names in study.levels().items()}
     values: dict[str, dict[Names, float]] = {metric: {} for metric in study.metrics}
     failed: dict[Names, str] = {}
     without: dict[str, dict[str, int]] = {}
@@ -144,7 +144,7 @@ def read_results(study: Study, path: Path) -> Results:
 
 
 def summarise(results: Results) -> list[Summary]:
-    """Return every mean with its interval: metric by metric, condition by condition, listeners and then pooled."""
+    """Return all means with intervals: metric by metric, condition by condition, listeners and then pooled."""
     return [
         Summary(metric, condition, listener, bootstrap(list(takes.values())))
         for metric in results.values
@@ -154,7 +154,7 @@ def summarise(results: Results) -> list[Summary]:
 
 
 def differences(results: Results, baseline: Mapping[str, str]) -> list[Summary]:
-    """Return mean differences, take by take: each condition less itself with the baseline's levels."""
+    """Return mean differences, take by take: each condition minus the same with the baseline's levels."""
     summaries = []
     for metric in results.values:
         for condition in results.conditions():

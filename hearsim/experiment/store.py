@@ -1,17 +1,17 @@
-"""The folder of a run: a file a cell, written whole or not at all, and the tables made of them.
+"""The folder of a run: a file per cell, written whole or not at all, and tables of all cells.
 
-| file | what |
+| file | content |
 |---|---|
-| plan.json | which experiment of which version of hearsim lies here |
+| plan.json | experiment and version of hearsim |
 | cells/KEY.json | the record of a cell |
-| shared/ | songs and separations that cells share; may be deleted when all is done |
-| audio/ | the outputs that the spec keeps |
-| results.csv | the measures, in the order of the spec: the same bytes whoever has computed them |
-| results.parquet | the same, where pyarrow is installed |
-| timings.csv | how long each cell took, which is not part of the results |
+| shared/ | songs and separations that cells share; may be deleted at the end |
+| audio/ | the outputs named in the spec |
+| results.csv | the measures, in the order of the spec: the same bytes for any workers |
+| results.parquet | the same, if pyarrow is installed |
+| timings.csv | compute time of each cell, not part of the results |
 
 The columns of results.csv: the factors; `cell`, the beginning of its key; `metric`, `value` and `unit`; and
-`missing_reason`, why a measure has no value, or why the whole cell has failed (then `metric` is empty).
+`missing_reason`, the reason for a missing value or a failed cell (then `metric` is empty).
 """
 
 import json
@@ -34,31 +34,31 @@ from hearsim.metrics.registry import metric as metric_of
 PLAN, RESULTS, PARQUET, TIMINGS = "plan.json", "results.csv", "results.parquet", "timings.csv"
 COLUMNS = ("metric", "value", "unit", "missing_reason")
 TURN = ".run.lock"
-"""Held while a file is written that belongs to all shards."""
+"""Lock for writing files of all shards."""
 
 
 class Store:
-    """A run's folder, for one process at a time (and one a shard); made by `open_store`."""
+    """A run's folder, for one process at a time (one per shard); made by `open_store`."""
 
     def __init__(self, folder: Path, factors: tuple[str, ...] = FACTORS) -> None:
         self.folder, self.factors = folder, factors
-        self._held: dict[str, Record] = {}
+        self._records: dict[str, Record] = {}
 
     def record(self, cell: Cell) -> Record | None:
-        """Return what is held of a cell; None where it is still to be computed."""
-        if cell.key not in self._held:
+        """Return the record of a cell; None for one to be computed."""
+        if cell.key not in self._records:
             path = self._path(cell.key)
             if not path.exists():
                 return None
             try:
-                self._held[cell.key] = Record.model_validate_json(path.read_bytes())
+                self._records[cell.key] = Record.model_validate_json(path.read_bytes())
             except ValidationError as error:
                 raise HearsimError(f"{path} is not a record of a cell, or damaged: delete it, and run again") from error
-        held = self._held[cell.key]
-        return held.model_copy(update={"names": cell.names})  # levels may have been renamed since
+        record = self._records[cell.key]
+        return record.model_copy(update={"names": cell.names})  # levels may have been renamed since
 
     def save(self, record: Record) -> None:
-        """Keep a record; raises `WriteError`, and then all that was kept before is still there."""
+        """Save a record; raises `WriteError`, and then all earlier ones are unchanged."""
         path = self._path(record.key)
         write_text(path, record.model_dump_json())
         self._held[record.key] = record
@@ -67,7 +67,7 @@ class Store:
         return self.folder / "cells" / f"{key}.json"
 
     def write_tables(self, records: Sequence[Record]) -> None:
-        """Write the tables of all cells; shards that end at the same time take turns."""
+        """Write the tables of all cells; shards write one after the other."""
         header, rows = (
             [*self.factors, "cell", *COLUMNS],
             [row for one in records for row in _rows(one)],
@@ -97,7 +97,7 @@ def _rows(record: Record) -> Iterator[list[str]]:
 
 
 def _write_parquet(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write a table as Parquet, its values as numbers, where pyarrow is installed; raises `WriteError`."""
+    """Write a table as Parquet, its values as numbers, if pyarrow is installed; raises `WriteError`."""
     try:
         import pyarrow
         from pyarrow import parquet
@@ -111,10 +111,10 @@ def _write_parquet(path: Path, header: Sequence[str], rows: Sequence[Sequence[st
 
 @contextmanager
 def open_store(study: Study, folder: Path, shard: tuple[int, int] = (1, 1)) -> Iterator[Store]:
-    """Yield the folder of a run, held against other runs.
+    """Yield the folder of a run, locked against other runs.
 
-    Raises `HearsimError` where another run is at work in it, or where it holds another experiment, or results of
-    another version.
+    Raises `HearsimError` where another run uses it, or where it holds another experiment, or results of another
+    version.
     """
     check_is_folder(folder)
     if folder.exists():
@@ -133,10 +133,10 @@ def _write_plan(study: Study, path: Path) -> None:
 
 
 def _hold(folder: Path, shard: tuple[int, int], stack: ExitStack) -> None:
-    """Take the lock of a shard; refuse where another run has it, or has cut the cells into other shards."""
-    mine = f".run-{shard[0]}-of-{shard[1]}.lock"
+    """Take the lock of a shard; refuse where another run has it, or has another number of shards."""
+    own_lock = f".run-{shard[0]}-of-{shard[1]}.lock"
     try:
-        stack.enter_context(FileLock(folder / mine, timeout=0))
+        stack.enter_context(FileLock(folder / own_lock, timeout=0))
         for other in folder.glob(".run-*.lock"):
             if not other.name.endswith(f"-of-{shard[1]}.lock"):
                 with FileLock(other, timeout=0):
@@ -151,8 +151,8 @@ def check_plan(study: Study, folder: Path) -> None:
     """Raise `HearsimError` where a folder holds another experiment, or results of another version."""
     path = folder / PLAN
     if not path.exists():
-        ours = ("cells", ".run*", f"{PLAN}.*.part")  # all that there is of a run that was killed as it began
-        strangers = [item.name for item in folder.iterdir() if not any(map(item.match, ours))]
+        leftovers = ("cells", ".run*", f"{PLAN}.*.part")  # content of a run that was killed at its start
+        strangers = [item.name for item in folder.iterdir() if not any(map(item.match, leftovers))]
         if strangers:
             raise HearsimError(f"{folder} holds {strangers[0]} and no {PLAN}, so no experiment: choose another --out")
         return

@@ -1,6 +1,6 @@
 """Choosing and opening a sound device: the only module that uses PortAudio (through sounddevice).
 
-JACK is preferred where its server runs: its period is the requested one, and a stream with `blocksize=0` adds exactly one
+JACK is preferred where its server runs: its period is as requested, and a stream with `blocksize=0` adds exactly one
 period (another block adds itself on top: PortAudio issue 1007). Otherwise the system's default device. Any process, its
 main thread; a stream's callback runs on PortAudio's thread.
 """

@@ -40,7 +40,7 @@ class Session:
 
     `song` is what plays, or None for the device's input; `device` as in `Stream`. With `loss` the hearing-loss
     simulation is part of the path. A session is silent until `control.wanted.silent` is 0, or fades in to a
-    `level_db`. `recording` (of the output, from the first sample on) and `log` must not exist yet; the log of a device's
+    `level_db`. `recording` (of the output, from the first sample on) and `log` must be new; the log of a device's
     input has its recording beside it, `<log>.input.wav`. `heard` is the log's entry for the source,
     by default the song's path and checksum, or the device. `probe` is played to the device while its input goes
     through the engine (for a cable from output to input). With `loop` the song is played again and again.

@@ -1,8 +1,8 @@
-"""The Speech Intelligibility Index at the eardrum: by the aid's output, not by its prescription.
+"""The Speech Intelligibility Index at the eardrum: from the aid's output, not from its prescription.
 
-The gain in each band is that from the remixed song, or from speech, to the aid's output: so level, compression, limiter
-and ear are in it. Voice and rest get the same gain, for they go through the aid together. With a vent the aided sound
-leaks out under its cutoff and the direct sound comes in; their powers add up, and the comb of the delay is left out.
+The gain in each band is that from the remixed song, or from speech, to the aid's output, so it includes level,
+compression, limiter and ear. Voice and rest have the same gain, as they pass the aid together. With a vent the aided
+sound leaks out under its cutoff and the direct sound comes in; their powers add, without the delay's comb filter.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from hearsim.profile.schema import Profile
 
 Ears = dict[str, float]
 _BLOCK, _SETTLING_S, _SPEECH_S = 512, 1.0, 3.0
-_SILENCE_DB_SPL = -50.0  # of a band: under it there is no gain to measure
+_SILENCE_DB_SPL = -50.0  # of a band: the least level that a gain is measured from
 
 
 class Scene(NamedTuple):
@@ -53,11 +53,11 @@ class VoiceMeter:
             meter.add(sound * self._pascal)
 
     def scene(self) -> Scene:
-        """Return the levels in the song as it comes in."""
+        """Return the levels in the song at the input."""
         return Scene(self._levels["voice"].db_spl(), self._levels["rest"].db_spl())
 
     def aided_scene(self, aided: BandLevels) -> Scene:
-        """Return the levels in the aid's output, given those of that output."""
+        """Return the levels of voice and rest in the aid's output; `aided` are its total levels."""
         gain = _gain_db(self._levels["remix"].db_spl(), aided.db_spl())
         return Scene(*(self._levels[f"remixed {name}"].db_spl() + gain for name in ("voice", "rest")))
 
@@ -113,7 +113,7 @@ def at_eardrum(aided_db: Curve, direct_db: Curve, bands_hz: Curve, profile: Prof
 
 
 def _per_ear(voice: Curve, rest: Curve, bands_hz: Curve, profile: Profile) -> Ears:
-    """Return the SII of each ear; a voice on one side is heard there."""
+    """Return the SII of each ear."""
     return {
         ear: sii(
             spectrum_levels_db(bands_hz, speech, BANDS_HZ),

@@ -18,7 +18,7 @@ _PEAK_DBFS = -1.0
 
 
 class Clip:
-    """Keeps an excerpt of a stream (channels, frames): 15 s from a third of the rest on, or all of a shorter one."""
+    """Collects an excerpt of a stream (channels, frames): 15 s, a third into the rest, or all of a shorter stream."""
 
     def __init__(self, frames: int, rate: int) -> None:
         self.rate = rate
@@ -42,13 +42,13 @@ class Clip:
 
 @dataclass(frozen=True)
 class Excerpts:
-    """The same seconds of several sounds (channels, frames) at the ear, on one scale that suits a player."""
+    """The same seconds of several sounds (channels, frames) at the ear, on one scale for a player."""
 
     sounds: dict[str, FloatArray]
     rate: int
     start_s: float
     gain_db: float
-    """From the files at the headphones' calibration to the excerpts."""
+    """Gain from the files, at the headphones' calibration, to the excerpts."""
     full_scale: Calibration
     """Sound pressure of the excerpts' samples."""
 
@@ -84,7 +84,7 @@ class Excerpts:
 
 
 def excerpts(clips: Mapping[str, Clip], calibrations: Mapping[str, Calibration], headphones: Calibration) -> Excerpts:
-    """Return clips of one rate and length on one scale; `calibrations` tells the sound pressure of each.
+    """Return clips of one rate and length on one scale; `calibrations` has that of each.
 
     All stand for sound pressures at the ear, so each is scaled from its calibration to that of the headphones; then
     one gain for all brings the loudest peak to -1 dBFS.

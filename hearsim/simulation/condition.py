@@ -1,10 +1,10 @@
-"""One listener, one song, one aid: the heard sound, and the sounds that it is compared with.
+"""One listener, one song, one aid: the heard sound and its references.
 
 song -- remix of the estimated stems -- aid (delay, compensation, limit) -- ear (vent, hearing loss) -- heard
                                                                           target: the same with the true stems
 
 The aid of a condition is that of `hearsim render`, but for its separator: stems are separated once for all cells of an
-experiment that share them, and mixed before the aid by the aid's own remix, as late as they are. The sound is the same,
+experiment that share them, and mixed before the aid by its own remix, with their latency. The sound is the same,
 bit for bit (see the tests).
 """
 
@@ -26,7 +26,7 @@ from hearsim.simulation.engine import AIDED, HEARD, Collector, Engine, blocks_of
 
 
 class Rendered(NamedTuple):
-    """A song behind aid and ear: both sounds (2, frames), how often the limiter stepped in, latency after the remix."""
+    """A song behind aid and ear: both sounds (2, frames), limiter events, latency after the remix."""
 
     aided: FloatArray
     heard: FloatArray
@@ -35,26 +35,26 @@ class Rendered(NamedTuple):
 
 
 class ListeningCondition:
-    """A listener, a song with its true stems, an aid and the stems that it has; sounds are computed when asked for.
+    """A listener, a song with true and estimated stems, and an aid; sounds are computed on first use.
 
     Parameters
     ----------
     profile
         The listener, the mix and the aid.
     is_aided
-        Whether the aid is worn at all.
+        Whether the listener wears the aid.
     true_stems
-        Audio (4, 2, frames); None where there are none: then only measures that need none can be computed.
+        Audio (4, 2, frames); None allows only measures without true stems.
     estimated_stems
         The stems (4, 2, n) that the aid remixes; the song begins `lead` samples after them and may end before them.
     lead
         Samples of `estimated_stems` before the song begins.
     latency
-        Samples by which those stems are late in the aid, `lead` at least.
+        Latency of those stems in the aid in samples, `lead` at least.
     song
-        The mixture (2, frames), the sum of the true stems without it.
+        The mixture (2, frames); default: the sum of the true stems.
     rendered
-        Aided and heard sound, where they are known already.
+        Aided and heard sound, if rendered already.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class ListeningCondition:
         self._true_stems, self._estimated, self._lead = true_stems, estimated_stems, lead
         self.song = song or Audio(self.true_stems.samples.sum(axis=0), self.true_stems.rate)
         if rendered is not None:
-            self._rendered = rendered  # a cached property is not computed where it is set
+            self._rendered = rendered  # sets the cached property
 
     @property
     def true_stems(self) -> Audio:
-        """The true stems (4, 2, frames); raises `HearsimError` where there are none."""
+        """The true stems (4, 2, frames); raises `HearsimError` without them."""
         if self._true_stems is None:
             raise HearsimError("there are no true stems to compare with: give stems, a folder or Audio (4, 2, frames)")
         return self._true_stems
@@ -88,7 +88,7 @@ class ListeningCondition:
 
     @cached_property
     def heard(self) -> FloatArray:
-        """The sound as the listener hears it, for normal ears: (2, frames) in full scale of the headphones."""
+        """The sound heard by the listener, for normal ears: (2, frames) in full scale of the headphones."""
         if not self.is_aided:
             return render(unaided(self.profile), self.song, self.profile.block_samples).samples
         return self._rendered.heard
@@ -100,7 +100,7 @@ class ListeningCondition:
 
     @property
     def mpo_events(self) -> int:
-        """How often the limiter stepped in, both ears together."""
+        """Number of limiter events of both ears."""
         return self._rendered.mpo_events if self.is_aided else 0
 
     @property
@@ -110,25 +110,25 @@ class ListeningCondition:
 
     @cached_property
     def target(self) -> FloatArray:
-        """The sound that the listener would hear if the stems were the true ones: (2, frames)."""
+        """The heard sound with the true stems instead of the estimated ones: (2, frames)."""
         if not self.is_aided or np.array_equal(self.remix, self.reference_remix):
             return self.heard
         return self._render(self.reference_remix).heard
 
     @cached_property
     def remix(self) -> FloatArray:
-        """The song remixed with the estimated stems, as late as they are: (2, latency + frames + some)."""
+        """The song remixed with the estimated stems, with their latency: (2, latency + frames + some)."""
         return self._mix(self._estimated)
 
     @cached_property
     def reference_remix(self) -> FloatArray:
-        """The song remixed with the true stems, as late."""
+        """The song remixed with the true stems, with the same latency."""
         after = self._estimated.shape[-1] - self._lead - self.song.frames
         return self._mix(np.pad(self.true_stems.samples, ((0, 0), (0, 0), (self._lead, after))))
 
     @cached_property
     def speech(self) -> StoiMeter:
-        """The intelligibility of the vocals in the sound that is heard, as it is and as far as it is audible."""
+        """The intelligibility of the vocals in the heard sound, with and without inaudible parts."""
         meter = StoiMeter(self.true_stems.rate, ("heard", "audible"))
         meter.add_reference(self.true_stems.samples[STEMS.index("vocals")])
         meter.add("heard", self.heard)
@@ -145,7 +145,7 @@ class ListeningCondition:
         return self.target * np.float32(self.profile.rig.headphones.pascal_per_unit)
 
     def song_pa(self) -> FloatArray:
-        """Return the song as it comes in, in pascals: as normal ears hear it without an aid."""
+        """Return the song at the input in pascals, the sound for normal ears without an aid."""
         return self.song.samples * np.float32(self.profile.rig.microphone.pascal_per_unit)
 
     def _mix(self, stems: FloatArray) -> FloatArray:
@@ -162,7 +162,7 @@ class ListeningCondition:
         return self._render(self.remix)
 
     def _render(self, remix: FloatArray) -> Rendered:
-        """Send a song that is remixed already through aid and ear."""
+        """Process a remixed song with aid and ear."""
         engine = Engine.after_remix(self.profile, self.song.rate, self.latency)
         frames, block = self.song.frames, engine.format.block
         sinks = {name: Collector(2, frames) for name in (AIDED, HEARD)}

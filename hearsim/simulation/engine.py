@@ -4,7 +4,7 @@ song --+-- aid ------------+-- aided
        |     +-- stems     +-- ear (vent, hearing loss) -- heard
        +-- hearing loss ------------------------------- unaided
 
-`hearsim.simulation.streaming` writes and measures what comes out, `hearsim.simulation.listening` keeps it in memory.
+`hearsim.simulation.streaming` writes and measures the outputs, `hearsim.simulation.listening` collects them in memory.
 """
 
 import math
@@ -41,7 +41,7 @@ class Engine:
     aid
         The aid, `hearing_aid(profile)` without it.
     upstream
-        Samples by which the aid's input is late already, where its stems were separated and remixed before.
+        Latency of the aid's input in samples, if its stems were separated and remixed before.
     with_unaided
         Whether unaided hearing is simulated too.
     """
@@ -74,29 +74,29 @@ class Engine:
 
     @property
     def separator(self) -> Separator | None:
-        """The aid's separator; None where its sound is remixed already."""
+        """The aid's separator; None where its input is a remix."""
         return next((stage for stage in walk(self.aid) if isinstance(stage, Separator)), None)
 
     @property
     def mpo_events(self) -> tuple[int, int]:
-        """How often the limiter stepped in, per ear."""
+        """Number of limiter events per ear."""
         return find(self.aid, MpoLimiter).events
 
     @property
     def stem_latency(self) -> int:
-        """Samples by which the separator's stems are later than its mixture."""
+        """Latency of the separator's stems relative to its mixture, in samples."""
         return self.separator.latency if self.separator else 0
 
     @property
     def separation_latency(self) -> int:
-        """Samples by which the stems are later than the song in the aid: network and reblocking."""
+        """Latency of the stems relative to the song, in samples: network and reblocking."""
         if self.separator is None:
             return 0
         hop = self.separator.hop
         return self.stem_latency + hop - math.gcd(hop, self.format.block)
 
     def frames_in(self, frames: int) -> int:
-        """Return how many frames go in until all outputs of a song of `frames` are out: whole blocks."""
+        """Return the number of input frames until all outputs of a song of `frames` are complete: whole blocks."""
         block = self.format.block
         return -(-(frames + max(self.latency.values())) // block) * block
 
@@ -120,11 +120,11 @@ class Engine:
         sinks
             Takes the pieces (2, n) of each version, `frames` in all; the arrays are valid during the call.
         stems
-            Takes mixture and stems of the aid's own separator, hop by hop: the network runs no second time for them.
+            Takes mixture and stems of the aid's own separator, hop by hop: the network runs only once.
         remixed
             The blocks that go into the aid instead of the song, for `Engine.after_remix`.
         progress
-            Takes the share that is done, 0 to 1.
+            Gets the finished share, 0 to 1.
         """
         total = self.frames_in(frames)
         cuts = {name: Cut(self.latency[name], frames, sink) for name, sink in sinks.items()}
@@ -159,28 +159,28 @@ class Engine:
         yield HEARD, self._ear.process(aided, sound)
 
     def _keep(self, mixture: FloatArray, stems: FloatArray) -> None:
-        """Keep a hop for after the block, so that what is done with it is not part of the aid's compute time."""
+        """Store a hop until the end of the block, so that its sink's time is not part of the aid's compute time."""
         self._hops.append((mixture.copy(), stems.copy()))
 
 
 class Cut:
-    """Takes a late stream (..., frames) block by block; hands on the song alone: no latency, nothing after its end."""
+    """Trims a late stream (..., frames) block by block to the song: without latency and tail."""
 
     def __init__(self, latency: int, frames: int, sink: Callable[[FloatArray], None]) -> None:
-        self._skip, self._left, self._sink = latency, frames, sink
+        self._skip, self._remaining, self._sink = latency, frames, sink
 
     def add(self, block: FloatArray) -> None:
         """Take the next block."""
         skipped = min(self._skip, block.shape[-1])
-        piece = block[..., skipped : skipped + self._left]
+        piece = block[..., skipped : skipped + self._remaining]
         self._skip -= skipped
-        self._left -= piece.shape[-1]
+        self._remaining -= piece.shape[-1]
         if piece.shape[-1]:
             self._sink(piece)
 
 
 class Collector:
-    """Keeps a stream's pieces (..., n) in one array of known length."""
+    """Collects a stream's pieces (..., n) in one array of known length."""
 
     def __init__(self, *shape: int) -> None:
         self.samples = np.zeros(shape, np.float32)
@@ -193,11 +193,11 @@ class Collector:
 
 
 def padded(blocks: Iterable[FloatArray], block: int, total: int) -> Iterator[FloatArray]:
-    """Yield blocks (2, block) and then silence, until `total` frames have come; a shorter last block is filled up."""
+    """Yield blocks (2, block) and then silence, `total` frames in all; a shorter last block is padded."""
     position = 0
     for sound in blocks:
-        missing = block - sound.shape[1]
-        yield np.pad(sound, ((0, 0), (0, missing))) if missing else sound
+        padding = block - sound.shape[1]
+        yield np.pad(sound, ((0, 0), (0, padding))) if padding else sound
         position += block
     while position < total:
         yield np.zeros((2, block), np.float32)

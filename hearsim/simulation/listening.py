@@ -1,4 +1,4 @@
-"""`listen`: a song as a listener hears it with an aid and without, with its measures, for a user of Python."""
+"""`listen`: a song with and without an aid for a listener, with its measures, in Python."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class Result:
     profile
         The listener, the mix, the aid and the rig.
     song
-        The song that came in, `Audio` (2, frames), full scale at the microphone.
+        The input song, `Audio` (2, frames), full scale at the microphone.
     aided, heard, unaided
         The aid's output; that as the listener hears it; and the song as the listener hears it without the aid:
         `Audio` (2, frames), full scale of the headphones, aligned with the song. The last two are for normal ears.
@@ -39,7 +39,7 @@ class Result:
     ledger
         The aid's latency, row by row.
     mpo_events
-        How often the limiter stepped in, both ears together.
+        Number of limiter events of both ears.
 
     Examples
     --------
@@ -69,15 +69,15 @@ class Result:
     def score(self, name: str) -> float:
         """Return a measure by name, those of `hearsim experiment`; "stoi" and "estoi" are those of the vocals.
 
-        Raises `HearsimError` for a name that is not known, and where a measure needs true stems and there are none.
+        Raises `HearsimError` for an unknown name, and for a measure that needs missing true stems.
         """
         from hearsim.metrics.registry import compute, heard_names
 
-        check_kind("score takes a measure's name", name, str, 'give "stoi", say')
-        known = [*_SHORT_NAMES, *heard_names()]
-        if name not in known:
-            near = nearest(name, known) or f"there are {', '.join(known)}"
-            raise HearsimError(f"no metric of what is heard is called {name!r}: {near}")
+        check_kind("score takes a measure's name", name, str, 'give "stoi", for example')
+        measures = [*_SHORT_NAMES, *heard_names()]
+        if name not in measures:
+            near = nearest(name, measures) or f"there are {', '.join(measures)}"
+            raise HearsimError(f"no metric of the heard sound is called {name!r}: {near}")
         return compute(_SHORT_NAMES.get(name, name), self._condition)
 
     def _repr_html_(self) -> str:

@@ -1,7 +1,7 @@
-"""The separators of an experiment: a shipped model, the true stems, or something in between.
+"""The separators of an experiment: a shipped model, the true stems, or a blend of both.
 
 Errors of a model, scaled:  s + e (s' - s)  with the true stem s and the model's s': the SDR of the model less 20 lg e.
-Leakage:  s + l (x - s)  with the song x: a stem in which all the others are left, 20 lg l dB softer.
+Leakage:  s + l (x - s)  with the song x: a stem with the others at 20 lg l dB.
 """
 
 import math
@@ -24,19 +24,19 @@ from hearsim.profile.schema import STEMS, Number
 from hearsim.separation.models import load_network, network_sha256, read_info
 
 HOP = 512
-"""Of the true stems, where nothing else is said: their delay is that of a network of 23 ms."""
+"""Default hop of the true stems, the delay of a network of 23 ms."""
 
 
 RING_OUT = 4096
-"""Samples that are kept after the end of a song: more than the window of a network."""
+"""Samples of stems after the end of a song: more than the window of a network."""
 
 
 class Separation(Settings):
-    """How the stems are come by, and how late they are: as a network of that hop is (0: not at all)."""
+    """The source of the stems and their latency, which is that of a network with that hop (0: none)."""
 
     name: str
-    model: str | None = None  # a model's name or folder, a network of one's own; None: the true stems
-    error_scale: Number = Field(default=1.0, ge=0, le=4)  # of the model, scaled: 0 none, 1 its own
+    model: str | None = None  # a model's name or folder, a user's network; None: the true stems
+    error_scale: Number = Field(default=1.0, ge=0, le=4)  # factor of the model's errors: 0 none, 1 unchanged
     leakage_db: Number | None = Field(default=None, ge=-100, le=0)  # of the true stems
     hop: int = Field(default=HOP, strict=True, ge=0, le=8192)
     sha256: str = ""  # of the model
@@ -53,13 +53,13 @@ class Separation(Settings):
 
     @property
     def network(self) -> "Separation | None":
-        """The model's own separation that this one is made of; None for the true stems."""
+        """The unscaled separation by the model; None for the true stems."""
         if self.model is None:
             return None
         return self._with(name="", error_scale=1.0)
 
     def resolved(self, base: Path, where: str) -> "Separation":
-        """Return it with the model's folder, checksum and hop filled in; raises `HearsimError` for none such."""
+        """Return a copy with the model's folder, checksum and hop; raises `HearsimError` for an unknown model."""
         if self.model is None:
             return self
         from hearsim.separation.registry import read_config
@@ -73,22 +73,22 @@ class Separation(Settings):
         return self._with(model=str(folder), sha256=info.sha256, hop=config.hop)
 
     def _with(self, **values: Any) -> "Separation":
-        """Return a copy that keeps the model's hop, which no file may give."""
+        """Return a copy with the model's hop, which no file may set."""
         return BaseModel.model_copy(self, update=values)
 
     def latency(self, block: int) -> int:
-        """Return by how many samples the stems come later than the song, in an aid of this block."""
+        """Return the latency of the stems in samples, in an aid of this block."""
         return self.hop + self.hop - math.gcd(self.hop, block) if self.hop else 0
 
     def identity(self) -> dict[str, Any]:
         """Return the settings that determine the stems and their delay."""
         settings = self.model_dump(exclude={"name", "model"})
-        return settings | {"errors": settings.pop("error_scale")}  # under the name that it had in the first results
+        return settings | {"errors": settings.pop("error_scale")}  # its name in the first results
 
     def stems(self, truth: Audio, separated: FloatArray | None) -> FloatArray:
         """Return the stems (4, 2, hop + frames + `RING_OUT`); `separated` are those of `network`.
 
-        The song begins at `hop`. A network says something before that, and something after the end: the aid plays it.
+        The song begins at `hop`. A network has output before and after it, which the aid plays.
         """
         true = np.pad(truth.samples, ((0, 0), (0, 0), (self.hop, RING_OUT)))
         if separated is not None:
@@ -99,7 +99,7 @@ class Separation(Settings):
 
 
 def _own(model: str, where: str) -> dict[str, Any]:
-    """Return checksum and hop of a network of one's own; raises `HearsimError` where no study can take it."""
+    """Return checksum and hop of a user's network; raises `HearsimError` for one that studies can't use."""
     try:
         net, _ = load_network(model)
     except HearsimError as error:
@@ -124,7 +124,7 @@ def separate(model: str, song: Audio, sha256: str = "") -> FloatArray:
     """Return a model's stems (4, 2, hop + frames + `RING_OUT`) of a song (2, frames), hop by hop as in the aid.
 
     The model is loaded once a process. Raises `HearsimError` for a network whose output was not finite: an experiment
-    is no place to carry on in silence; and for one of one's own whose checksum is not `sha256`, where that is given.
+    stops at it; and for a user's network with another checksum than `sha256`, unless that is "".
     """
     separator = _separator(model)
     hop = separator.hop

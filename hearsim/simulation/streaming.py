@@ -1,4 +1,4 @@
-"""Render one song from disk to disk, block by block: all outputs in one pass, each measured as it is written."""
+"""Render one song from disk to disk, block by block: all outputs in one pass, each measured while it is written."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -25,12 +25,12 @@ from hearsim.simulation.clips import Clip
 from hearsim.simulation.engine import INPUT, VERSIONS, Cut, Engine, padded
 from hearsim.simulation.true_stems import StemsFit
 
-Progress = Callable[[float, float], None]  # takes the share that is done, 0 .. 1, and the song's length in seconds
+Progress = Callable[[float, float], None]  # finished share, 0 .. 1, and the song's length in seconds
 
 
 @dataclass
 class Result:
-    """The measures of a render; `hearsim.report.report_json` makes the report of it."""
+    """The measures of a render; `hearsim.report.report_json` makes a report of them."""
 
     profile: Profile
     source: Source
@@ -39,8 +39,8 @@ class Result:
     seconds: list[float] = field(default_factory=list)  # compute time of each block through the aid
     loudness: dict[str, LoudnessMeter] = field(default_factory=dict)
     levels: dict[str, BandLevels] = field(default_factory=dict)
-    speech: StoiMeter | None = None  # of all versions, where true vocals are given
-    voice: VoiceMeter | None = None  # where true vocals are given
+    speech: StoiMeter | None = None  # of all versions, with true vocals
+    voice: VoiceMeter | None = None  # with true vocals
     stem_loudness: dict[str, LoudnessMeter] = field(default_factory=dict)  # of the saved estimates
     sdr: dict[str, tuple[SdrMeter, SdrMeter]] = field(default_factory=dict)  # of the estimate, of the mixture
     clips: dict[str, Clip] = field(default_factory=dict)  # the excerpts that the page plays
@@ -70,15 +70,15 @@ def process(
     Parameters
     ----------
     song, profile
-        The song, and the profile that it is rendered with.
+        The song and the profile.
     folder
         Gets aided.wav, heard.wav and unaided.wav.
     truth
         The true stems by name; the estimates are scored against them.
     progress
-        Takes the share that is done, and the song's length in seconds.
+        Gets the finished share and the song's length in seconds.
     stems_folder
-        Gets the stems that the aid's separator has estimated, those it has remixed; None keeps none.
+        Gets the separator's estimated stems, which the aid remixes; None: not written.
     """
     engine = Engine(profile, song.rate)
     result = Result(profile, song, engine.format, engine.aid)
@@ -110,7 +110,7 @@ def process(
 
 
 class _Sink:
-    """Takes one version of the song, aligned with it, as it comes; writes and measures it."""
+    """Writes and measures one version of the song, aligned with it."""
 
     def __init__(
         self,
@@ -136,12 +136,12 @@ class _Sink:
         self.levels.add(piece * self._pascal)
         if self._speech:
             self._speech.add(self._name, piece)
-            if self._name == INPUT:  # in step with the vocals, which are as long
+            if self._name == INPUT:  # aligned with the vocals, of the same length
                 self._speech.add_reference(next(self._true_vocals)[:, : piece.shape[1]])
 
 
 class _Stems:
-    """Takes the stems that the aid's separator has estimated; keeps them in files and scores them against the truth."""
+    """Writes the separator's estimated stems and scores them against the true ones."""
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ class _Stems:
         self._weights = [np.float32(engine.profile.mix.gain(stem) - 1) for stem in STEMS]
         result.sdr = {name: (SdrMeter(song.rate), SdrMeter(song.rate)) for name in truth}
         result.voice = VoiceMeter(song.rate, engine.profile) if "vocals" in truth else None
-        self.fit = StemsFit(len(STEMS)) if len(truth) == len(STEMS) else None  # some of the stems tell too little
+        self.fit = StemsFit(len(STEMS)) if len(truth) == len(STEMS) else None  # a part of the stems is not enough
         self._files: dict[str, WaveWriter] = {}
         if folder is not None:
             make_folder(folder)
@@ -164,7 +164,7 @@ class _Stems:
             result.stem_loudness = {name: LoudnessMeter(song.rate) for name in STEMS}
             result.stem_clips = {name: Clip(song.frames, song.rate) for name in STEMS}
         hop, late = result.separator.hop, engine.stem_latency
-        # in one array: the estimates, and as late as they are the true stems and the mixture
+        # one array: the true stems and the mixture, with the estimates' latency
         self._truth: dict[str, Iterator[FloatArray]] = {
             name: padded(stem.blocks(hop), hop, engine.frames_in(song.frames)) for name, stem in truth.items()
         }

@@ -1,4 +1,4 @@
-"""A song with its true stems, and whether they are its own: how well they sum to it, at any gains."""
+"""A song with its true stems, and a check that they belong to it: the fit of their weighted sum."""
 
 import math
 import warnings
@@ -15,11 +15,11 @@ from hearsim.music.songs import open_stems
 from hearsim.profile.schema import STEMS
 
 _FIT_BLOCK = 65536
-LEAST_FIT = 0.7  # of ours: a remix at other gains, mastered or coded, stays over 0.9; stems of another song under 0.3
+LEAST_FIT = 0.7  # a remix at other gains, mastered or coded, stays over 0.9; stems of another song under 0.3
 
 
 class StemsFit:
-    """Correlation of a song with the weighted sum of its stems that comes closest to it (least squares).
+    """Correlation of a song with the best weighted sum of its stems (least squares).
 
     Any weights are allowed, so stems of a remix fit; memory is that of one block.
 
@@ -42,10 +42,10 @@ class StemsFit:
 
     def value(self) -> float:
         """Return the correlation, 0 to 1; 1 for a silent song."""
-        own, cross, power = self._products[:-1, :-1], self._products[:-1, -1], self._products[-1, -1]
+        auto, cross, power = self._products[:-1, :-1], self._products[:-1, -1], self._products[-1, -1]
         if power <= 0.0:
             return 1.0
-        weights = np.linalg.lstsq(own, cross, rcond=None)[0]
+        weights = np.linalg.lstsq(auto, cross, rcond=None)[0]
         return math.sqrt(min(1.0, max(0.0, float(cross @ weights) / power)))
 
     def warn(self, stems: str, song: str) -> None:
@@ -62,7 +62,7 @@ class StemsFit:
 def read_song(song: Audio | str | Path, stems: Audio | str | Path | None) -> tuple[Audio, Audio | None]:
     """Return a song (2, frames) and its true stems (4, 2, frames), if there are any, from Audio or from files.
 
-    Warns of stems that do not sum to the song; raises `HearsimError` for what is none, or does not fit the song.
+    Warns of stems that do not sum to the song; raises `HearsimError` for other types, or stems of another length.
     """
     cure = "make an Audio with Audio.from_array(array, rate)"
     check_kind("listen takes an Audio or a path", song, (Audio, str, Path), cure)
