@@ -7,11 +7,11 @@ ANSI S3.22 steps a 2 kHz tone 55 -> 90 -> 55 dB SPL: attack ends within 3 dB of 
 4 dB. With dG = 35 (1 - 1/CR) the gain's change in dB, a pole of tau = t_att / ln(dG / 3) and a detector that falls
 by (35 - 4 / (1 - 1/CR)) dB in t_rel give the labels; the level is read every 0.73 ms, so attacks are up to 1.5 ms
 longer than set, which matters under 5 ms. The labels hold for ratios in force of 1.14 and more; under that the gain
-changes by less than the norm's 4 dB, and there is nothing to time.
+changes by less than the norm's 4 dB, so no time is defined.
 
 A peak detector reads speech 2 to 6 dB over a tone of the same band level. Prescriptions are for speech, so the curves
-count levels as those of speech (`hearsim.aid.speech_level`), and a tone reaches the knee that much later.
-Stationary noise with the spectrum of speech at 65 dB SPL so gets its prescribed gain within 0.7 dB with all shipped
+count levels as those of speech (`hearsim.aid.speech_level`), and a tone reaches the knee at a level higher by that.
+Stationary noise with the spectrum of speech at 65 dB SPL then gets its prescribed gain within 0.7 dB with all shipped
 profiles (tests/aid/test_speech_gain.py).
 """
 
@@ -42,9 +42,9 @@ SETTLING = 40  # corrections of the equalizer before the first sample: its gains
 MOST_GAIN_DB = 120.0
 STEP_DB = 35.0  # ANSI S3.22: 55 -> 90 dB SPL
 TIMED_ATTACK_DB, TIMED_RELEASE_DB = 3.15, 4.1
-"""The least changes of gain with anything to time: within 3 dB or 4 dB of its end a gain has arrived by the norm."""
+"""The least changes of gain with a defined time: the norm's time ends within 3 dB or 4 dB of the final gain."""
 UNTIMED_DB = 7.0
-"""The change of gain whose time constants are taken where there is nothing to time: that of a ratio of 1.25."""
+"""The change of gain for the time constants where no time is defined: that of a ratio of 1.25."""
 
 
 class Compensation(Processor):
@@ -177,7 +177,7 @@ class Compensation(Processor):
         self._hop_position[...] = self._phase, 0
         self._invalid_counts.fill(0)
         _, gain_db, section_db = self._detector_state
-        gain_db[...] = self._curve[..., 0]  # the gain that silence has
+        gain_db[...] = self._curve[..., 0]  # the gain of silence
         for ear in range(2):
             for _ in range(SETTLING):
                 refine_section_gains(gain_db[ear], section_db[ear], self._interaction_inverse, self._table)

@@ -1,4 +1,4 @@
-"""The aid as an object: a chain that knows its profile, and takes arrays."""
+"""The aid as an object: a chain with its profile, callable on arrays."""
 
 import math
 from typing import TypeVar
@@ -57,7 +57,7 @@ class HearingAid(Chain):
 
     @property
     def default_format(self) -> Format:
-        """The format that the aid is described for before it is prepared: stereo, its own rate and block."""
+        """The format for a description of an aid that is not prepared: stereo, its own rate and block."""
         return Format(AID_RATE_HZ, 2, self.profile.block_samples)
 
     def prepare(self, fmt: Format) -> Format:  # noqa: D102
@@ -66,7 +66,7 @@ class HearingAid(Chain):
         return super().prepare(fmt)
 
     def latency_entries(self) -> tuple[LatencyEntry, ...]:
-        """Return the rows of the ledger; where another block delays less, that `Reblock` says how to set it."""
+        """Return the rows of the ledger; where another block has less delay, `Reblock`'s row has the advice."""
         entries = super().latency_entries()
         stages, fmt = _reblocks(self), self.formats[0]
 
@@ -116,4 +116,4 @@ def _reblocks(stage: Processor) -> list[Reblock]:
     if isinstance(stage, Reblock):
         return [stage]
     inside = [stage.slowest] if isinstance(stage, Parallel) else stage.inside
-    return [found for inner in inside for found in _reblocks(inner)]
+    return [reblock for inner in inside for reblock in _reblocks(inner)]

@@ -40,9 +40,9 @@ def hearing_aid(
     profile
         Listener, mix, aid and rig; or a profile's name or path, as `load_profile` takes it.
     bypass
-        The parts that are left out, with their latency kept: "separation", "compensation", "limit".
+        The bypassed parts, whose latency remains: "separation", "compensation", "limit".
     separation
-        A stage that replaces separator and remix, for sound that is remixed already.
+        A stage that replaces separator and remix, for a remixed input.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def hearing_aid(
 
 
 def separate_and_remix(profile: Profile) -> Parallel:
-    """Return the stage that brings stems forward or takes them back, and is as late as the profile's model."""
+    """Return the stage that separates and remixes, or a delay with the same latency."""
     separator = Separator(profile.model)
     return Parallel(
         Delay(0),

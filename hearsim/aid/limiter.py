@@ -1,4 +1,4 @@
-"""The maximum power output (MPO): the limit of each sample that leaves the aid."""
+"""The maximum power output (MPO): the limit of each output sample of the aid."""
 
 import math
 import reprlib
@@ -84,12 +84,12 @@ class MpoLimiter(Processor):
 
     @property
     def events(self) -> tuple[int, int]:
-        """Times that limiting began, per ear, since the last reset."""
+        """Limiter events per ear since the last reset: how often limiting began."""
         return int(self._counts[0, 0]), int(self._counts[1, 0])
 
     @property
     def limited(self) -> tuple[int, int]:
-        """Samples that were turned down, per ear."""
+        """Limited samples per ear."""
         return int(self._counts[0, 1]), int(self._counts[1, 1])
 
     @property

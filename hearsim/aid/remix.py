@@ -20,7 +20,7 @@ MOST_FACTOR = 4.0
 
 def _factors(gains: object) -> dict[str, float]:
     """Return a copy of gains by stem; raises `HearsimError` for factors outside 0 .. 4."""
-    check_kind("Remix takes amplitude factors by stem", gains, Mapping, 'give {"vocals": 2.0}, say')
+    check_kind("Remix takes amplitude factors by stem", gains, Mapping, 'give {"vocals": 2.0}, for example')
     assert isinstance(gains, Mapping)
     return {stem: check_number(f"Remix: amplitude factor of {stem}", gains[stem], 0, MOST_FACTOR) for stem in gains}
 
@@ -52,20 +52,20 @@ class Remix(Processor):
 
     @property
     def now(self) -> int:
-        """The sample of the source that is next to be mixed: the stream's own count less its delay up to here."""
+        """The next sample of the source to be mixed: the stream's position minus the delay up to this stage."""
         return self._glide.position
 
     def configure(self, gains: dict[str, float], at: int | None = None) -> int:
         """Move to new amplitude factors per stem, from sample `at` of the source on; return where the move begins.
 
         None, or a sample that has passed, means the next to be mixed (`now`). Moves are given in order, by the thread
-        that calls `process`. Stems left out go to 1.
+        that calls `process`. Omitted stems go to 1.
         """
         self._gains = _factors(gains)
         return self._glide.move(self._weights(), at, self._ramp)
 
     def probe(self, on: bool) -> None:
-        """Let the sum of the stems pass while the latency is measured, or go back to the gains; both at once."""
+        """Pass the sum of the stems while the latency is measured, or return to the gains; without a ramp."""
         self._probed = on
         self._glide.set_now(self._weights(), self.now)
 
@@ -78,12 +78,12 @@ class Remix(Processor):
         if self.metered:
             np.einsum("scn,scn->s", block, block, out=self.power)
             self.power /= block[0].size
-        with np.errstate(over="ignore", invalid="ignore"):  # what is no sound stays none, without a word
+        with np.errstate(over="ignore", invalid="ignore"):  # invalid samples stay invalid, without a warning
             self._add(block)
         return self._out
 
     def _add(self, block: FloatArray) -> None:
-        self._out.fill(-0.0)  # the one number that changes nothing when added, not even the sign of a zero
+        self._out.fill(-0.0)  # the neutral element of addition, for the sign of zero too
         for part, weights in self._glide.segments(block.shape[-1]):
             for stem, weight in zip(block, weights.astype(np.float32), strict=True):
                 if weight.any():

@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from hearsim.separation.net import SeparatorNet
 
 Tap = Callable[[FloatArray, FloatArray], None]
-"""Takes one hop of the mixture (channels, hop) and of the stems (stems, channels, hop); both valid until it returns."""
+"""Gets one hop of the mixture (channels, hop) and of the stems (stems, channels, hop); both valid until it returns."""
 
 
 class Separator(Processor):
-    """Takes a mixture apart: (channels, hop) in, (stems, channels, hop) out, window - hop samples late.
+    """Separates a mixture: (channels, hop) in, (stems, channels, hop) out, window - hop samples late.
 
     Works on blocks of the network's hop only (wrap it in `Reblock`). Mono goes to both of a stereo network's channels.
-    Where both channels have been equal since the beginning, so are those of each stem: their mean. The first hop in
-    which the channels differ fades from that mean to the network's output. Invalid samples are silence to the network,
-    which so keeps its memory. A hop whose output is not finite becomes silence, is counted in `non_finite_blocks`, and
-    the network starts anew: with a residual remix the listener then hears the mixture as it was.
+    While both channels have been equal since the beginning, both channels of a stem are their mean. The first hop with
+    different channels fades from that mean to the network's output. Invalid samples are silence to the network, so
+    its state stays valid. A hop with non-finite output becomes silence, is counted in `non_finite_blocks`, and
+    the network's state is reset: with a residual remix the listener then hears the unchanged mixture.
 
-    `tap`, where there is one, gets each hop of the mixture and the stems that the aid goes on with. The first hop
+    `tap`, if set, gets each hop of the mixture and of the stems for the remix. The first hop
     begins with the first sample after `prepare` or `reset`; the stems are `latency` samples later than the mixture.
-    `threads` is the number of threads that a step runs on, 1 in an aid.
+    `threads` is the number of threads of a step, 1 in an aid.
     """
 
     tap: Tap | None = None
@@ -63,12 +63,12 @@ class Separator(Processor):
 
     @property
     def hop(self) -> int:
-        """The block this stage works on; loads the model."""
+        """The block size of this stage; loads the model."""
         self._load()
         return self._net.hop
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the settings, and a network that is the user's own; a model is loaded again by its name."""
+        """Return the settings, with a user's network; a model is loaded again by its name."""
         settings = {"_model": self._model, "backend": "", "threads": self.threads}
         return settings if isinstance(self._model, str | Path) else {**settings, "_net": self._model}
 
@@ -126,7 +126,7 @@ class Separator(Processor):
         return self._out
 
     def _as_wide_as_the_input(self, stems: FloatArray) -> FloatArray:
-        """Return stems (stems, channels, hop) whose channels are equal as long as those of the mixture have been."""
+        """Return stems (stems, channels, hop) whose channels are equal while those of the mixture are."""
         if self._width == "stereo" or len(self._input) == 1:
             return stems
         before = self._width
@@ -140,7 +140,7 @@ class Separator(Processor):
         return mean if self._width == "mono" else mean + self._fade * (stems - mean)
 
     def probe(self, on: bool) -> None:
-        """Open the network's masks while the latency is measured, so that the stems add up to the mixture; or back."""
+        """Set masks that pass the mixture while the latency is measured, or return to the network's."""
         from hearsim.separation.backends.torch_cpu import TorchStep
 
         self._step = TorchStep(self._net.with_passthrough_masks()) if on else self._separating

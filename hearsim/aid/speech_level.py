@@ -1,6 +1,6 @@
-"""What the aid's peak detectors read of average speech: more than of a tone as strong, for noise has higher peaks.
+"""The offset of the aid's peak detectors for average speech, which has higher peaks than a tone of equal level.
 
-A prescription is for speech, so levels are counted as speech: the static curves are shifted by what is measured here.
+A prescription is for speech, so levels are those of speech: the static curves are shifted by this offset.
 """
 
 import functools
@@ -32,10 +32,10 @@ def speech_noise(overall_db_spl: float, rate_hz: int, seconds: float, seed: int)
 
 @functools.lru_cache(maxsize=32)
 def speech_detector_offset_db(rate_hz: int, release_factors: tuple[float, ...]) -> tuple[float, ...]:
-    """Return per band by how many dB the detector reads speech over a tone of the band level of that speech.
+    """Return per band the detector's level of speech minus that of a tone with the speech's band level, in dB.
 
-    `release_factors` are those of the detectors per sample, one for each band. Measured with `speech_noise`, from the
-    second half second on.
+    `release_factors` are the detectors' factors per sample, one per band. Measured with `speech_noise`, without the
+    first half second.
     """
     noise = speech_noise(65.0, rate_hz, SECONDS, _SEED)
     tone_db = speech_band_levels(65.0) + 20 * math.log10(math.sqrt(2) * REFERENCE_PA)

@@ -25,8 +25,8 @@ def erb_number(frequency_hz: Curve) -> Curve:
 def free_field_threshold_db_spl(frequency_hz: Curve) -> Curve:
     """Return the threshold of normal hearing in dB SPL at frequencies in Hz, both ears in the free field.
 
-    ISO 389-7 from 20 Hz to 18 kHz, linear over log frequency; beyond, where there is no norm, it rises on as it does
-    between the last two tabled frequencies.
+    ISO 389-7 from 20 Hz to 18 kHz, linear over log frequency; beyond the norm it is extrapolated from
+    the last two tabled frequencies.
 
     >>> free_field_threshold_db_spl(np.array([63.0, 1000.0, 16000.0])).tolist()
     [37.5, 2.4, 40.2]

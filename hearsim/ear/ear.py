@@ -12,11 +12,11 @@ from hearsim.profile.schema import Profile
 
 
 class Ear:
-    """What happens after the aid: the ear canal, with direct sound through a vent, and the listener's hearing.
+    """The ear behind the aid: the ear canal, with direct sound through a vent, and the listener's hearing.
 
-    Two inputs, the aid's output and the sound that the aid heard; so it is not a Processor. Output in full scale of the
+    Two inputs, the aid's output and the aid's input, so it is not a Processor. Output in full scale of the
     headphones, for normal-hearing ears. Without a vent `latency` is to be added to the aid's; with one the direct
-    sound is the clock, and the aid's sound arrives later by the live delay (its latency and one block).
+    sound has no delay, and the aid's sound is later by the live delay (its latency and one block).
 
     Examples
     --------
@@ -45,11 +45,11 @@ class Ear:
 
     @property
     def latency(self) -> int:
-        """Samples by which the output is late; see the class."""
+        """Latency of the output in samples; see the class."""
         return self._loss.latency
 
     def process(self, aided: FloatArray, sound: FloatArray) -> FloatArray:
-        """Return what is heard of one block of aided sound and the block of sound that came in with it."""
+        """Return the heard sound for one block of aided sound and the input block of the same time."""
         pressure = self._aided.process(aided)
         if self.vented:
             pressure = pressure + self._direct.process(sound)
@@ -62,7 +62,7 @@ class Ear:
 
 
 def unaided(profile: Profile) -> Chain:
-    """Return what the listener hears without the aid, for normal-hearing ears: `unaided.wav`."""
+    """Return the chain of unaided hearing, for normal-hearing ears: `unaided.wav`."""
     check_kind("unaided takes a Profile", profile, Profile, "give hearsim.load_profile(name), or aid.profile")
     return Chain(ToPascal(profile.rig.microphone), *_loss(profile), name="unaided")
 

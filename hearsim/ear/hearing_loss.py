@@ -1,4 +1,4 @@
-"""What a listener hears: raised thresholds and loudness recruitment, band by band.
+"""Simulation of hearing loss: raised thresholds and loudness recruitment, band by band.
 
 A sound at L dB above the normal threshold of its band, where the threshold is raised to H dB HL, is as loud as one
 at  (L - H) C / (C - H)  is to normal ears, and as loud as itself from L = C on (Moore & Glasberg 1993, JASA 94:2050;
@@ -21,11 +21,11 @@ from hearsim.profile.schema import Audiogram
 WINDOW, HOP = 1024, 256
 CATCH_UP_DB = 100.0
 LEAST_RANGE_DB = 15.0
-BELOW_THRESHOLD_DB = 30.0  # how far under the threshold the line is followed: nobody hears it there
+BELOW_THRESHOLD_DB = 30.0  # the expansion's range under the threshold, where all is inaudible
 
 
 def recruitment_gain_db(level_db_hl: Curve, threshold_db_hl: Curve) -> Curve:
-    """Return the gain in dB that makes a normal ear hear what an ear with a raised threshold hears.
+    """Return the gain in dB that simulates an ear with a raised threshold for a normal ear.
 
     >>> recruitment_gain_db(np.array([100.0, 75.0]), np.array([50.0, 50.0])).tolist()
     [0.0, -25.0]
@@ -41,7 +41,7 @@ class HearingLoss(Processor):
     """The hearing-loss simulation of two ears; pascals in, pascals out, level-true.
 
     Works on blocks of `HOP` samples only (wrap it in `Reblock`): square-root Hann windows of 1024 samples at three
-    quarters overlap. Without a loss the input comes back, late.
+    quarters overlap. Without a loss the output is the delayed input.
     """
 
     def __init__(self, ears: tuple[Audiogram, Audiogram]) -> None:
@@ -77,16 +77,16 @@ class HearingLoss(Processor):
         centres = np.arange(1.0, cams[-1], 0.5)
         width = fmt.rate / WINDOW
         centres_hz = (10 ** (centres / 21.4) - 1) / 0.00437
-        reach = np.maximum(0.75, erb_number(centres_hz + 2.5 * width) - centres)  # never less than a main lobe
+        reach = np.maximum(0.75, erb_number(centres_hz + 2.5 * width) - centres)  # at least a main lobe
         member = np.abs(cams - centres[:, None]) <= reach[:, None]
         # one-sided Parseval: mean square = 2 sum |X|^2 / (N sum w^2), and sum w^2 = N / 2
         self._sum_power = (member * 4.0 / WINDOW**2).astype(np.float32)  # (bands, bins)
         position = np.clip(np.interp(cams, centres, np.arange(len(centres))), 0, len(centres) - 1)
-        left = np.minimum(position.astype(int), len(centres) - 2)
-        share = position - left
+        lower = np.minimum(position.astype(int), len(centres) - 2)
+        share = position - lower
         self._spread = np.zeros((len(centres), len(cams)), np.float32)
-        self._spread[left, np.arange(len(cams))] = 1 - share
-        self._spread[left + 1, np.arange(len(cams))] += share
+        self._spread[lower, np.arange(len(cams))] = 1 - share
+        self._spread[lower + 1, np.arange(len(cams))] += share
         self._quiet = free_field_threshold_db_spl(centres_hz)
         self._thresholds = np.stack([ear.at(centres_hz) for ear in self._ears])  # (ears, bands)
         self._history = np.zeros((2, WINDOW), np.float32)

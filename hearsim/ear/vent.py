@@ -1,7 +1,7 @@
 """The vent of an open dome: direct sound comes in under its cutoff, and the aid's own bass leaks out there.
 
-First-order, complementary: what the vent lets in and what the ear keeps of the aid add up to one, so a wire behind
-an open dome is a wire. The aid's delay against the direct sound is what makes the comb (`facts/hearing.md`, Delay).
+First-order, complementary: the responses of direct and aided sound add up to one, so an aid without delay and gain
+is transparent. The aid's delay against the direct sound causes the comb (`facts/hearing.md`, Delay).
 """
 
 import math
@@ -17,7 +17,7 @@ from hearsim.profile.schema import CUTOFF_HZ
 
 
 def vent_comb(delay_ms: float, aided_over_direct_db: float) -> dict[str, float]:
-    """Return the comb that direct and aided sound make: notch spacing and first notch in Hz, ripple in dB.
+    """Return the comb filter of direct and aided sound: notch spacing and first notch in Hz, ripple in dB.
 
     Direct 1 plus aided g e^(-j w tau): notches 1/tau apart, the first at 1/(2 tau), ripple 20 lg (1+g)/|1-g|.
 
@@ -31,13 +31,13 @@ def vent_comb(delay_ms: float, aided_over_direct_db: float) -> dict[str, float]:
 
 
 def vent_powers(cutoff_hz: float, frequencies_hz: Curve, rate_hz: int) -> tuple[Curve, Curve]:
-    """Return the share of the direct sound's power that comes in, and of the aid's that stays, at each frequency."""
+    """Return the power gains of the vent for the direct sound and for the aid's, at each frequency."""
     ratio = np.tan(np.pi * frequencies_hz / rate_hz) / math.tan(math.pi * cutoff_hz / rate_hz)
     return 1 / (1 + ratio**2), ratio**2 / (1 + ratio**2)
 
 
 class DirectSound(Processor):
-    """What comes through the vent: a first-order low-pass."""
+    """Direct sound through the vent: a first-order low-pass."""
 
     def __init__(self, cutoff_hz: float) -> None:
         self._cutoff_hz = check_number(f"{type(self).__name__}: cutoff_hz", cutoff_hz, *CUTOFF_HZ)
@@ -73,7 +73,7 @@ class DirectSound(Processor):
 
 
 class VentLeak(DirectSound):
-    """What the vent leaves of the aided sound: all but its low-pass."""
+    """Aided sound after leakage through the vent: the complement of the low-pass."""
 
     def process(self, block: FloatArray) -> FloatArray:  # noqa: D102
         super().process(block)

@@ -1,4 +1,4 @@
-"""Objective metrics: intelligibility, separation, audibility, loudness and levels. All stream, none imports torch."""
+"""Objective metrics: intelligibility, separation, audibility, loudness and levels. All are streamed, without torch."""
 
 
 def list() -> dict[str, str]:
@@ -13,10 +13,10 @@ def list() -> dict[str, str]:
     from hearsim.core.errors import HearsimError
     from hearsim.metrics.registry import metric, names
 
-    found = {}
+    sentences = {}
     for name in names():
         try:
-            found[name] = metric(name).sentence
-        except HearsimError as error:  # a broken plug-in stops no other
-            found[name] = str(error)
-    return found
+            sentences[name] = metric(name).sentence
+        except HearsimError as error:  # a broken plug-in doesn't affect others
+            sentences[name] = str(error)
+    return sentences

@@ -1,15 +1,15 @@
-"""BSSEval v4 of stem images as MUSDB people report it: museval 0.4's definition, in bounded memory, fast.
+"""BSSEval v4 of stem images by museval 0.4's definition, as usual for MUSDB; in bounded memory, fast.
 
 Vincent et al. 2007 (images: SDR, ISR, SIR, SAR), with the filters of v4 (Stoter, Liutkus & Ito 2018): 512 taps, one
 set for the whole track, applied in frames of 1 s without overlap. Per track the median over frames, over tracks the
-median. A frame in which any stem or any estimate is silent counts for none of them (museval's NaN), and neither does
-an infinite ratio.
+median. Frames in which any stem or estimate is silent (museval's NaN), and infinite
+ratios, are excluded.
 
 In a frame with true image s, estimate e, and projections p (on delayed s alone) and q (on all delayed stems):
-SDR = |s|^2 / |e - s|^2, for the parts of the error add up to e - s: the filters drop out of the SDR, exactly.
+SDR = |s|^2 / |e - s|^2, as the parts of the error add up to e - s: the SDR is independent of the filters.
 ISR = |s|^2 / |p - s|^2, SIR = |p|^2 / |q - p|^2, SAR = |q|^2 / |e - q|^2.
 museval filters each pair of channels and sums squares in time; here energies are summed in the spectrum (Parseval),
-and correlations and the factorisation are made once a track.
+and correlations and the factorisation are computed once per track.
 
 `python -m tests.reference.bench_bsseval TRACK... --seconds S` times both on the same tracks. CPU time on one thread
 of a busy 2-core AMD EPYC (AVX512): 30 s of r02_eif_lithium 2.0 s and 23.3 s (11 times as fast; s16_gen_dnb 13 times;
@@ -30,7 +30,7 @@ from hearsim.dsp.projection import Correlations, Filters
 TAPS = 512
 
 Signals = Callable[[int, int], FloatArray]
-"""Takes start and stop, returns (stems, channels, stop - start): an array's slice, or read from disk."""
+"""Arguments start and stop; returns (stems, channels, stop - start): an array's slice, or read from disk."""
 
 
 Spectra = npt.NDArray[np.complex128]
@@ -45,7 +45,7 @@ class BssScores(NamedTuple):
     sar_db: Curve
 
     def medians(self) -> "BssScores":
-        """Return the median over the frames that count, per stem (stems,); NaN for a stem that has none."""
+        """Return the median over valid frames, per stem (stems,); NaN for a stem without one."""
         return BssScores(*(np.array([_median(row) for row in table]) for table in self))
 
 
@@ -53,8 +53,8 @@ class BssEval:
     """Scores estimates of the stems of one track; terms of the true stems alone are computed once.
 
     `truth` gives the true stems, `shape` is (stems, channels, frames) of the whole track, `window` the length of a
-    frame in samples (museval: one second). Raises `HearsimError` for a stem that is silent in the whole track: leave
-    it out, with its estimate.
+    frame in samples (museval: one second). Raises `HearsimError` for a stem that is silent in the whole track: omit it
+    and its estimate.
     """
 
     def __init__(self, truth: Signals, shape: tuple[int, int, int], window: int, taps: int = TAPS) -> None:
@@ -70,21 +70,21 @@ class BssEval:
             correlations.add(piece.reshape(inputs, -1), piece.reshape(inputs, -1))
         if not plays.all():
             raise HearsimError(f"true stem {int(np.argmin(plays))} is silent from end to end: leave it out")
-        found = correlations.result()
-        self._joint = Filters(found)
+        auto = correlations.result()
+        self._joint = Filters(auto)
         parts = [slice(stem * channels, (stem + 1) * channels) for stem in range(stems)]
-        self._single = [Filters(found[part, part]) for part in parts]
+        self._single = [Filters(auto[part, part]) for part in parts]
 
     def _pieces(self) -> list[tuple[int, int]]:
         frames = self._shape[2]
         return [(start, min(start + self._window, frames)) for start in range(0, frames, self._window)]
 
     def score(self, estimates: Signals) -> BssScores:
-        """Return the scores of the estimates of all stems, which come in the order of the true ones."""
+        """Return the scores of the estimates of all stems, in the order of the true ones."""
         stems, channels, frames = self._shape
         single, joint = self._filters(estimates)
-        found = np.full((4, stems, max(1, frames // self._window)), np.nan)
-        for index, (start, stop) in enumerate(self._pieces()[: found.shape[2]]):  # museval drops what is left over
+        ratios = np.full((4, stems, max(1, frames // self._window)), np.nan)
+        for index, (start, stop) in enumerate(self._pieces()[: ratios.shape[2]]):  # museval ignores the rest
             s, e = self._truth(start, stop), estimates(start, stop)
             if _silent(s).any() or _silent(e).any():
                 continue
@@ -93,11 +93,11 @@ class BssEval:
             q = np.einsum("jaok,ak->jok", joint, true.reshape(stems * channels, -1))  # on all delayed stems
             estimate = fft.rfft(e.astype(np.float64), self._size)
             energy = self._energy(true)
-            found[0, :, index] = _db(energy, self._energy(estimate - true))
-            found[1, :, index] = _db(energy, self._energy(p - true))
-            found[2, :, index] = _db(self._energy(p), self._energy(q - p))
-            found[3, :, index] = _db(self._energy(q), self._energy(estimate - q))
-        return BssScores(*found)
+            ratios[0, :, index] = _db(energy, self._energy(estimate - true))
+            ratios[1, :, index] = _db(energy, self._energy(p - true))
+            ratios[2, :, index] = _db(self._energy(p), self._energy(q - p))
+            ratios[3, :, index] = _db(self._energy(q), self._energy(estimate - q))
+        return BssScores(*ratios)
 
     def _filters(self, estimates: Signals) -> tuple[Spectra, Spectra]:
         """Return the spectra of the filters: (stems, channels in, channels out, bins), (stems, inputs, out, bins)."""

@@ -1,9 +1,9 @@
-"""Cepstral correlation: how much of the changes of the spectral shape of one sound is there in another, 0 to 1.
+"""Cepstral correlation: the correlation of two sounds' changes of spectral shape, 0 to 1.
 
 The idea is that of the non-linear term of HASQI version 1 (Kates & Arehart 2010, J Audio Eng Soc 58:363): levels in dB
 in auditory bands, frame by frame, are fitted by half-cosine bases over the bands, and the five series of coefficients
-are correlated over time. Its ear model is not here: bands are plain, and hearing is a threshold. So the figure orders
-conditions; it is neither HASQI nor HAAQI, and is not to be compared with theirs.
+are correlated over time. Without their ear model, bands are plain, and hearing is a threshold. So the figure ranks
+conditions; it is neither HASQI nor HAAQI, and not comparable with theirs.
 """
 
 import math
@@ -25,8 +25,8 @@ _SILENCE_DB = 2.5  # mean level over threshold that a frame of the reference mus
 def cepstral_correlation(reference_pa: FloatArray, processed_pa: FloatArray, rate_hz: int) -> float:
     """Return the cepstral correlation of two sounds (channels, frames) in pascals, the mean over channels.
 
-    Both are heard by normal ears: bands under their threshold are left out. Raises `HearsimError` for
-    unequal lengths, and where nothing of the reference is audible.
+    Both are for normal ears: bands under their threshold are excluded. Raises `HearsimError` for
+    unequal lengths, and for an inaudible reference.
     """
     if reference_pa.shape != processed_pa.shape:
         raise HearsimError(
@@ -43,8 +43,8 @@ def _of_channel(reference: FloatArray, processed: FloatArray, rate_hz: int) -> f
         raise HearsimError("cepstral correlation can't be computed: nothing of the reference is audible")
     place = (np.arange(_BANDS) + 0.5) / _BANDS
     bases = np.cos(np.pi * _BASES[:, None] * place)  # (5, bands)
-    ours, theirs = (bases @ level[:, audible] for level in levels)
-    return float(np.mean([_correlation(x, y) for x, y in zip(ours, theirs, strict=True)]))
+    reference_series, processed_series = (bases @ level[:, audible] for level in levels)
+    return float(np.mean([_correlation(x, y) for x, y in zip(reference_series, processed_series, strict=True)]))
 
 
 def _correlation(x: Curve, y: Curve) -> float:
@@ -62,7 +62,7 @@ def band_levels_over_threshold(sound_pa: FloatArray, rate_hz: int) -> Curve:
     if sound_pa.size < size:
         return np.zeros((_BANDS, 0))
     taper = np.hanning(size + 1)[:-1].astype(np.float32)
-    length = 2 * 2 ** math.ceil(math.log2(size))  # padded, so that the narrowest band has bins of its own
+    length = 2 * 2 ** math.ceil(math.log2(size))  # padded, so that the narrowest band includes bins
     weights, centres_hz = _triangles(np.arange(length // 2 + 1) * rate_hz / length)
     scale = 2 / (length * np.sum(taper**2) * REFERENCE_PA**2)  # Parseval, one side of the spectrum
     frames = np.lib.stride_tricks.sliding_window_view(sound_pa, size)[::hop]

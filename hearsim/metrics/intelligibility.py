@@ -15,19 +15,19 @@ from hearsim.core.units import Curve, FloatArray
 Kind = Literal["stoi", "estoi"]
 STOI_RATE_HZ = 10000  # Taal et al. 2011, section II
 _EXCERPT = 60 * STOI_RATE_HZ  # samples: a minute
-_FRAME, _HOP, _RANGE_DB = 256, 128, 40.0  # Taal et al. 2011, section II: the gate that leaves silence out
+_FRAME, _HOP, _RANGE_DB = 256, 128, 40.0  # Taal et al. 2011, section II: the gate that excludes silence
 _FEWEST_FRAMES = 31  # pystoi loses one frame in overlap-add and correlates 30: 0.41 s
 
 
 class StoiMeter:
-    """STOI and ESTOI of versions of a signal against a clean reference, as they stream by, in any blocks.
+    """STOI and ESTOI of versions of a signal against a clean reference, streamed in any blocks.
 
-    Up to a minute it is pystoi's own number. Longer signals are cut every 60 s, and the excerpts' figures are averaged,
-    each weighed by its frames of speech: those within 40 dB of the loudest frame of the whole reference. So a minute
-    of each signal is held, and of all the rest two figures an excerpt and the level of each of the reference's frames
+    Up to a minute the result is pystoi's. Longer signals are cut every 60 s, and the excerpts' figures are averaged,
+    each weighed by its frames of speech: those within 40 dB of the loudest frame of the whole reference. So memory
+    holds a minute of each signal, and of the rest two figures per excerpt and the level of each frame of the reference
     (one every 12.8 ms). Signals are mixed down to mono and resampled to 10 kHz by soxr; pystoi's own resampler has a
     softer edge at the same 5 kHz: over rates of 16 to 48 kHz the two differ by less than 0.0001 (see the tests).
-    Channels in opposite phase cancel.
+    Channels of opposite polarity cancel.
     """
 
     def __init__(self, rate_hz: int, versions: Sequence[str], kinds: Sequence[Kind] = ("stoi", "estoi")) -> None:
@@ -39,19 +39,19 @@ class StoiMeter:
     def add_reference(self, block: FloatArray) -> None:
         """Take the next block (channels, frames) of the clean signal."""
         self._reference.add(block)
-        self._judge()
+        self._score()
 
     def add(self, version: str, block: FloatArray) -> None:
-        """Take the next block (channels, frames) of a version; it may come later than the reference's, or sooner."""
+        """Take the next block (channels, frames) of a version; it may be before or after the reference's."""
         self._versions[version].add(block)
-        self._judge()
+        self._score()
 
     def finish(self) -> None:
-        """Judge the last excerpt; raises `HearsimError` where the signals are not equally long."""
+        """Score the last excerpt; raises `HearsimError` where the signals are not equally long."""
         streams = (self._reference, *self._versions.values())
         for stream in streams:
             stream.finish()
-        self._judge()
+        self._score()
         if any(stream.ready for stream in streams):
             raise HearsimError("STOI needs signals of equal length: one of them goes on after the others")
 
@@ -73,12 +73,12 @@ class StoiMeter:
             raise HearsimError("STOI can't be computed: the reference speaks for less than half a second")
         return total / weight
 
-    def _judge(self) -> None:
-        """Judge the excerpts that have come of all signals."""
+    def _score(self) -> None:
+        """Score the excerpts that are complete in all signals."""
         while self._reference.ready and all(stream.ready for stream in self._versions.values()):
             clean = self._reference.ready.popleft()
             levels = _frame_levels_db(clean)
-            # pystoi's gate is at 40 dB under the excerpt's own peak, never over the one that weighs in the end
+            # pystoi's gate is at 40 dB under the excerpt's own peak, never over that of the final weights
             speaks = np.count_nonzero(levels > levels.max(initial=-np.inf) - _RANGE_DB) >= _FEWEST_FRAMES
             self._levels.append(levels)
             for name, stream in self._versions.items():
@@ -135,7 +135,7 @@ def stoi(reference: FloatArray, processed: FloatArray, rate_hz: int = STOI_RATE_
 
 
 def _stoi_of(clean: FloatArray, processed: FloatArray, kind: Kind) -> float:
-    """Return pystoi's figure for one excerpt at 10 kHz; NaN for samples that are not numbers."""
+    """Return pystoi's figure for one excerpt at 10 kHz; NaN for non-finite samples."""
     from pystoi import stoi as pystoi
 
     if clean.shape != processed.shape:
@@ -147,7 +147,7 @@ def _stoi_of(clean: FloatArray, processed: FloatArray, kind: Kind) -> float:
 
 
 def _frame_levels_db(signal: FloatArray) -> Curve:
-    """Return the level in dB of each frame as pystoi's gate sees it: Hann windows without their zeros, half overlap."""
+    """Return the level in dB of each frame as in pystoi's gate: Hann windows without their zeros, half overlap."""
     count = max(0, -(-(signal.size - _FRAME) // _HOP))
     if count == 0:
         return np.zeros(0)
@@ -161,7 +161,7 @@ def _frame_levels_db(signal: FloatArray) -> Curve:
 
 @contextmanager
 def _repeatable() -> Iterator[None]:
-    """Seed numpy's global generator for a while: pystoi's ESTOI dithers with it, which shows in silence."""
+    """Seed numpy's global generator in the body: pystoi's ESTOI dithers with it, which matters in silence."""
     state = np.random.get_state()  # noqa: NPY002 (pystoi takes no Generator)
     np.random.seed(0)  # noqa: NPY002
     try:

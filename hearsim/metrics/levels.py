@@ -16,7 +16,7 @@ class BandLevels:
     """Mean level in dB SPL per channel and 1/3-octave band of a stream in pascals; any block size.
 
     Sine windows of about 0.4 s at half overlap, from half a window before the signal to half a window after it: their
-    squares sum to one, so every sample counts alike. Bands that the rate can't hold whole are left out.
+    squares sum to one, so every sample counts alike. Bands over half the rate are excluded.
     """
 
     def __init__(self, rate_hz: int, channels: int) -> None:
@@ -57,9 +57,9 @@ class BandLevels:
         return power
 
     def db_spl(self) -> Curve:
-        """Return the levels (channels, bands) of all that was added; silence reads -100 dB SPL."""
+        """Return the levels (channels, bands) over all blocks; silence reads -100 dB SPL."""
         half = self._size // 2
-        rest = np.zeros((len(self._power), self._size + half))  # two more windows, filled up with silence
+        rest = np.zeros((len(self._power), self._size + half))  # two more windows of silence
         rest[:, : self._filled] = self._waiting[:, : self._filled]
         power = self._power + self._band_power(rest[:, : self._size]) + self._band_power(rest[:, half:])
         mean_square = 2 * power / (self._size * max(1, self._frames))  # Parseval; 2: both sides of the spectrum
@@ -67,16 +67,16 @@ class BandLevels:
         return levels
 
     def peak_db_spl(self) -> list[float]:
-        """Return per channel the level of a sine that has the highest peak seen; -100 for silence."""
+        """Return per channel the level of a sine with the highest peak; -100 for silence."""
         return [max(_FLOOR_DB_SPL, gain_to_db(p / math.sqrt(2) / REFERENCE_PA)) for p in self.peak_pa]
 
 
-def spectrum_levels_db(bands_hz: Curve, levels_db: Curve, wanted_hz: Curve) -> Curve:
-    """Return levels in 1 Hz (dB SPL) at wanted 1/3-octave centres, from 1/3-octave band levels.
+def spectrum_levels_db(bands_hz: Curve, levels_db: Curve, centres_hz: Curve) -> Curve:
+    """Return spectrum levels (dB SPL in 1 Hz) at 1/3-octave centres `centres_hz`, from 1/3-octave band levels.
 
-    Each takes the band it lies in; where there is none, silence (-100 dB).
+    Each is that of the band around it; -100 dB (silence) without one.
     """
-    octaves = np.abs(np.log2(wanted_hz[:, None] / bands_hz))  # (wanted, bands)
-    density = levels_db[octaves.argmin(axis=1)] - 10 * np.log10(wanted_hz * (2 ** (1 / 6) - 2 ** (-1 / 6)))
-    found: Curve = np.where(octaves.min(axis=1) <= 1 / 6, density, _FLOOR_DB_SPL)
-    return found
+    octaves = np.abs(np.log2(centres_hz[:, None] / bands_hz))  # (centres, bands)
+    density = levels_db[octaves.argmin(axis=1)] - 10 * np.log10(centres_hz * (2 ** (1 / 6) - 2 ** (-1 / 6)))
+    spectrum_levels: Curve = np.where(octaves.min(axis=1) <= 1 / 6, density, _FLOOR_DB_SPL)
+    return spectrum_levels

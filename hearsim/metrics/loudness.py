@@ -17,15 +17,15 @@ _OVERSAMPLING = 4  # BS.1770-4, annex 2: true peak at 192 kHz or more from 44.1 
 class LoudnessMeter:
     """Integrated loudness in LUFS and sample peak of a stream (channels, frames), any block size.
 
-    pyloudnorm weighs and squares chunks of 20 s with a second on either side; the gates of BS.1770-4 are then
+    pyloudnorm weights and squares chunks of 20 s with a second on either side; the gates of BS.1770-4 are then
     applied to the gating blocks of all chunks. Chunks start at whole seconds, where gating blocks start at any rate.
     """
 
     def __init__(self, rate_hz: int) -> None:
         self._rate = rate_hz
         self._meter = pyloudnorm.Meter(rate_hz, block_size=_BLOCK_S)
-        self._held = np.zeros((0, 0), np.float32)  # one chunk and its margins; the first block tells the channels
-        self._filled = _MARGIN_S * rate_hz  # before the signal there is silence
+        self._buffer = np.zeros((0, 0), np.float32)  # one chunk and its margins; allocated at the first block
+        self._filled = _MARGIN_S * rate_hz  # silence before the signal
         self._blocks: list[Curve] = []
         self.peak = 0.0
         self._true_peak = 0.0  # of the chunks that are complete
@@ -37,30 +37,30 @@ class LoudnessMeter:
             raise HearsimError("loudness can't be measured: the signal holds NaN or Inf")
         self.peak = max(self.peak, peak)
         size, keep = (_CHUNK_S + 2 * _MARGIN_S) * self._rate, 2 * _MARGIN_S * self._rate
-        if self._held.size == 0:
-            self._held = np.zeros((block.shape[0], size), np.float32)
+        if self._buffer.size == 0:
+            self._buffer = np.zeros((block.shape[0], size), np.float32)
         start = 0
         while start < block.shape[1]:
             end = min(block.shape[1], start + size - self._filled)
-            self._held[:, self._filled : self._filled + end - start] = block[:, start:end]
+            self._buffer[:, self._filled : self._filled + end - start] = block[:, start:end]
             self._filled += end - start
             start = end
             if self._filled == size:
                 self._blocks.append(self._weighed()[: _CHUNK_S * _BLOCKS_PER_S])
                 self._true_peak = max(self._true_peak, self._oversampled_peak(size - keep // 4))
-                self._held[:, :keep] = self._held[:, -keep:]
+                self._buffer[:, :keep] = self._buffer[:, -keep:]
                 self._filled = keep
 
     def _weighed(self) -> Curve:
         """Return the loudness of the gating blocks that start after the first margin."""
-        held = self._held[:, : self._filled]
-        if held.shape[1] < (_MARGIN_S + _BLOCK_S) * self._rate:
+        sound = self._buffer[:, : self._filled]
+        if sound.shape[1] < (_MARGIN_S + _BLOCK_S) * self._rate:
             return np.zeros(0)
-        self._meter.integrated_loudness(held.T.astype(np.float64))
+        self._meter.integrated_loudness(sound.T.astype(np.float64))
         return np.asarray(self._meter.blockwise_loudness[_MARGIN_S * _BLOCKS_PER_S :])
 
     def integrated(self) -> float:
-        """Return the integrated loudness in LUFS of all that was added.
+        """Return the integrated loudness in LUFS over all blocks.
 
         Raises `HearsimError` for silence (nothing over -70 LUFS) and for less than 0.4 s.
         """
@@ -79,13 +79,13 @@ class LoudnessMeter:
         return max(_SILENCE_DBFS, gain_to_db(max(self.peak, self._true_peak, self._oversampled_peak(self._filled))))
 
     def _oversampled_peak(self, end: int) -> float:
-        """Return the peak of the held sound up to `end`; what is near its beginning was in the chunk before."""
-        if self._held.size == 0:
+        """Return the true peak of the buffer up to `end`; the margin before was in the earlier chunk."""
+        if self._buffer.size == 0:
             return 0.0
         from scipy.signal import resample_poly
 
         start = _MARGIN_S * self._rate // 2
-        fine = resample_poly(self._held[:, : self._filled], _OVERSAMPLING, 1, axis=1)
+        fine = resample_poly(self._buffer[:, : self._filled], _OVERSAMPLING, 1, axis=1)
         return float(np.abs(fine[:, start * _OVERSAMPLING : end * _OVERSAMPLING]).max(initial=0.0))
 
 

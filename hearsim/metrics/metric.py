@@ -1,4 +1,4 @@
-"""A metric: its meaning, unit, range and computation; and the condition that it is computed of."""
+"""A metric: its meaning, unit, range and computation; and the condition that it is computed from."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple, Protocol
@@ -14,18 +14,18 @@ _DIGITS = {"dB": 1, "dBFS": 1, "LUFS": 1, "ms": 2, "samples": 2, "times": 0}
 
 
 class Condition(Protocol):
-    """The sound that a listener hears, and those it is compared with: (2, frames), in full scale or pascals.
+    """The heard sound and its references: (2, frames), in full scale or pascals.
 
-    Properties raise `HearsimError` where a condition has no such sound.
+    Properties raise `HearsimError` for a sound that the condition lacks.
     """
 
     @property
     def is_aided(self) -> bool:
-        """Whether the aid is worn."""
+        """Whether the listener wears the aid."""
 
     @property
     def song(self) -> Audio:
-        """The song as it comes in."""
+        """The song at the input."""
 
     @property
     def true_stems(self) -> Audio:
@@ -45,15 +45,15 @@ class Condition(Protocol):
 
     @property
     def heard(self) -> FloatArray:
-        """The sound as the listener hears it, for normal ears, in full scale of the headphones."""
+        """The sound heard by the listener, for normal ears, in full scale of the headphones."""
 
     @property
     def speech(self) -> StoiMeter:
-        """The intelligibility of the vocals in the sound that is heard."""
+        """The intelligibility of the vocals in the heard sound."""
 
     @property
     def mpo_events(self) -> int:
-        """How often the limiter stepped in, both ears together."""
+        """Number of limiter events of both ears."""
 
     @property
     def live_delay(self) -> int:
@@ -63,7 +63,7 @@ class Condition(Protocol):
         """Return `heard` in pascals."""
 
     def target_pa(self) -> FloatArray:
-        """Return the sound that an aid with the true stems would give, in pascals."""
+        """Return the heard sound with the true stems, in pascals."""
 
     def song_pa(self) -> FloatArray:
         """Return the song in pascals."""
@@ -77,17 +77,17 @@ class Metric(NamedTuple):
     sentence
         Its meaning, in a sentence.
     unit, low, high
-        Its unit, and the range of its values; None where there is no bound.
+        Its unit, and the range of its values; None without a bound.
     better
-        In which direction it is better, "" where neither is.
+        The better direction, "" for neither.
     needs
         The inputs that it is computed from.
     source
         The publication or norm.
     of
-        Computes it of the sound that a listener hears, for experiments and `Result.score`; None where it can't be.
+        Computes it from a condition, for experiments and `Result.score`; None: not possible.
     of_pair
-        Computes it of a sound beside its reference, for `hearsim score` and listening tests; None where it can't be.
+        Computes it from a pair of sound and reference, for `hearsim score` and listening tests; None: not possible.
     label
         Its name in the tables of a report.
     """

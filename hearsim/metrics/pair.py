@@ -1,4 +1,4 @@
-"""A sound beside its reference, as `hearsim score` and listening tests compare the two."""
+"""A sound and its reference, for `hearsim score` and listening tests."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -12,18 +12,18 @@ from hearsim.metrics.separation import SdrMeter
 class Pair:
     """A processed sound and its reference, aligned and equally long, in full scale.
 
-    Its meters take both block by block, so that long files need no memory; a metric of your own may ask for the whole.
+    Its meters take both block by block, so that long files need no memory; a user's metric may read the whole sounds.
 
     Parameters
     ----------
     rate
         Sample rate of both in Hz.
     read
-        Returns reference and processed sound (2, frames); called when a metric asks for them.
+        Returns reference and processed sound (2, frames); called when a metric needs them.
     vocals
-        The true vocals (2, frames); None where there are none.
+        The true vocals (2, frames), or None.
     no_vocals
-        Why there are none.
+        The reason for missing vocals.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class Pair:
         self.sdr, self.speech = SdrMeter(rate), StoiMeter(rate, ("processed",))
 
     def add(self, reference: FloatArray, processed: FloatArray) -> None:
-        """Give the meters the next block (2, n) of both."""
+        """Add the next block (2, n) of both to the meters."""
         self.sdr.add(reference, processed)
         self.speech.add_reference(reference)
         self.speech.add("processed", processed)
 
     def finish(self) -> None:
-        """Tell the meters that both sounds have ended."""
+        """Finish the meters at the end of both sounds."""
         self.speech.finish()
 
     @cached_property
@@ -62,7 +62,7 @@ class Pair:
 
     @cached_property
     def vocals_speech(self) -> StoiMeter:
-        """The intelligibility of the true vocals in the processed sound; raises `HearsimError` where there are none."""
+        """The intelligibility of the true vocals in the processed sound; raises `HearsimError` without them."""
         if self._vocals is None:
             raise HearsimError(self._no_vocals)
         meter = StoiMeter(self.rate, ("processed",))

@@ -1,6 +1,6 @@
-"""The one registry of objective metrics: meaning, unit, range, source and computation of each.
+"""The registry of objective metrics: meaning, unit, range, source and computation of each.
 
-To add a metric, add its entry to `METRICS` here. A package of your own adds one without touching hearsim, by an entry
+To add a metric, add its entry to `METRICS` here. Another package adds one by an entry
 point under `hearsim.metrics` that names a `Metric`, or a function from a `Condition` to a number, with a docstring.
 Experiments, `Result.score`, `hearsim score`, listening tests, `hearsim metrics` and reports read this table.
 
@@ -59,7 +59,7 @@ def _rising(
     of: Callable[[Condition], float] | None = None,
     of_pair: Callable[[Pair], float] | None = None,
 ) -> Metric:
-    """Return a metric that is the better, the higher it is."""
+    """Return a metric for which higher is better."""
     return Metric(sentence, unit, of, low, high, "higher", needs, source, of_pair, label)
 
 
@@ -95,14 +95,14 @@ METRICS: dict[str, Metric] = {
     ),
     "cepstral_correlation_unprocessed": _share(
         "Cepstral correlation with the song",
-        "cepstral correlation of the heard sound with the song as normal ears hear it: 0 to 1, higher is more alike",
+        "cepstral correlation of the heard sound with the song for normal ears: 0 to 1, higher is more alike",
         ("song", "listener"),
         _CEPSTRAL,
         lambda condition: cepstral_correlation(condition.song_pa(), condition.heard_pa(), condition.song.rate),
     ),
     "cepstral_correlation_target": _share(
         "Cepstral correlation with perfect separation",
-        "cepstral correlation of the heard sound with that of an aid whose stems are the true ones: 0 to 1",
+        "cepstral correlation of the heard sound with that of an aid with the true stems: 0 to 1",
         ("stems", "listener"),
         _CEPSTRAL,
         lambda condition: cepstral_correlation(condition.target_pa(), condition.heard_pa(), condition.song.rate),
@@ -129,7 +129,7 @@ METRICS: dict[str, Metric] = {
         _mean_csdr_db,
     ),
     "lufs": Metric(
-        "loudness of the sound that is heard, in full scale of the headphones",
+        "loudness of the heard sound, in full scale of the headphones",
         "LUFS",
         lambda condition: integrated_lufs(condition.heard, condition.song.rate),
         low=-70.0,
@@ -137,7 +137,7 @@ METRICS: dict[str, Metric] = {
         label="Loudness of the file, BS.1770-4",
     ),
     "mpo_events": Metric(
-        "how often the limiter stepped in, both ears together",
+        "number of limiter events, both ears together",
         "times",
         lambda condition: float(condition.mpo_events),
         low=0.0,
@@ -200,7 +200,7 @@ METRICS: dict[str, Metric] = {
         _MDX,
     ),
     "lag_samples": Metric(
-        "by how much the processed sound comes later",
+        "delay of the processed sound",
         "samples",
         needs=("reference",),
         source="PHAT; Knapp & Carter 1976",
@@ -216,19 +216,19 @@ def metric(name: str) -> Metric:
     """Return a metric by name, hearsim's own or a plug-in's; raises `HearsimError`, naming the nearest, for others."""
     if name in METRICS:
         return METRICS[name]
-    if name not in (known := names()):
-        near = nearest(name, known) or f"there are {', '.join(known)}"
+    if name not in (all_names := names()):
+        near = nearest(name, all_names) or f"there are {', '.join(all_names)}"
         raise HearsimError(f"no metric is called {name!r}: {near}")
-    found = load_plugin("hearsim.metrics", name, METRICS)
-    if isinstance(found, Metric):
-        return found
-    if not callable(found):
+    loaded = load_plugin("hearsim.metrics", name, METRICS)
+    if isinstance(loaded, Metric):
+        return loaded
+    if not callable(loaded):
         raise HearsimError(f"the plug-in {name!r} (hearsim.metrics) is not a metric: name a Metric, or a function")
-    return Metric((inspect.getdoc(found) or name).splitlines()[0], "", found)
+    return Metric((inspect.getdoc(loaded) or name).splitlines()[0], "", loaded)
 
 
 def compute(name: str, condition: Condition) -> float:
-    """Return a metric of the sound that a listener hears; raises `HearsimError` where it can't be computed."""
+    """Return a metric of a condition's heard sound; raises `HearsimError` where it can't be computed."""
     of = metric(name).of
     if of is None:
         raise HearsimError(f"{name} is not a metric of the heard sound: see a render's report, or hearsim score")
@@ -236,7 +236,7 @@ def compute(name: str, condition: Condition) -> float:
 
 
 def compute_pair(name: str, pair: Pair) -> float:
-    """Return a metric of a sound beside its reference; raises `HearsimError` where it can't be computed."""
+    """Return a metric of a sound and its reference; raises `HearsimError` where it can't be computed."""
     of_pair = metric(name).of_pair
     if of_pair is None:
         raise HearsimError(f"{name} is not a metric of a sound and its reference: experiments and reports compute it")
@@ -244,14 +244,14 @@ def compute_pair(name: str, pair: Pair) -> float:
 
 
 def _number(name: str, computed: Callable[[], float]) -> float:
-    """Return a finite number; raises `HearsimError` where a plug-in fails or returns something else."""
+    """Return a finite number; raises `HearsimError` where a plug-in fails or returns anything else."""
     if name in METRICS:
         return float(computed())
     try:
         value = float(computed())
     except HearsimError:
         raise
-    except Exception as error:  # whatever the code of others raises
+    except Exception as error:  # any error of the plug-in
         raise failure("hearsim.metrics", name, error) from error
     if not math.isfinite(value):
         raise HearsimError(f"the plug-in {name!r} (hearsim.metrics) returns {value}: a metric is a finite number")
@@ -259,18 +259,20 @@ def _number(name: str, computed: Callable[[], float]) -> float:
 
 
 def heard_names() -> list[str]:
-    """Return the names of the metrics that experiments can take: hearsim's own, then plug-ins'."""
+    """Return the names of metrics for experiments: hearsim's own, then plug-ins'."""
     return [name for name in names() if (one := _loaded(name)) is None or one.of is not None]
 
 
-def pair_names(*there: Need) -> list[str]:
-    """Return the names of the metrics of a sound beside its reference that need only the inputs that are there."""
-    found = ((name, _loaded(name)) for name in names())
-    return [name for name, one in found if one is not None and one.of_pair is not None and set(one.needs) <= set(there)]
+def pair_names(*inputs: Need) -> list[str]:
+    """Return the names of the metrics of a sound and its reference that need only `inputs`."""
+    loaded = ((name, _loaded(name)) for name in names())
+    return [
+        name for name, one in loaded if one is not None and one.of_pair is not None and set(one.needs) <= set(inputs)
+    ]
 
 
 def _loaded(name: str) -> Metric | None:
-    """Return a metric; None for a broken plug-in, which stops no other and gives its reason where it is asked for."""
+    """Return a metric; None for a broken plug-in, whose error is raised where it is used."""
     try:
         return metric(name)
     except HearsimError:

@@ -1,4 +1,4 @@
-"""How well stems are separated: three energy ratios from one pass, named apart and never mixed.
+"""Separation metrics: three energy ratios from one pass, with separate names.
 
 `si_sdr_db`: scale-invariant (Le Roux et al. 2019, eq. 2). `csdr_db`: the whole clip's 10 lg sum s^2 / sum (s - e)^2
 (Mitsufuji et al. 2022, MDX). `sdr_db`, the "energy SDR": the same ratio per 1 s frame, median over the frames in which
@@ -59,7 +59,7 @@ class SdrMeter:
         return _ratio_db(target, ee - target)
 
     def sdr_db(self) -> float:
-        """Return the median over 1 s frames of the SDR in dB, frames in which the stem is silent left out."""
+        """Return the median over 1 s frames of the SDR in dB, without frames in which the stem is silent."""
         rows, total = self._clip()
         rows = rows[: len(self._sums)] if self._sums else rows
         plays = rows[:, 0] > total[0] / len(rows) * 10 ** (SILENT_DB / 10)
@@ -69,7 +69,7 @@ class SdrMeter:
 
 
 def _ratio_db(signal: float, error: float) -> float:
-    if signal <= 0:  # of a silent estimate nothing is the target: not perfect, though nothing is wrong with it either
+    if signal <= 0:  # a silent estimate has no target energy: worst, although its error is zero
         return -100.0
     if error <= signal * 1e-10:
         return 100.0
@@ -103,7 +103,7 @@ def ideal_ratio_mask(stems: FloatArray, window: int = 1024, hop: int = 512) -> F
 def ideal_ratio_mask_pieces(
     read: Callable[[int, int], FloatArray], frames: int, window: int = 1024, hop: int = 512, hops: int = 512
 ) -> Iterator[FloatArray]:
-    """Yield `ideal_ratio_mask` of a long track in pieces of `hops` hops; `read(start, stop)` gives the true stems."""
+    """Yield `ideal_ratio_mask` of a long track in pieces of `hops` hops; `read(start, stop)` returns the true stems."""
     for start in range(0, frames, hops * hop):
         stop = min(start + hops * hop, frames)
         first, last = max(0, start - window), min(stop + window, frames)  # whole hops, so that the frames are the same

@@ -11,10 +11,10 @@ from hearsim.core.units import REFERENCE_PA, Curve, FloatArray
 
 @lru_cache(maxsize=2)
 def threshold_noise(channels: int, frames: int, rate_hz: int) -> FloatArray:
-    """Return noise (channels, frames) in pascals that masks as the threshold of normal hearing does.
+    """Return noise (channels, frames) in pascals that masks like the threshold of normal hearing.
 
     Its spectrum level is that of the internal noise of ANSI S3.5-1997, table 3, constant outside 160 Hz to 8 kHz. It
-    is the same at every call, so that it is no difference between two sounds.
+    is the same at every call, so that two sounds get the same noise.
     """
     white = np.random.default_rng(0).standard_normal((channels, frames))
     bins_hz = np.maximum(1.0, fft.rfftfreq(frames, 1 / rate_hz))
@@ -42,7 +42,7 @@ INTERNAL_NOISE_DB = np.array(
         *(-13.5, -15.4, -17.7, -21.2, -24.2, -25.9, -23.6, -15.8, -7.1),
     ]
 )
-"""Spectrum level of the noise that the threshold of normal hearing amounts to, dB SPL in 1 Hz, free field."""
+"""Spectrum level of noise equivalent to the threshold of normal hearing, dB SPL in 1 Hz, free field."""
 NORMAL_SPEECH_DB = np.array(
     [
         *(32.41, 34.48, 34.75, 33.98, 34.59, 34.27, 32.06, 28.30, 25.01),

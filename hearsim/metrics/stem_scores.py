@@ -1,4 +1,4 @@
-"""All definitions of how well the stems of a track are separated, side by side, each by its own name."""
+"""All separation metrics of a track's stems, by name."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -10,7 +10,7 @@ _ROUNDING_DB = 120.0  # float32 samples have 24 bits
 
 
 class Score(BaseModel):
-    """The scores of one system on one stem of a track, in dB; None where a definition has no value."""
+    """The scores of one system on one stem of a track, in dB; None for a missing value."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -28,7 +28,7 @@ class Score(BaseModel):
 class StemJudge:
     """Scores systems on one track; terms of its true stems alone are computed once.
 
-    `truth` gives the true stems (stems, channels, n), named `stems`; `frames` is the length of the track. Raises
+    `truth` returns the true stems (stems, channels, n), named `stems`; `frames` is the length of the track. Raises
     `HearsimError` where one of them is silent.
     """
 
@@ -48,10 +48,10 @@ class StemJudge:
             Score(
                 system=system,
                 stem=stem,
-                bsseval_v4_sdr_db=_known(ratios.sdr_db[index]),
-                bsseval_v4_isr_db=_known(ratios.isr_db[index]),
-                bsseval_v4_sir_db=_known(ratios.sir_db[index]),
-                bsseval_v4_sar_db=_known(ratios.sar_db[index]),
+                bsseval_v4_sdr_db=_valid(ratios.sdr_db[index]),
+                bsseval_v4_isr_db=_valid(ratios.isr_db[index]),
+                bsseval_v4_sir_db=_valid(ratios.sir_db[index]),
+                bsseval_v4_sar_db=_valid(ratios.sar_db[index]),
                 si_sdr_db=meter.si_sdr_db(),
                 csdr_db=meter.csdr_db(),
                 energy_sdr_db=_energy_sdr(meter),
@@ -63,10 +63,10 @@ class StemJudge:
 def _energy_sdr(meter: SdrMeter) -> float | None:
     try:
         return meter.sdr_db()
-    except HearsimError:  # the stem plays in no whole second, and that is all: the other ratios have been taken
+    except HearsimError:  # the stem plays in no whole second; the other ratios are valid
         return None
 
 
-def _known(value: float) -> float | None:
-    """Return a ratio, or None: none was found, or it is but the rounding of samples (the SAR of the mixture, say)."""
+def _valid(value: float) -> float | None:
+    """Return a ratio; None for NaN, and for one at the rounding of samples (such as the SAR of the mixture)."""
     return float(value) if abs(value) < _ROUNDING_DB else None

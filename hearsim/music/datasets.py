@@ -9,7 +9,7 @@
 | MedleyDB | *_METADATA.yaml beside <track>_STEMS/ or in Metadata/ |
 
 A track may have two stems: vocals and accompaniment. MoisesDB and MedleyDB are folded to four stems by the tables of
-stems.toml. Hidden folders, and those that operating systems leave behind, are passed over.
+stems.toml. Hidden folders, and those of operating systems, are skipped.
 """
 
 import os
@@ -31,7 +31,7 @@ MUSDB_STREAMS = {"drums": 1, "bass": 2, "other": 3, "vocals": 4}
 
 @dataclass(frozen=True)
 class Part:
-    """One file, or one stream of it, that belongs to a stem."""
+    """One file of a stem, or one stream of a file."""
 
     path: Path
     stream: int | None = None
@@ -39,7 +39,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Source:
-    """A track as it lies on disk: a stem is the sum of its parts."""
+    """A track on disk: a stem is the sum of its parts."""
 
     name: str
     stems: dict[str, tuple[Part, ...]]
@@ -47,7 +47,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file or track that is not used, and why."""
+    """A file or track that is not used, with the reason."""
 
     path: Path
     why: str
@@ -59,7 +59,7 @@ Found = Iterator[Source | Skipped]
 def find_sources(root: Path, ignore: Iterable[str] = ()) -> list[Source | Skipped]:
     """Return the tracks under a folder, of the first layout that fits.
 
-    `ignore` are patterns of files (their names, or paths relative to `root`) that are passed over. Raises
+    `ignore` are patterns of files (their names, or paths relative to `root`) that are skipped. Raises
     `HearsimError` where no layout fits, for two files of one stem, and for sound beside stems that fits none.
     """
     if not root.is_dir():
@@ -68,8 +68,12 @@ def find_sources(root: Path, ignore: Iterable[str] = ()) -> list[Source | Skippe
     for layout in LAYOUTS:
         if sources := list(layout(root, ignore)):
             return [_without_ignored(one, root, ignore) for one in sources]
-    own, _ = sound_files(root, root, ignore)
-    cure = f"; it holds {', '.join(path.name for path in own.values())} itself: give the folder above it" if own else ""
+    direct, _ = sound_files(root, root, ignore)
+    cure = (
+        f"; it holds {', '.join(path.name for path in direct.values())} itself: give the folder above it"
+        if direct
+        else ""
+    )
     raise HearsimError(
         f"{root} holds no tracks: it needs a folder for each, with vocals, drums, bass and other as wav, flac or ogg; "
         f"or MUSDB18 (HQ or not), DSD100, MoisesDB or MedleyDB as they are distributed{cure}"
@@ -77,7 +81,7 @@ def find_sources(root: Path, ignore: Iterable[str] = ()) -> list[Source | Skippe
 
 
 def _without_ignored(source: Source | Skipped, root: Path, ignore: tuple[str, ...]) -> Source | Skipped:
-    """Return a track, left out where a file that it is summed from is ignored."""
+    """Return a track, or `Skipped` where one of its files is ignored."""
     if isinstance(source, Source):
         for part in (part for parts in source.stems.values() for part in parts):
             if is_ignored(part.path, root, ignore):
@@ -86,7 +90,7 @@ def _without_ignored(source: Source | Skipped, root: Path, ignore: tuple[str, ..
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """Yield a folder and those under it, the splits of a data set in their order; hidden ones are passed over."""
+    """Yield a folder and those under it, the splits of a data set in their order; hidden ones are skipped."""
     yield root
     folders = [
         Path(entry.path)
@@ -103,7 +107,7 @@ def _split_order(folder: Path) -> tuple[int, str]:
 
 
 def _tracks_under(parent: Path, root: Path, ignore: tuple[str, ...], prefix: str = "") -> Found:
-    """Find the folders with stems under a folder; yield nothing where there is none."""
+    """Find the folders with stems under a folder; yield nothing without any."""
     tracks: list[Source | Skipped] = []
     folders: set[Path] = set()
     strangers: dict[Path, list[Path]] = {}  # folders with sound but no stem
@@ -151,7 +155,7 @@ def _dsd(root: Path, ignore: tuple[str, ...]) -> Found:
 
 
 class _Folding:
-    """Which of the four stems a kind of source belongs to."""
+    """The mapping from kinds of sources to the four stems."""
 
     def __init__(self, data_set: str) -> None:
         table = read_toml(Path(__file__).parent / "stems.toml")[data_set]
@@ -159,17 +163,17 @@ class _Folding:
 
     def __call__(self, *kinds: str) -> str:
         """Return the stem of the first kind that is listed."""
-        known = (self._stem_of.get(kind.lower().replace("_", " ")) for kind in kinds)
-        return next((stem for stem in known if stem is not None), "other")
+        stems = (self._stem_of.get(kind.lower().replace("_", " ")) for kind in kinds)
+        return next((stem for stem in stems if stem is not None), "other")
 
     def of_all(self, kinds: str | list[str]) -> str:
-        """Return the stem that all kinds of a source belong to; "leave_out" where they belong to several."""
+        """Return the common stem of all kinds of a source; "leave_out" for several stems."""
         owners = {self(kind) for kind in ([kinds] if isinstance(kinds, str) else kinds)}
         return owners.pop() if len(owners) == 1 else "leave_out"
 
 
 def _fold(name: str, where: Path, parts: list[tuple[str, Part]]) -> Source | Skipped:
-    """Return a track of (stem, part) pairs; leave it out where one is of no stem."""
+    """Return a track of (stem, part) pairs; `Skipped` where one belongs to no stem."""
     if any(stem == "leave_out" for stem, _ in parts):
         return Skipped(where, "one of its sources belongs to no stem")
     stems = {stem: tuple(part for owner, part in parts if owner == stem) for stem in STEMS}

@@ -1,6 +1,6 @@
-"""The demo song: a short piece of music from nothing but this code, with its four true stems.
+"""The demo song: a short piece of synthesised music with its four true stems.
 
-Drums, bass, chords and a voice-like lead (`hearsim.music.demo_voice`), so that STOI has speech to judge. A seed chooses
+Drums, bass, chords and a voice-like lead (`hearsim.music.demo_voice`), as speech for STOI. A seed chooses
 key, tempo and melody; the same seed gives the same bytes. Styles differ in tempo, chords, patterns, instruments and
 balance (`hearsim.music.demo_styles`).
 """
@@ -36,7 +36,7 @@ def demo_song(
     rate : int
         Sample rate in Hz.
     seed : int
-        Another seed makes another song.
+        The seed of the song's random numbers.
     style : str
         One of `STYLES`.
     key : str
@@ -90,7 +90,7 @@ def mixture(stems: Audio) -> Audio:
     >>> mixture(demo_song(3.0))
     <Audio: 2 channels, 3.000 s at 44100 Hz>
     """
-    check_kind("mixture takes stems as Audio", stems, Audio, "give demo_song(), say")
+    check_kind("mixture takes stems as Audio", stems, Audio, "give demo_song(), for example")
     if stems.samples.ndim != 3:
         raise HearsimError(
             f"mixture takes stems (stems, channels, frames), not {stems.samples.shape}: it is one already"
@@ -118,8 +118,8 @@ class _Song:
     def __init__(self, seconds: float, rate: int, seed: int, style: Style, key: str | None) -> None:
         self.rate, self.frames, self.style = rate, round(seconds * rate), style
         self.rng = np.random.default_rng(seed)
-        drawn = int(self.rng.integers(-3, 4))
-        self.key_hz = 110.0 * 2 ** ((drawn if key is None else KEYS[key]) / 12)
+        random_key = int(self.rng.integers(-3, 4))
+        self.key_hz = 110.0 * 2 ** ((random_key if key is None else KEYS[key]) / 12)
         slowest, fastest = style.tempo_bpm
         tempo = float(self.rng.integers(slowest, fastest + 1))
         self.eighth = round(30.0 / tempo * rate)

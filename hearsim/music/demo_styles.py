@@ -1,4 +1,4 @@
-"""Styles and keys of the demo song: what differs between them, as data.
+"""Styles and keys of the demo song, as data.
 
 Chords and scales are semitones over the key; places are eighth notes of a bar, 0 to 7.
 """

@@ -1,4 +1,4 @@
-"""Songs of an experiment: made by the project's own generator, or excerpts of a folder of tracks with stems."""
+"""Songs of an experiment: made by hearsim's generator, or excerpts of a folder of tracks with stems."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -58,7 +58,7 @@ class MadeSong(Settings):
     name: str = ""
 
     def named(self, where: str) -> dict[str, "MadeSong"]:
-        """Return the song by its name; raises `HearsimError` for what the generator doesn't know."""
+        """Return the song by its name; raises `HearsimError` for unknown styles and keys."""
         try:
             check_song(self.seconds, self.style, self.key)
         except HearsimError as error:
@@ -66,7 +66,7 @@ class MadeSong(Settings):
         return {self.name or " in ".join(filter(None, (self.style, self.key))): self}
 
     def identity(self, seed: int) -> dict[str, Any]:
-        """Return what decides the samples."""
+        """Return the settings that determine the samples."""
         return {"made": self.model_dump(exclude={"name"}), "seed": seed}
 
     @property
@@ -75,7 +75,7 @@ class MadeSong(Settings):
         return self.seconds
 
     def excerpt(self, seconds: float) -> "MadeSong":
-        """Return a song of that style that lasts so long, or as long as this one where that is shorter."""
+        """Return a song of that style and length, at most as long as this one."""
         return self.model_copy(update={"seconds": min(seconds, self.seconds)})
 
     def stems(self, seed: int) -> Audio:
@@ -88,7 +88,7 @@ class FolderSongs(Settings):
 
     folder: str
     tracks: tuple[str, ...] = ("*",)
-    ignore: tuple[str, ...] = ()  # patterns of files that are passed over
+    ignore: tuple[str, ...] = ()  # patterns of skipped files
     seconds: Number | None = Field(default=None, ge=3)  # None: the whole song
 
     def named(self, where: str, base: Path) -> dict[str, "TrackSong"]:
@@ -117,7 +117,7 @@ class TrackSong(Settings):
     ignore: tuple[str, ...] = ()
 
     def identity(self, seed: int) -> dict[str, Any]:
-        """Return what decides the samples: the checksum of the track's stems and the excerpt, not where they lie."""
+        """Return what determines the samples: the checksum of the track's stems and the excerpt, not their path."""
         return {"sha256": _checksum(Path(self.root), self.track, self.ignore), "seconds": self.seconds, "seed": seed}
 
     @property
@@ -127,11 +127,11 @@ class TrackSong(Settings):
         return whole if self.seconds is None else min(whole, self.seconds)
 
     def excerpt(self, seconds: float) -> "TrackSong":
-        """Return an excerpt of the track that lasts so long, or as long as this one where that is shorter."""
+        """Return an excerpt of the track of that length, at most as long as this one."""
         return self.model_copy(update={"seconds": min(seconds, self.length_s)})
 
     def stems(self, seed: int) -> Audio:
-        """Return the true stems (4, 2, frames) of the excerpt that a seed draws; those it lacks are silent."""
+        """Return the true stems (4, 2, frames) of the excerpt that a seed draws; missing ones are silent."""
         track = _tracks(Path(self.root), self.ignore)[self.track]
         frames = track.frames if self.seconds is None else min(track.frames, round(self.seconds * AID_RATE_HZ))
         start = int(np.random.default_rng(seed).integers(track.frames - frames + 1))

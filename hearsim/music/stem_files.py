@@ -15,9 +15,9 @@ _MIXTURES = {"mixture", "mix", "song"}  # names of files that hold the sum of th
 
 
 def stem_files(folder: Path, song: Path | None = None) -> dict[str, Path]:
-    """Return the files of the stems in a folder, by stem: any case, any suffix that is read.
+    """Return the files of the stems in a folder, by stem: in any case, with any readable suffix.
 
-    `song` may lie beside them. Raises `HearsimError` where there are none, for two files of one stem, and for other
+    `song` may be in the same folder. Raises `HearsimError` without stems, for two files of one stem, and for other
     sound where a stem is missing.
     """
     if not folder.is_dir():

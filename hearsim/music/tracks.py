@@ -1,8 +1,8 @@
 """Tracks with stems, of any layout that `datasets.py` knows, decoded once into memory-mapped arrays.
 
-The cache holds 16 bits; 32-bit floats where a stem goes over full scale. A file that can't be decoded whole is refused
-by name, as `hearsim render` refuses it; a track that its data set marks as unusable is left out and reported. A silent
-file is a stem that the track lacks.
+The cache holds 16 bits; 32-bit floats where a stem goes over full scale. A file that can't be fully decoded is refused
+by name, as in `hearsim render`; a track that its data set marks as unusable is skipped and reported. A silent file
+counts as a missing stem.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from hearsim.music.stem_files import ACCOMPANIMENT
 from hearsim.profile.schema import STEMS
 
 SILENT_PEAK = 1e-3
-"""A stem whose peak stays under -60 dBFS is not there."""
+"""A stem with a peak under -60 dBFS counts as missing."""
 LARGE_BYTES = 100e6
 """Files that are decoded for the first time are announced from this size on, all together."""
 _CACHE_VERSION = 2
@@ -67,7 +67,7 @@ class Track:
 
 
 def matching(names: Iterable[str], patterns: Iterable[str], where: str, key: str = "") -> set[str]:
-    """Return the names that one of the patterns stands for: see `fits`.
+    """Return the names that fit one of the patterns: see `fits`.
 
     Raises `HearsimError` for a pattern that fits none, with the nearest names; `where` names the folder of the tracks,
     `key` the setting that holds the patterns.
@@ -86,7 +86,7 @@ def matching(names: Iterable[str], patterns: Iterable[str], where: str, key: str
 
 
 def fits(names: Iterable[str], pattern: str) -> set[str]:
-    """Return the names that a pattern stands for: itself where it is one of them, else those that fit it (`r0*`)."""
+    """Return the names that fit a pattern: itself if it is a name, else those that match (`r0*`)."""
     names = set(names)
     return {pattern} if pattern in names else {name for name in names if fnmatch(name, pattern)}
 
@@ -107,10 +107,10 @@ def read_tracks(
     """Return the tracks under a folder whose names fit a pattern, their stems decoded into `cache` at a rate in Hz.
 
     With `load` they are read into memory, else the files of the cache are mapped. `ignore` are patterns of files that
-    are passed over. `say` is told of a large folder before its files are decoded for the first time; then what is left
-    out, and why, a line each, and how many files are silent. Raises
-    `HearsimError` for files that can't be decoded whole, where no track can be used, where none fits one of the
-    patterns, and where the cache can't be written.
+    are skipped. `say` gets a line before a large folder is decoded for the first time, a line with the reason for each
+    skipped file, and the number of silent files. Raises
+    `HearsimError` for files that can't be fully decoded, without usable tracks, for a pattern without tracks, and where
+    the cache can't be written.
     """
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -153,7 +153,7 @@ def read_tracks(
 
 
 def _announce(sources: list[Source], root: Path, rate: int, cache: Path, say: Callable[[str], None]) -> None:
-    """Tell of the files of `sources` that the cache lacks, where they are large."""
+    """Announce the files of `sources` that the cache lacks, if they are large."""
     stems = [stem for source in sources for stem in source.stems.values() if all(part.path.is_file() for part in stem)]
     new = {part.path for stem in stems if not any(map(Path.exists, _cached(stem, rate, cache))) for part in stem}
     size = sum(path.stat().st_size for path in new)
@@ -162,12 +162,12 @@ def _announce(sources: list[Source], root: Path, rate: int, cache: Path, say: Ca
 
 
 def _names(paths: list[Path], root: Path) -> str:
-    shown = ", ".join(str(path.relative_to(root)) for path in paths[:3])
-    return shown if len(paths) <= 3 else f"{shown}, ..."
+    listed = ", ".join(str(path.relative_to(root)) for path in paths[:3])
+    return listed if len(paths) <= 3 else f"{listed}, ..."
 
 
 def summary(tracks: list[Track]) -> list[str]:
-    """Return lines that tell which stems were found in which tracks, a line for each set of stems."""
+    """Return a line for each set of stems, with the tracks that have it."""
     groups: dict[str, list[str]] = {}
     for track in tracks:
         groups.setdefault(", ".join(track.stems), []).append(track.name)
@@ -184,13 +184,13 @@ def _key(part: Part, rate: int) -> str:
 
 
 def _cached(parts: tuple[Part, ...], rate: int, cache: Path) -> tuple[Path, Path]:
-    """Return the file of a stem's samples in the cache, and the one that marks it as silent."""
+    """Return the file of a stem's samples in the cache, and its marker file for silence."""
     key = hashlib.sha256(" + ".join(_key(part, rate) for part in parts).encode()).hexdigest()[:24]
     return cache / f"{key}.npy", cache / f"{key}.silent"
 
 
 def _stem(parts: tuple[Part, ...], rate: int, cache: Path, load: bool) -> Samples | None:
-    """Return a stem's samples from the cache, decoding it first where needed; None where it is silent.
+    """Return a stem's samples from the cache, decoded first if needed; None if it is silent.
 
     Raises `HearsimError` where a file can't be decoded whole, or the cache not be written.
     """
@@ -223,18 +223,18 @@ def _stem(parts: tuple[Part, ...], rate: int, cache: Path, load: bool) -> Sample
 
 
 def _decode(part: Part, rate: int) -> FloatArray:
-    """Return a file's samples (frames, 2) at a rate; raises `HearsimError` where they can't all be had."""
+    """Return a file's samples (frames, 2) at a rate; raises `HearsimError` for incomplete ones."""
     if part.stream is None:
         return open_source(part.path, rate).read().samples.T
     if lack := missing_bytes(part.path, "MP4"):
         raise HearsimError(f"{part.path} is cut off ({lack}): copy it anew")
     read = _stempeg(part.path)
     try:
-        samples, found_rate = read(str(part.path), stem_id=part.stream, dtype=np.float32)
-    except Exception as error:  # whatever FFmpeg meets in a damaged file
+        samples, file_rate = read(str(part.path), stem_id=part.stream, dtype=np.float32)
+    except Exception as error:  # any error of FFmpeg in a damaged file
         raise HearsimError(f"{part.path} can't be decoded ({_last_line(error)}): copy it anew") from None
-    if found_rate != rate:
-        samples = soxr.resample(samples, found_rate, rate)
+    if file_rate != rate:
+        samples = soxr.resample(samples, file_rate, rate)
     return np.array(samples, np.float32)
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 POWER_FLOOR = 1e-7
-"""Power of a pooled, windowed bin (full scale) under which differences are not music: about -90 dBFS."""
+"""Power of a pooled, windowed bin (full scale) under which differences don't matter: about -90 dBFS."""
 
 
 COMPRESSION = 0.3
@@ -63,7 +63,7 @@ def band_features(bins: Tensor, pool: Tensor, stereo: bool) -> Tensor:
 
 
 def compressed(bins: Tensor) -> Tensor:
-    """Return spectra (..., 2 K) with their magnitudes to the power of `COMPRESSION`, phases kept."""
+    """Return spectra (..., 2 K) with their magnitudes to the power of `COMPRESSION`, with their phases."""
     parts = bins.unflatten(-1, (2, -1))
     power = parts.square().sum(-2, keepdim=True) + POWER_FLOOR
     features: Tensor = (parts * power ** (0.5 * (COMPRESSION - 1))).flatten(-2)

@@ -1,4 +1,4 @@
-"""Causal convolutions over time and bands, for patterns alike in every band: partials, sibilants, strokes.
+"""Causal convolutions over time and bands, for patterns common to all bands: partials, sibilants, strokes.
 
 The dense layers of a recurrent block learn each band separately; convolutions share such patterns across bands (as the
 convolutional blocks of most separators do, Jansson et al. 2017, ISMIR). They encode the features for the recurrent
@@ -12,7 +12,7 @@ from torch.nn import functional
 TIME, BAND = 3, 3
 """Taps of a convolution along time and along bands."""
 APART = 512
-"""About as many samples lie between its taps along time: whole hops, at least one."""
+"""Spacing of taps along time, about so many samples: whole hops, at least one."""
 EARLY, LATE = 1, 3
 """Convolutions after the first one, before and after the recurrent blocks."""
 NARROW = 8
@@ -22,7 +22,7 @@ NARROW = 8
 class Convolution(nn.Module):
     """A causal convolution of (batch, T, bands, inputs) to (batch, T, bands, outputs).
 
-    Its state from frame to frame is its last inputs. Its weight is a matrix, so that Muon moves it.
+    Its state from frame to frame is its last inputs. Its weight is a matrix, so that Muon updates it.
     """
 
     def __init__(self, inputs: int, outputs: int, bands: int, hop: int) -> None:
@@ -38,16 +38,16 @@ class Convolution(nn.Module):
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Return (batch, T, bands, outputs) and the state after the last frame."""
         past = state[0, 0].unflatten(-1, (-1, self.bands, self.inputs)).to(x.dtype)
-        whole = torch.cat((past, x), 1)
+        extended = torch.cat((past, x), 1)
         weight = self.weight.unflatten(1, (TIME, BAND, self.inputs)).permute(0, 3, 1, 2)  # channels last: fast
         output = functional.conv2d(
-            whole.permute(0, 3, 1, 2), weight, self.bias, padding=(0, BAND // 2), dilation=(self.dilation, 1)
+            extended.permute(0, 3, 1, 2), weight, self.bias, padding=(0, BAND // 2), dilation=(self.dilation, 1)
         )
-        return output.permute(0, 2, 3, 1), whole[:, -past.shape[1] :].flatten(1)[None, None]
+        return output.permute(0, 2, 3, 1), extended[:, -past.shape[1] :].flatten(1)[None, None]
 
 
 class Refinement(nn.Module):
-    """The convolutions around the recurrent blocks; at the start of training they change nothing.
+    """The convolutions around the recurrent blocks; at the start of training they are neutral.
 
     `features` and `masks` are the channels per band of the features and of the masks, `conv_channels` those between
     the convolutions, `units` is the width of the recurrent blocks.
@@ -78,7 +78,7 @@ class Refinement(nn.Module):
         return x, to_recurrent, [state, *after]
 
     def refine_masks(self, logits: Tensor, x: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor]]:
-        """Return the correction of mask logits (b, T, bands, masks), given the encoded channels, and the states."""
+        """Return the correction of mask logits (b, T, bands, masks), by the encoded channels `x` too, and the states."""
         x, after = self._pass(self.late, x + self.guess(logits), states[1 + EARLY :])
         more: Tensor = self.last(torch.relu(x))
         return more, after

@@ -1,7 +1,7 @@
-"""Several networks as one, whose stems are the mean of theirs (Breiman 1996, "Bagging predictors").
+"""Several networks as one, with the mean of their stems (Breiman 1996, "Bagging predictors").
 
-Networks that learned from other examples, or see with other layers, err in other places, so the mean errs less. It
-costs what all of them cost, and is as late as one.
+Errors of networks with other training examples or layers differ, so their mean is smaller. The cost is that of all
+networks, the latency that of one.
 """
 
 import torch
@@ -17,7 +17,7 @@ ALIKE = ("rate", "window", "hop", "channels", "stems", "bands", "features")
 
 
 class EnsembleConfig(NetConfig):
-    """The members; their common rate, window and so on are the ensemble's own."""
+    """The members; their common rate, window and so on are the ensemble's."""
 
     members: tuple[HSTasNetConfig, ...] = Field(min_length=2)
 
@@ -30,9 +30,9 @@ class EnsembleConfig(NetConfig):
             if member.branch == "waveform":
                 raise ValueError("a member without a spectrogram has no masks to average: leave it out")
             for key in ALIKE:
-                mine, theirs = getattr(member, key), others.data.get(key, getattr(members[0], key))
-                if mine != theirs:
-                    raise ValueError(f"{key} is {mine} in one and {theirs} in another: give networks that agree in it")
+                value, other = getattr(member, key), others.data.get(key, getattr(members[0], key))
+                if value != other:
+                    raise ValueError(f"{key} is {value} in one and {other} in another: give networks that agree in it")
         return members
 
 
@@ -53,15 +53,15 @@ class Ensemble(SeparatorNet):
         return [memory for member in self._members() for memory in member.stateful_modules()]
 
     def estimate_masks(self, frames: Tensor, recurrent_states: tuple[Tensor, ...]) -> MaskEstimate:  # noqa: D102
-        found, at = [], 0
+        estimates, at = [], 0
         for member in self._members():
             count = len(member.stateful_modules())
-            found.append(member.estimate_masks(frames, recurrent_states[at : at + count]))
+            estimates.append(member.estimate_masks(frames, recurrent_states[at : at + count]))
             at += count
-        masks = torch.stack([one.masks for one in found if one.masks is not None]).mean(0)
-        waves = [one.weights / len(found) for one in found if one.weights is not None]
-        after = tuple(state for one in found for state in one.recurrent_states)
-        return MaskEstimate(masks, found[0].bins, torch.cat(waves, -1) if waves else None, after)
+        masks = torch.stack([one.masks for one in estimates if one.masks is not None]).mean(0)
+        waves = [one.weights / len(estimates) for one in estimates if one.weights is not None]
+        after = tuple(state for one in estimates for state in one.recurrent_states)
+        return MaskEstimate(masks, estimates[0].bins, torch.cat(waves, -1) if waves else None, after)
 
     def spectrum_filters(self) -> Tensor | None:  # noqa: D102
         return self._joined([member.spectrum_filters() for member in self._members()])

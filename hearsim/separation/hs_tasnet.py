@@ -28,24 +28,24 @@ class HSTasNetConfig(NetConfig):
     layers: Count = 2
     bases: Count = 1000
     fusion: Literal["full", "small", "shared"] = "full"
-    """"full" concatenates the branches and has a memory for each after the fusion; "small" sums them and has none;
-    "shared" sums them and has one for both (ours, for small machines)."""
+    """"full" concatenates the branches and has a recurrent block for each after the fusion; "small" sums them without one;
+    "shared" sums them and has one for both (an addition, for small machines)."""
     bands: int = Field(default=0, strict=True, ge=0)
     """Bands that pool the bins, per channel; 0 is one magnitude a bin, the mean of the channels."""
     features: Literal["magnitude", "complex"] = "magnitude"
     """Input of the spectrogram branch, also that of its masks: magnitudes, or real and imaginary parts, all bins."""
     branch: Literal["both", "spectrum", "waveform"] = "both"
-    """The hybrid, or one of its branches alone."""
+    """The hybrid, or a single branch."""
     memory: RecurrentKind = "lstm"
     skip: bool = Field(default=True, strict=True)
     """Whether the encoders' outputs are added after the fusion."""
     masks: Literal["free", "centred"] = "free"
-    """"free" masks each stem for itself, as in the paper. "centred" shares out what the stems lack of the mixture, or
-    have too much, in equal parts, so that they sum to it (Wisdom et al. 2019, arXiv 1811.08521, without weights); the
-    waveform branch's masks then have signs, where rectified ones can die and take the branch with them."""
+    """"free" masks each stem separately, as in the paper. "centred" distributes the difference between the mixture and
+    the stems' sum in equal parts, so that they sum to it (Wisdom et al. 2019, arXiv 1811.08521, without weights); the
+    waveform branch's masks are then signed, as rectified ones can become and stay zero."""
 
     conv_channels: int = Field(default=0, strict=True, ge=0)
-    """Channels of the convolutions over time and bands (`hearsim.separation.convolutions`; ours); 0: none."""
+    """Channels of the convolutions over time and bands (`hearsim.separation.convolutions`; an addition); 0: none."""
 
     @field_validator("conv_channels")
     @classmethod
@@ -71,7 +71,7 @@ class HSTasNetConfig(NetConfig):
 
 
 def _as_weights(x: Tensor) -> Tensor:
-    """Return a tensor in the precision of products: half as large under autocast."""
+    """Return a tensor in the precision of products: half the size under autocast."""
     kind = x.device.type
     return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
 
@@ -89,7 +89,7 @@ class HSTasNet(SeparatorNet):
         self.has_spectrum, self.has_waveform = config.branch != "waveform", config.branch != "spectrum"
         spectral, wave = self.has_spectrum, self.has_waveform
         inputs, masks = self._spectrum_sizes(config)
-        # the order of the layers is that of the optimizer's states in checkpoints: leave it as it is
+        # the optimizer's states in checkpoints have the order of the layers: do not change it
         if spectral:
             self.spectrum_in = nn.Linear(inputs, units)
         if wave:
@@ -115,8 +115,10 @@ class HSTasNet(SeparatorNet):
             nn.init.normal_(self.decoder.weight, std=1e-3)  # the waveform branch starts almost silent
         self.refinement: Refinement | None = None
         if config.conv_channels:
-            seen, asked = inputs // config.bands, len(config.stems) * config.channels
-            self.refinement = Refinement(seen, asked, config.bands, units, config.conv_channels, config.hop)
+            features_per_band, masks_per_band = inputs // config.bands, len(config.stems) * config.channels
+            self.refinement = Refinement(
+                features_per_band, masks_per_band, config.bands, units, config.conv_channels, config.hop
+            )
 
     def _spectrum_sizes(self, config: HSTasNetConfig) -> tuple[int, int]:
         """Return the numbers of spectral features and of mask values a stem; make the band matrices."""
@@ -148,20 +150,22 @@ class HSTasNet(SeparatorNet):
         values = self.config.bands or self.window // 2 + 1
         if self.complex_masks:
             masks = logits.unflatten(-1, (len(self.stems), self.channels, 2, values))
-            whole = masks.new_tensor([1.0, 0.0])[:, None]
+            unity = masks.new_tensor([1.0, 0.0])[:, None]
         else:
             masks = torch.sigmoid(logits).unflatten(-1, (len(self.stems), -1, values))
-            whole = masks.new_ones(1)
-        return self._share(masks, whole) if self.config.masks == "centred" else masks
+            unity = masks.new_ones(1)
+        return self._share(masks, unity) if self.config.masks == "centred" else masks
 
-    def _share(self, masks: Tensor, whole: Tensor) -> Tensor:
-        """Return masks (b, T, stems, ...) that sum to `whole` over the stems."""
-        return masks + (whole - masks.sum(2, keepdim=True)) / len(self.stems)
+    def _share(self, masks: Tensor, unity: Tensor) -> Tensor:
+        """Return masks (b, T, stems, ...) that sum to `unity` over the stems."""
+        return masks + (unity - masks.sum(2, keepdim=True)) / len(self.stems)
 
-    def _remember(self, inputs: list[Tensor], states: tuple[Tensor, ...]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+    def _run_recurrent(
+        self, inputs: list[Tensor], states: tuple[Tensor, ...]
+    ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         """Return the input of each branch's mask layer (b, T, units), and the recurrent states."""
-        found = [memory(x, state) for memory, x, state in zip(self._recurrent(), inputs, states, strict=False)]
-        outputs, after = [output for output, _ in found], [state for _, state in found]
+        results = [memory(x, state) for memory, x, state in zip(self._recurrent(), inputs, states, strict=False)]
+        outputs, after = [output for output, _ in results], [state for _, state in results]
         full = self.config.fusion == "full"
         joined = torch.cat(outputs, -1) if full else sum(outputs[1:], outputs[0])
         fused, state = self.fused_memory(joined, states[len(inputs)])
@@ -182,25 +186,27 @@ class HSTasNet(SeparatorNet):
         recurrent = len(self._recurrent())
         states, local = recurrent_states[:recurrent], recurrent_states[recurrent:]
         inputs: list[Tensor] = []
-        masks = bins = weights = seen = None
+        masks = bins = weights = channels = None
         if self.has_spectrum:
-            found = [self._spectrogram(example) for example in frames]  # one by one: each stays in the cache
-            bins, features = (torch.stack(each) for each in zip(*found, strict=True))
+            encoded = [self._spectrogram(example) for example in frames]  # one by one: each stays in the cache
+            bins, features = (torch.stack(each) for each in zip(*encoded, strict=True))
             inputs.append(self.spectrum_in(features))
             if self.refinement is not None:
-                seen, to_recurrent, after_look = self.refinement.encode(self._channels_last(features), local)
+                channels, to_recurrent, encoder_states = self.refinement.encode(self._channels_last(features), local)
                 inputs[0] = inputs[0] + to_recurrent
         if self.has_waveform:
             signal, gate = self.encoder(_as_weights(frames).flatten(-2)).chunk(2, -1)
             bases = torch.relu(signal) * torch.sigmoid(gate)
             inputs.append(self.basis_in(bases))
-        parts, after = self._remember(inputs, states)
+        parts, after = self._run_recurrent(inputs, states)
         if self.has_spectrum:
             logits = self.spectrum_mask(self.spectrum_norm(parts[0].float()))
-            if self.refinement is not None and seen is not None:
-                more, after_correction = self.refinement.refine_masks(self._channels_last(logits), seen, local)
-                logits = logits + more.transpose(-1, -2).flatten(-2)
-                after = (*after, *after_look, *after_correction)
+            if self.refinement is not None and channels is not None:
+                correction, refinement_states = self.refinement.refine_masks(
+                    self._channels_last(logits), channels, local
+                )
+                logits = logits + correction.transpose(-1, -2).flatten(-2)
+                after = (*after, *encoder_states, *refinement_states)
             masks = self._masks(logits)
         if self.has_waveform:
             weights = self.basis_mask(self.basis_norm(parts[-1].float())).unflatten(-1, (len(self.stems), -1))

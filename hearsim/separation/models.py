@@ -1,7 +1,7 @@
 """Models on disk: `<name>/{model.toml, model.safetensors, card.md}`, found by name or by path.
 
 Loading executes nothing from the files: the configuration is TOML, the weights are safetensors, and a checksum over
-both tells a damaged model from a whole one. `hearsim.separation.models` writes them.
+both detects a damaged model.
 """
 
 import hashlib
@@ -82,14 +82,14 @@ def load_model(name: str | Path) -> tuple["SeparatorNet", ModelInfo]:
         )
     net = build(config)
     try:
-        net.load_state_dict(load(data))  # copies into float32, whatever is stored
+        net.load_state_dict(load(data))  # copies into float32 from any stored precision
     except (SafetensorError, RuntimeError) as error:
         raise HearsimError(f"{weights} does not fit the network of {path}: {error}") from error
     return net.eval(), info
 
 
 class NetworkIdentity(NamedTuple):
-    """The network that separates: its name, checksum and number of parameters."""
+    """The identity of a network: its name, checksum and number of parameters."""
 
     name: str
     sha256: str
@@ -128,7 +128,7 @@ def network_sha256(net: "SeparatorNet") -> str:
 
 
 def _code(kind: type) -> bytes:
-    """Return the source file of a class, or its methods' bytecode where there is none (a notebook, a prompt)."""
+    """Return the source file of a class, or its methods' bytecode without a file (a notebook, a prompt)."""
     try:
         return Path(inspect.getfile(kind)).read_bytes()
     except (TypeError, OSError):
@@ -141,7 +141,7 @@ AVERAGED = "averaged.safetensors"
 
 
 def save_weights(net: "SeparatorNet", path: Path) -> None:
-    """Write float32 weights that name their network, so that `pack` needs nothing else."""
+    """Write float32 weights with their network's configuration, all that `pack` needs."""
     from safetensors.torch import save_file
 
     from hearsim.separation.registry import architecture_of
@@ -151,7 +151,7 @@ def save_weights(net: "SeparatorNet", path: Path) -> None:
 
 
 def read_weights(path: Path, config: "NetConfig | None" = None) -> "SeparatorNet":
-    """Return the network of a file that `save_weights` wrote; `config` is for files that name none.
+    """Return the network of a file by `save_weights`; `config` is for files without a configuration.
 
     Raises `HearsimError` where the file has another format or its weights don't fit or are not finite.
     """
@@ -161,14 +161,14 @@ def read_weights(path: Path, config: "NetConfig | None" = None) -> "SeparatorNet
 
     try:
         with safe_open(path, "pt") as file:
-            said = file.metadata() or {}
+            metadata = file.metadata() or {}
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  no mapping
     except (OSError, SafetensorError) as error:
         raise HearsimError(f"{path} can't be read as weights ({error}): give a file of {AVERAGED}") from None
     if config is None:
-        if said.get("architecture") not in ARCHITECTURES or "network" not in said:
+        if metadata.get("architecture") not in ARCHITECTURES or "network" not in metadata:
             raise HearsimError(f"{path} does not name its network: give --system")
-        config = read_config(said["architecture"], json.loads(said["network"]), f"{path}: network")
+        config = read_config(metadata["architecture"], json.loads(metadata["network"]), f"{path}: network")
     net = build(config)
     try:
         net.load_state_dict(state)

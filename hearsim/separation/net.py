@@ -1,7 +1,7 @@
-"""The base of every separation network: trained on whole signals, streamed hop by hop, equal in both.
+"""The base of every separation network: trained on whole signals, streamed hop by hop, with equal output.
 
 A network estimates masks for the encodings of a frame (`estimate_masks`): a spectrum, learned bases, or both. This
-module holds the rest: framing, synthesis, overlap-add, state. `estimate_masks` does not apply the masks, so that
+module has the rest: framing, synthesis, overlap-add, state. `estimate_masks` does not apply the masks, so that
 training applies them one example at a time, in the cache (training on a CPU is limited by memory traffic).
 
 The law, for every network, with random weights: stream(x)[n] == forward(x)[n - latency].
@@ -25,7 +25,7 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 class NetConfig(BaseModel):
     """The configuration of all networks: rate in Hz, window, hop and synthesis window in samples, channels, stems.
 
-    Raises pydantic's `ValidationError` for sizes that no network can have; `hearsim.separation.registry` words it.
+    Raises pydantic's `ValidationError` for impossible sizes; `hearsim.separation.registry` formats it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
@@ -59,21 +59,21 @@ class NetState(NamedTuple):
     """The state of a stream from hop to hop."""
 
     history: Tensor  # (batch, channels, window - hop): the input before the newest hop
-    overlap: Tensor  # (batch, stems, channels, synthesis_length - hop): output still to be completed
+    overlap: Tensor  # (batch, stems, channels, synthesis_length - hop): incomplete output
     recurrent_states: tuple[Tensor, ...]  # (layers, parts, batch, units) each, in the order of `stateful_modules()`
 
 
 class MaskEstimate(NamedTuple):
-    """A network's estimate for frames; None for a branch that it does not have."""
+    """A network's estimate for frames; None for a missing branch."""
 
     masks: Tensor | None  # (batch, T, stems, channels or 1, K or bands); complex: (..., 2, K or bands)
-    bins: Tensor | None  # (batch, T, channels, 2 K): the spectra they mask, as from `spectrum`
+    bins: Tensor | None  # (batch, T, channels, 2 K): the masked spectra, as from `spectrum`
     weights: Tensor | None  # (batch, T, stems, n): of the decoder's filters, masked
     recurrent_states: tuple[Tensor, ...]  # their states after the last frame
 
 
 class SeparatorNet(nn.Module, abc.ABC):
-    """A causal network that takes a mixture apart into stems; see the module."""
+    """A causal network that separates a mixture into stems; see the module."""
 
     analysis: Tensor
     synthesis: Tensor
@@ -95,16 +95,16 @@ class SeparatorNet(nn.Module, abc.ABC):
 
     @property
     def latency(self) -> int:
-        """Samples by which streaming is late in a file; live it is one hop more."""
+        """Latency of streaming in a file, in samples; live it is one hop more."""
         return self.synthesis_length - self.hop
 
     @abc.abstractmethod
     def estimate_masks(self, frames: Tensor, recurrent_states: tuple[Tensor, ...]) -> MaskEstimate:
-        """Find the masks of (batch, T, channels, window) frames; `memories` are the states before the first."""
+        """Estimate the masks of (batch, T, channels, window) frames; `recurrent_states` are those before the first."""
 
     @abc.abstractmethod
     def stateful_modules(self) -> list[Stateful]:
-        """Return the modules that carry a state, in the order of `NetState.recurrent_states`."""
+        """Return the modules with a state, in the order of `NetState.recurrent_states`."""
 
     def initial_recurrent_states(self, batch: int = 1) -> tuple[Tensor, ...]:
         """Return the states of the recurrent layers before the first frame."""
@@ -124,19 +124,19 @@ class SeparatorNet(nn.Module, abc.ABC):
         waves: Tensor = self.decoder.weight.T.unflatten(-1, (self.channels, self.window))[..., -self.synthesis_length :]
         return (waves * (self.analysis[-self.synthesis_length :] * self.synthesis)).flatten(-2)
 
-    def spectra(self, found: MaskEstimate, filters: Tensor | None) -> Tensor:
+    def spectra(self, estimate: MaskEstimate, filters: Tensor | None) -> Tensor:
         """Return the stems' windowed spectra (..., T, stems, channels, 2 K); `filters` as by `spectrum_filters`."""
-        return self.add_waves(self._spectral(found), found.weights, filters)
+        return self.add_waves(self._spectral(estimate), estimate.weights, filters)
 
-    def synthesis_frames(self, found: MaskEstimate, filters: Tensor | None) -> Tensor:
+    def synthesis_frames(self, estimate: MaskEstimate, filters: Tensor | None) -> Tensor:
         """Return the stems' windowed frames (..., T, stems, channels, synthesis_length).
 
         `filters` are those of `synthesis_filters`.
         """
-        bins = self._spectral(found)
+        bins = self._spectral(estimate)
         if bins is not None:
             bins = inverse_spectrum(bins.float(), self.window)[..., -self.synthesis_length :] * self.synthesis
-        return self.add_waves(bins, found.weights, filters)
+        return self.add_waves(bins, estimate.weights, filters)
 
     def add_waves(self, spectral: Tensor | None, weights: Tensor | None, filters: Tensor | None) -> Tensor:
         """Add the waveform branch, if there is one: weights (..., n) times filters (n, channels * length)."""
@@ -146,12 +146,12 @@ class SeparatorNet(nn.Module, abc.ABC):
         waves: Tensor = (weights @ filters.to(weights.dtype)).unflatten(-1, (self.channels, -1))
         return waves if spectral is None else spectral + waves
 
-    def _spectral(self, found: MaskEstimate) -> Tensor | None:
+    def _spectral(self, estimate: MaskEstimate) -> Tensor | None:
         """Apply the masks to the spectra: (..., T, stems, channels, 2 K)."""
-        if found.masks is None or found.bins is None:
+        if estimate.masks is None or estimate.bins is None:
             return None
-        masks = found.masks if self.spread is None else found.masks @ self.spread.to(found.masks.dtype)
-        parts = found.bins.to(masks.dtype).unflatten(-1, (2, -1)).unsqueeze(-4)  # (..., 1, channels, 2, K)
+        masks = estimate.masks if self.spread is None else estimate.masks @ self.spread.to(estimate.masks.dtype)
+        parts = estimate.bins.to(masks.dtype).unflatten(-1, (2, -1)).unsqueeze(-4)  # (..., 1, channels, 2, K)
         products: Tensor
         if self.complex_masks:
             (m_re, m_im), (re, im) = masks.unbind(-2), parts.unbind(-2)
@@ -163,12 +163,14 @@ class SeparatorNet(nn.Module, abc.ABC):
     def forward(self, mix: Tensor) -> Tensor:
         """Separate (batch, channels, frames) into (batch, stems, channels, frames), time-aligned."""
         frames = frame(mix, self.window, self.hop, self.synthesis_length).transpose(1, 2)
-        found = self.estimate_masks(frames, self.initial_recurrent_states(mix.shape[0]))
-        synthesis_frames = self.synthesis_frames(found, self.synthesis_filters())  # (b, T, stems, c, synthesis_length)
+        estimate = self.estimate_masks(frames, self.initial_recurrent_states(mix.shape[0]))
+        synthesis_frames = self.synthesis_frames(
+            estimate, self.synthesis_filters()
+        )  # (b, T, stems, c, synthesis_length)
         return overlap_add(synthesis_frames.permute(0, 2, 3, 1, 4), self.hop, mix.shape[-1])
 
     def initial_state(self, batch: int = 1) -> NetState:
-        """Return silence before the first hop."""
+        """Return the state before the first hop: silence."""
         device = self.synthesis.device
         return NetState(
             torch.zeros(batch, self.channels, self.window - self.hop, device=device),
@@ -186,15 +188,17 @@ class SeparatorNet(nn.Module, abc.ABC):
     def step(self, hop: Tensor, state: NetState) -> tuple[Tensor, NetState]:
         """Separate the next (batch, channels, hop) into (batch, stems, channels, hop), `latency` samples late."""
         frames = torch.cat((state.history, hop), -1)  # (b, channels, window)
-        found = self.estimate_masks(frames.unsqueeze(1), state.recurrent_states)
-        output = self.synthesis_frames(found, self.synthesis_filters()).squeeze(1)  # filters are a constant in a trace
+        estimate = self.estimate_masks(frames.unsqueeze(1), state.recurrent_states)
+        output = self.synthesis_frames(estimate, self.synthesis_filters()).squeeze(
+            1
+        )  # filters are a constant in a trace
         output[..., : self.synthesis_length - self.hop] += state.overlap
         ready, overlap = output[..., : self.hop], output[..., self.hop :]
-        return ready, NetState(frames[..., self.hop :], overlap, found.recurrent_states)
+        return ready, NetState(frames[..., self.hop :], overlap, estimate.recurrent_states)
 
     @torch.no_grad()
     def stream(self, mix: Tensor) -> Tensor:
-        """Separate (batch, channels, frames) hop by hop; late by `latency`, of the length of whole hops."""
+        """Separate (batch, channels, frames) hop by hop; `latency` samples late, of the length of whole hops."""
         net, state, outputs = self.streaming(), self.initial_state(mix.shape[0]), []
         for start in range(0, mix.shape[-1] - self.hop + 1, self.hop):
             output, state = net.step(mix[..., start : start + self.hop], state)
@@ -204,7 +208,7 @@ class SeparatorNet(nn.Module, abc.ABC):
     def with_passthrough_masks(self) -> Self:
         """Return a copy whose masks pass the mixture in equal shares, to measure the delay.
 
-        Framing, windows, overlap-add and declared latency are this network's own.
+        Framing, windows, overlap-add and declared latency are those of this network.
         """
         values = self.window // 2 + 1 if self.spread is None else self.spread.shape[0]
         share = torch.full((len(self.stems), 1, values), 1 / len(self.stems))
@@ -220,5 +224,5 @@ class SeparatorNet(nn.Module, abc.ABC):
         return copied
 
     def parameter_count(self) -> int:
-        """Return the number of trained numbers."""
+        """Return the number of trained parameters."""
         return sum(parameter.numel() for parameter in self.parameters())

@@ -1,6 +1,6 @@
 """Recurrent layers with a skip connection around them, for whole signals and for one frame.
 
-Its state is one tensor (layers, parts, batch, units), so that a stream carries plain tensors: hidden and cell for an
+The state is one tensor (layers, parts, batch, units), so that a stream carries plain tensors: hidden and cell for an
 LSTM, hidden alone for a GRU. `nn.LSTM` repacks its weights at every call, most of the time of one frame.
 So each block has a streaming copy, `to_streaming()`, with its weights arranged for one frame.
 """
@@ -26,7 +26,7 @@ class RecurrentBlock(nn.Module, abc.ABC):
     """Recurrent layers from `inputs` to `units` features, plus a skip: identity, or linear where widths differ."""
 
     parts: int
-    """Tensors that a layer keeps per unit."""
+    """Number of state tensors per layer."""
 
     def __init__(self, units: int, layers: int, skip: nn.Module | None) -> None:
         super().__init__()
@@ -50,8 +50,8 @@ class RecurrentBlock(nn.Module, abc.ABC):
         """Return a copy with weights arranged for one frame a call, (batch, 1, inputs)."""
 
 
-def _skip(inputs: int, units: int, wanted: bool) -> nn.Module | None:
-    if not wanted:
+def _skip(inputs: int, units: int, with_skip: bool) -> nn.Module | None:
+    if not with_skip:
         return None
     return nn.Identity() if inputs == units else nn.Linear(inputs, units)
 
@@ -70,7 +70,7 @@ def lstm_runs_in_bfloat16() -> bool:
 class LstmBlock(RecurrentBlock):
     """Long short-term memory (Hochreiter & Schmidhuber 1997).
 
-    Under autocast it keeps the precision of its weights on a processor that can't run it in bfloat16.
+    Under autocast it runs in the precision of its weights on a processor without bfloat16 LSTMs.
     """
 
     parts = 2
@@ -94,7 +94,7 @@ class LstmBlock(RecurrentBlock):
 
 
 class _LstmFrames(RecurrentBlock):
-    """One matrix product a layer, [x, hidden] with a matrix (inputs + units, 4 units) that is read row by row."""
+    """One matrix product a layer, [x, hidden] with a matrix (inputs + units, 4 units) read row by row."""
 
     parts = 2
 
@@ -140,7 +140,7 @@ class GruBlock(RecurrentBlock):
 
 
 class _GruFrames(RecurrentBlock):
-    """Two matrix products a layer, because the reset gate stands between the recurrent one and the sum."""
+    """Two matrix products a layer, as the reset gate is applied to the recurrent one before the sum."""
 
     parts = 1
 
@@ -175,7 +175,7 @@ RECURRENT_BLOCKS: dict[RecurrentKind, type[LstmBlock] | type[GruBlock]] = {"lstm
 
 
 class FrameLinear(nn.Module):
-    """A linear layer whose weight lies as (inputs, outputs): of a single frame's rows half the time of `nn.Linear`."""
+    """A linear layer with its weight stored as (inputs, outputs): half the time of `nn.Linear` for a single frame."""
 
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
@@ -192,13 +192,13 @@ class FrameLinear(nn.Module):
 def arrange_for_streaming(module: nn.Module) -> None:
     """Replace all recurrent blocks and linear layers inside a module by their copies for one frame.
 
-    Decoders stay as they are: only their filters are read.
+    Decoders are not changed, as only their filters are read.
     """
     for name, child in module.named_children():
         if name == "decoder":
             continue
         copied = child.to_streaming() if isinstance(child, RecurrentBlock) else child
-        if isinstance(child, nn.Linear) and child.out_features >= child.in_features:  # else nn.Linear's way is faster
+        if isinstance(child, nn.Linear) and child.out_features >= child.in_features:  # else nn.Linear is faster
             copied = FrameLinear(child)
         setattr(module, name, copied)
         arrange_for_streaming(copied)

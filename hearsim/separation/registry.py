@@ -63,7 +63,7 @@ def system(name: str) -> NetConfig:
 
 
 def read_config(architecture: Architecture, table: Mapping[str, Any], where: str) -> NetConfig:
-    """Check a table of settings; raises `HearsimError`: `where` it stands, the key, the value, what to do."""
+    """Check a table of settings; raises `HearsimError`: in a sentence with `where`, key, value and cure."""
     kind, _ = ARCHITECTURES[architecture]
     try:
         return kind.model_validate(table)

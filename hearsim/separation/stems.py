@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Stems(dict[str, Audio]):
     """The stems of a song by name, in the network's order: `Audio` (channels, frames), aligned with the song.
 
-    In a notebook they show as a player each.
+    A notebook shows a player for each.
 
     Examples
     --------
@@ -51,7 +51,7 @@ class Stems(dict[str, Audio]):
 
 
 def separate(song: Audio | str | Path, model: "str | Path | SeparatorNet" = "hs-tasnet-lite") -> Stems:
-    """Return the stems of a song, estimated by a network as the aid's separator runs it, from a silent start.
+    """Return the stems of a song, estimated by a network in the aid's separator, from the zero state.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def separate(song: Audio | str | Path, model: "str | Path | SeparatorNet" = "hs-
     Raises
     ------
     HearsimError
-        For a song that can't be read, audio at another rate than the network's, stems in place of a mixture, and a
+        For a song that can't be read, audio at another rate than the network's, stems instead of a mixture, and a
         model that does not exist.
 
     Examples

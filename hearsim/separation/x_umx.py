@@ -1,12 +1,12 @@
-"""X-UMX (Sawata, Uhlich, Takahashi, Mitsufuji 2021, arXiv 2010.04228), made causal as in the HS-TasNet paper.
+"""X-UMX (Sawata, Uhlich, Takahashi, Mitsufuji 2021, arXiv 2010.04228), causal as in the HS-TasNet paper.
 
 One Open-Unmix (Stoeter et al. 2019, JOSS 4(41):1667) a stem, bridged by two averages over the stems:
 
     |STFT| -- scale - linear - norm - tanh --(average)-- LSTMs --(concatenate, average)-- linear - norm - relu
            -- linear - norm - scale - relu = mask x STFT -- iSTFT
 
-The adaptation: a window of 1024, all 513 bins, three LSTM layers that look back only. Norms are batch norms: their
-statistics are learned in training and fixed in use, so streaming can keep the law.
+The adaptation: a window of 1024, all 513 bins, three unidirectional LSTM layers. Norms are batch norms: their
+statistics are learned in training and fixed in use, so streaming equals the full pass.
 """
 
 import torch
@@ -33,7 +33,7 @@ class _Norm(nn.BatchNorm1d):
         return (self._of_all(rows) if shared else super().forward(rows)).view_as(x)
 
     def _of_all(self, rows: Tensor) -> Tensor:
-        """Return the statistics of one process with the rows of all; they are then the same in each."""
+        """Return batch-norm statistics over the rows of all processes, equal in each."""
         from torch.distributed.nn.functional import all_reduce  # has a gradient
 
         assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
@@ -49,7 +49,7 @@ class _Norm(nn.BatchNorm1d):
 
 
 class _OpenUnmix(nn.Module):
-    """The part of the network that belongs to one stem."""
+    """The part of the network for one stem."""
 
     def __init__(self, config: XUmxConfig) -> None:
         super().__init__()
@@ -88,11 +88,11 @@ class XUmx(SeparatorNet):
         magnitudes = bins.unflatten(-1, (2, -1)).square().sum(-2).sqrt()
         parts = self._parts()
         crossed = torch.stack([part.encode(magnitudes) for part in parts]).mean(0)
-        found = [part.memory(crossed, state) for part, state in zip(parts, recurrent_states, strict=True)]
-        remembered = torch.stack([output for output, _ in found]).mean(0)
+        results = [part.memory(crossed, state) for part, state in zip(parts, recurrent_states, strict=True)]
+        remembered = torch.stack([output for output, _ in results]).mean(0)
         both = torch.cat((crossed, remembered), -1)
         masks = torch.stack([part.mask(both, self.channels) for part in parts], 2)  # (b, T, stems, c, K)
-        return MaskEstimate(masks, bins, None, tuple(state for _, state in found))
+        return MaskEstimate(masks, bins, None, tuple(state for _, state in results))
 
     def stateful_modules(self) -> list[Stateful]:  # noqa: D102
         return [part.memory for part in self._parts()]

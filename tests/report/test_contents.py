@@ -99,8 +99,8 @@ def test_the_page_plays_all_sounds_on_one_scale_of_sound_pressure(run: Run) -> N
     held = json.loads(re.findall(r'<script type="application/json" id="sounds">(.*?)</script>', page)[0])["sounds"]
     played = {one["label"]: soundfile.read(io.BytesIO(base64.b64decode(one["flac"])))[0].T for one in held}
     scale = {}
-    for name, label in (("input", "The song as it comes in"), ("aided", "What the aid plays"),
-                        ("heard", "What this listener hears with the aid")):  # fmt: skip
+    for name, label in (("input", "The song at the input"), ("aided", "Output of the aid"),
+                        ("heard", "Heard by this listener with the aid")):  # fmt: skip
         scale[name] = np.abs(played[label]).max() / np.abs(run.pressure(name)).max()
     assert scale["input"] == pytest.approx(scale["aided"], rel=0.01)
     assert scale["heard"] == pytest.approx(scale["aided"], rel=0.01)

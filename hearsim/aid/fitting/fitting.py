@@ -1,7 +1,7 @@
-"""Fitting: from an audiogram to insertion gains, by a rule.
+"""Fitting rules: insertion gains from an audiogram.
 
-A rule is a function of an ear's thresholds and of the level of the speech. Each file of this folder registers some,
-and nothing else need be changed for a new one:
+A rule is a function of an ear's thresholds and of the level of the speech. A file of this folder registers its
+rules; a new rule needs no other change:
 
     @fitting_rule("half-gain")
     def half_gain(thresholds: Thresholds, level_db_spl: float) -> Curve:
@@ -30,7 +30,7 @@ from hearsim.profile.load import load_listener
 from hearsim.profile.schema import Listener
 
 PRESCRIBED_AT_DB_SPL = 65.0
-"""The overall level of the speech for which the aid takes a rule's gain."""
+"""The overall level of speech at which the aid uses a rule's gain."""
 
 LEVELS_DB_SPL = (50.0, 65.0, 80.0)
 """Overall levels of soft, average and loud speech."""
@@ -43,7 +43,7 @@ Rule = Callable[[Thresholds, float], Curve]
 
 
 def fitting_rule(name: str) -> Callable[[Rule], Rule]:
-    """Return a decorator that registers a rule under the name that an aid's `rule` gives."""
+    """Return a decorator that registers a rule under a name for an aid's `rule`."""
     return register("hearsim.fittings", name)
 
 
@@ -100,14 +100,14 @@ def prescribe(rule: str, listener: Listener | str) -> Prescription:
     Parameters
     ----------
     rule
-        The rule's name, as an aid's `rule` gives it: "nal-r", "nal-rp", "none", or that of a plug-in.
+        The rule's name, as in an aid's `rule`: "nal-r", "nal-rp", "none", or that of a plug-in.
     listener
         A listener, the name of a shipped one, or a file.
 
     Returns
     -------
     Prescription
-        Gains in dB, ears x frequencies x levels (soft, average and loud speech), ahead of any compression.
+        Gains in dB, ears x frequencies x levels (soft, average and loud speech), before compression.
 
     Raises
     ------
@@ -123,9 +123,9 @@ def prescribe(rule: str, listener: Listener | str) -> Prescription:
     19.65
 
     """
-    check_kind("prescribe takes a rule's name first", rule, str, 'give "nal-r", say')
-    if rule not in (known := known_names("hearsim.fittings")):
-        near = nearest(rule, known) or f"there are {', '.join(known)}"
+    check_kind("prescribe takes a rule's name first", rule, str, 'give "nal-r", for example')
+    if rule not in (rules := known_names("hearsim.fittings")):
+        near = nearest(rule, rules) or f"there are {', '.join(rules)}"
         raise HearsimError(f"no fitting rule is called {rule!r}: {near}")
     cure = "give Listener.from_thresholds({500: 30, ...}), or a name"
     check_kind("prescribe takes a Listener", listener, (Listener, str, Path), cure)

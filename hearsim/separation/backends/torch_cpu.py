@@ -1,4 +1,4 @@
-"""The torch backend: one network, its state, one thread, traced once so that a step costs few calls of Python."""
+"""The torch backend: one network, its state, one thread, traced once so that a step needs few Python calls."""
 
 import warnings
 from collections.abc import Iterator
@@ -28,9 +28,9 @@ class _Flat(nn.Module):
 
 @contextmanager
 def use_threads(count: int) -> Iterator[None]:
-    """Let torch's operations use this many threads inside the block, then as many as before.
+    """Set the number of torch's threads in the body, and restore it.
 
-    The number belongs to the whole process, and so to the program that hearsim runs in.
+    The number is global to the process, and so to the program that uses hearsim.
     """
     before = torch.get_num_threads()
     if before != count:
@@ -46,7 +46,7 @@ class TorchStep:
     """Runs a network hop by hop: (channels, hop) in, (stems, channels, hop) out, float32.
 
     `backend` is the name of the runtime, for the report. A step runs on `threads` threads and flushes denormal numbers;
-    before and after it both settings are the caller's, whose program may need others.
+    both settings are restored after it for the calling program.
     """
 
     backend = "torch, traced, float32, 1 thread"
@@ -57,14 +57,14 @@ class TorchStep:
         self.reset()
         with torch.inference_mode(), use_threads(1):
             example = (torch.zeros(1, net.channels, net.hop), *self._state)
-            with warnings.catch_warnings():  # one frame a step is what the trace is for; jit stays though deprecated
+            with warnings.catch_warnings():  # the trace is for one frame per step; jit is used although deprecated
                 warnings.simplefilter("ignore")
                 self._step = torch.jit.freeze(torch.jit.trace(_Flat(self._net).eval(), example, check_trace=False))
             for _ in range(4):  # the profiling executor optimises during its first calls
                 self._step(*example)
 
     def reset(self) -> None:
-        """Return to silence before the first hop."""
+        """Return to the state before the first hop."""
         history, overlap, recurrent_states = self._net.initial_state()
         self._state: tuple[Tensor, ...] = (history, overlap, *recurrent_states)
 
