@@ -29,11 +29,11 @@ def blocks(profile: ProfileOption = DEFAULT_PROFILE, seconds: Seconds = 10.0, as
     """Time the separator, the aid and the whole chain per block, on one thread."""
     from hearsim.bench.blocks import bench as run_bench
 
-    found = run_bench(profile, seconds)
+    benches = run_bench(profile, seconds)
     if as_json:
-        print_json([{**one._asdict(), "load": one.load.to_json()} for one in found])
+        print_json([{**one._asdict(), "load": one.load.to_json()} for one in benches])
         return
-    for one in found:
+    for one in benches:
         typer.echo(one)
 
 
@@ -47,13 +47,13 @@ def networks(
     from hearsim.bench.networks import bench_systems, lines, records, write_table
 
     check_table(table)
-    found = bench_systems(seconds, say=lambda line: typer.echo(line, err=True))
+    benches = bench_systems(seconds, say=lambda line: typer.echo(line, err=True))
     if as_json:
-        print_json(records(found))
+        print_json(records(benches))
     else:
-        typer.echo("\n".join(lines(found)))
+        typer.echo("\n".join(lines(benches)))
     if table is not None:
-        write_table(table, found)
+        write_table(table, benches)
 
 
 @bench.command()
@@ -62,8 +62,8 @@ def training(as_json: Json = False) -> None:
     from hearsim.bench.training import throughput
 
     if as_json:
-        if found := [one._asdict() for one in throughput()]:  # of several processes, one prints
-            print_json(found)
+        if speeds := [one._asdict() for one in throughput()]:  # of several processes, one prints
+            print_json(speeds)
         return
     for one in throughput():
         typer.echo(one)

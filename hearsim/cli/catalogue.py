@@ -25,7 +25,7 @@ def _description(path: Path) -> str:
 
 
 def profiles() -> list[Row]:
-    """Return the shipped profiles and the parts that each names."""
+    """Return the shipped profiles and their parts."""
     from hearsim.core.files import read_toml
 
     parts = ("listener", "mix", "aid", "rig")
@@ -136,7 +136,7 @@ def metrics() -> list[Row]:
 
 
 def _rows_of_plugins(names: list[str], row: Callable[[str], Row]) -> list[Row]:
-    """Return a row for each name; what a broken plug-in is refused for is its description, and stops no other row."""
+    """Return a row for each name; a broken plug-in's row has its error as description."""
     rows = []
     for name in names:
         try:

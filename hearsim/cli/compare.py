@@ -27,11 +27,11 @@ def compare(
     page = Path("comparison.html") if out is None and not as_json else out
     if page is not None and page.exists() and not force:
         raise HearsimError(f"{page} is already there: choose another --out, or give --force")
-    found = compare_runs(first, second)
+    result = compare_runs(first, second)
     if page is not None:
-        write_comparison(found, page)
+        write_comparison(result, page)
     if as_json:
-        print_json(found)
+        print_json(result)
         return
-    print_tables(*comparison(found))
+    print_tables(*comparison(result))
     typer.echo(f"page: {page}")

@@ -21,13 +21,13 @@ def devices(as_json: Json = False) -> None:
     for column in ("in", "out", "rate Hz", f"{AID_RATE_HZ} Hz", "in ms", "out ms"):
         table.add_column(column, justify="right")
     rows = []
-    for found in listed():
-        latencies = (f"{found.input_ms:.1f}", f"{found.output_ms:.1f}")
-        opens = None if not found.outputs else not Choice(found, None, "").refusal(AID_RATE_HZ)
+    for device in listed():
+        latencies = (f"{device.input_ms:.1f}", f"{device.output_ms:.1f}")
+        opens = None if not device.outputs else not Choice(device, None, "").refusal(AID_RATE_HZ)
         word = {None: "no output", False: "no", True: "yes"}[opens]
-        counts = (str(found.inputs), str(found.outputs), f"{found.rate_hz:g}", word)
-        table.add_row(str(found.index), found.name, found.api, *counts, *latencies)
-        rows.append({**asdict(found), f"opens_at_{AID_RATE_HZ}_hz": opens})
+        counts = (str(device.inputs), str(device.outputs), f"{device.rate_hz:g}", word)
+        table.add_row(str(device.index), device.name, device.api, *counts, *latencies)
+        rows.append({**asdict(device), f"opens_at_{AID_RATE_HZ}_hz": opens})
     if rows and not as_json:
         print_tables(table)
         typer.echo(

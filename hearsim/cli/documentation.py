@@ -19,23 +19,23 @@ def docs(
     from hearsim.core.errors import HearsimError
     from hearsim.core.validation import nearest
 
-    found = pages()
+    by_topic = pages()
     if not topic:
-        for name, text in found.items():
+        for name, text in by_topic.items():
             typer.echo(f"{name:<18}{text.splitlines()[0].lstrip('# ')}")
-    elif topic not in found:
-        near = nearest(topic, list(found)) or f"there are {', '.join(found)}"
+    elif topic not in by_topic:
+        near = nearest(topic, list(by_topic)) or f"there are {', '.join(by_topic)}"
         raise HearsimError(f"no page is called {topic!r}: {near}")
     elif sys.stdout.isatty():
         from rich.markdown import Markdown
 
-        console().print(Markdown(found[topic]))
+        console().print(Markdown(by_topic[topic]))
     else:
-        typer.echo(found[topic])
+        typer.echo(by_topic[topic])
 
 
 def pages() -> dict[str, str]:
     """Return the pages of the documentation, as Markdown by name."""
     folder = files("hearsim") / "docs"
-    found = sorted((page for page in folder.iterdir() if page.name.endswith(".md")), key=lambda page: page.name)
-    return {page.name.removesuffix(".md"): page.read_text(encoding="utf-8") for page in found}
+    listed = sorted((page for page in folder.iterdir() if page.name.endswith(".md")), key=lambda page: page.name)
+    return {page.name.removesuffix(".md"): page.read_text(encoding="utf-8") for page in listed}

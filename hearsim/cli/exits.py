@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and a sentence in place of a traceback for Ctrl-C and for SIGTERM."""
+"""Exit codes of commands, and a sentence instead of a traceback for Ctrl-C and SIGTERM."""
 
 import signal
 import sys
@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
 
     @property
     def meaning(self) -> str:
-        """The meaning of the code, as `hearsim --help` prints it."""
+        """The meaning of the code for `hearsim --help`."""
         return _MEANINGS[self]
 
 
@@ -40,8 +40,8 @@ def run(command: Callable[[], None]) -> NoReturn:
     """Run a command and end the process with its exit code.
 
     `HearsimError` becomes one sentence on stderr. SIGINT, SIGTERM and SIGHUP raise in the main thread, so that every
-    `finally` runs (temporary files vanish, worker processes end), and leave one sentence too: also where they arrive
-    during the import of a C extension, which turns them into an ImportError.
+    `finally` runs (temporary files are deleted, worker processes end), and print one sentence too: also during
+    the import of a C extension, which turns them into an ImportError.
     """
     received: list[int] = []
 
@@ -64,7 +64,7 @@ def run(command: Callable[[], None]) -> NoReturn:
 
 
 def _code_of(error: BaseException, received: list[int]) -> object:
-    """Print the reason of a command's exception and return its exit code; re-raises faults of hearsim itself."""
+    """Print the reason of a command's exception and return its exit code; re-raises internal errors."""
     from hearsim.core.errors import HearsimError
 
     if isinstance(error, SystemExit) and (not received or error.code in (None, 0)):
@@ -80,7 +80,7 @@ def _code_of(error: BaseException, received: list[int]) -> object:
 
 
 def _handle_signals(stop: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
-    """Let `stop` handle the signals that end a command, and return the handlers before; a nohup stays one."""
+    """Let `stop` handle the signals that end a command; return the earlier handlers. A signal ignored by nohup stays so."""
     previous: dict[int, Any] = {}
     if threading.current_thread() is not threading.main_thread():
         return previous

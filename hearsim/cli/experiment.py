@@ -65,17 +65,17 @@ def run(
     if dry_run:
         for name, levels in study.levels().items():
             typer.echo(f"  {name}: {', '.join(levels)}")
-        found = estimate(shard_of(cells, part), folder, workers, retry_failed, progress=_say_timing)
+        forecast = estimate(shard_of(cells, part), folder, workers, retry_failed, progress=_say_timing)
         typer.echo(
-            f"{counted(found.waiting, 'cell')} to compute, {found.shared} songs and separations to make: about "
-            f"{_duration(found.seconds)} on {found.workers} cores ({found.cell_s:.2f} s a cell, {found.shared_s:.1f} s "
-            "a song and its separation, timed here)"
+            f"{counted(forecast.waiting, 'cell')} to compute, {forecast.shared} songs and separations to make: about "
+            f"{_duration(forecast.seconds)} on {forecast.workers} cores ({forecast.cell_s:.2f} s a cell, "
+            f"{forecast.shared_s:.1f} s a song and its separation, timed here)"
         )
         return
     done = _with_bar(
         lambda progress: run_cells(study, cells, folder, Where(workers, cluster), part, retry_failed, progress)
     )
-    typer.echo(f"{counted(done.computed, 'cell')} computed, {done.held} were there, {done.failed} failed")
+    typer.echo(f"{counted(done.computed, 'cell')} computed, {done.held} computed earlier, {done.failed} failed")
     if done.missing:
         typer.echo(f"{done.missing} cells of other shards are missing: results.csv comes with the last of them")
     else:
@@ -102,7 +102,7 @@ def report(spec: Spec, out: Out = None, as_json: Json = False) -> None:
 
 
 def _with_bar(work: "Callable[[Progress], Outcome]") -> "Outcome":
-    """Do work that tells its progress, with a bar for each thing that it tells of."""
+    """Run work with a progress bar for each unit that it reports."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
@@ -111,19 +111,19 @@ def _with_bar(work: "Callable[[Progress], Outcome]") -> "Outcome":
     with Bars(*columns, disable=not sys.stdout.isatty()) as bar:
         tasks: dict[str, TaskID] = {}
 
-        def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total, rate="")
-            speed = bar.tasks[tasks[what]].speed
-            bar.update(tasks[what], completed=done, rate=f"{speed:.1f}/s" if speed else "")
+        def show(unit: str, done: int, total: int) -> None:
+            if unit not in tasks:
+                tasks[unit] = bar.add_task(unit, total=total, rate="")
+            speed = bar.tasks[tasks[unit]].speed
+            bar.update(tasks[unit], completed=done, rate=f"{speed:.1f}/s" if speed else "")
 
         return work(show)
 
 
-def _say_timing(what: str, done: int, total: int) -> None:
-    """Print a line for each excerpt that a dry run times, before it does."""
+def _say_timing(unit: str, done: int, total: int) -> None:
+    """Print a line before each excerpt that a dry run times."""
     if done < total:
-        typer.echo(f"timing {what}: {done + 1} of {total} ...")
+        typer.echo(f"timing {unit}: {done + 1} of {total} ...")
 
 
 def _duration(seconds: float) -> str:

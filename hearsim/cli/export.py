@@ -1,4 +1,4 @@
-"""`hearsim export`: SPEC writes a listening test; `collect` and `analyse` go on with it."""
+"""`hearsim export`: write a listening test, collect its ratings, analyse them."""
 
 import sys
 from pathlib import Path
@@ -53,7 +53,7 @@ def collect(
     webmushra: Annotated[Path, typer.Option(help="Checkout of github.com/audiolabs/webMUSHRA.")],
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8000,
 ) -> None:
-    """Serve a webMUSHRA test on this machine and keep its results, until Ctrl-C."""
+    """Serve a webMUSHRA test on this machine and save its results, until Ctrl-C."""
     from hearsim.listening_test.collector import serve
 
     with serve(folder, webmushra, port, typer.echo) as server:
@@ -86,11 +86,11 @@ def analyse(
 
     if not results.exists():
         raise HearsimError(f"{results} does not exist: give a table of ratings, or its folder")
-    found = run_analysis(results, manifest, out)
+    analysis = run_analysis(results, manifest, out)
     if as_json:
         tables = ("screening", "summary", "metrics")
-        paths = {name: found.out / f"{name}.csv" for name in tables}
+        paths = {name: analysis.out / f"{name}.csv" for name in tables}
         print_json({name: csv_records(path) for name, path in paths.items() if path.is_file()})
         return
-    print_tables(*listening_test(found))
-    typer.echo(f"in {found.out}: screening.csv, summary.csv, joined.csv, metrics.csv, ratings.svg")
+    print_tables(*listening_test(analysis))
+    typer.echo(f"in {analysis.out}: screening.csv, summary.csv, joined.csv, metrics.csv, ratings.svg")

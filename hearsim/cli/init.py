@@ -76,7 +76,7 @@ def init(
     if "/" in name or name in ("", ".", ".."):
         raise HearsimError(f"{name!r} is not a name of a profile: give a word, and the folder with --out")
     if path.exists():
-        raise HearsimError(f"{path} is already there and stays as it is: choose another NAME")
+        raise HearsimError(f"{path} exists already and is not changed: choose another NAME")
     ears = _ears(thresholds, left, right)
     listener = Listener.from_thresholds(left=ears[0], right=ears[1], name=name)
     aid = aid or ("power" if max(_mean_db_hl(listener)) >= POWER_FROM_DB_HL else "closed")
@@ -107,30 +107,30 @@ def init(
 def parse(text: str, context: str) -> Thresholds:
     """Return thresholds in dB HL by frequency in Hz, in ascending order, from `500:30,1000:40`.
 
-    Raises `HearsimError` for anything else, and for a frequency that is given twice.
+    Raises `HearsimError` for anything else, and for a repeated frequency.
 
     >>> parse("1000:40, 500:30", "--left")
     {500.0: 30.0, 1000.0: 40.0}
     """
     from hearsim.core.errors import HearsimError
 
-    found: Thresholds = {}
+    thresholds: Thresholds = {}
     for pair in filter(None, (part.strip() for part in text.split(","))):
         hz, _, db = pair.partition(":")
         try:
             frequency, threshold = float(hz), float(db)
         except ValueError:
             raise HearsimError(f"{context} {pair!r}: give Hz:dB HL pairs, as 500:30,1000:40,2000:55") from None
-        if frequency in found:
+        if frequency in thresholds:
             raise HearsimError(f"{context} gives {frequency:g} Hz twice: give each frequency once")
-        found[frequency] = threshold
-    if not found:
+        thresholds[frequency] = threshold
+    if not thresholds:
         raise HearsimError(f"{context} is empty: give Hz:dB HL pairs, as 500:30,1000:40,2000:55")
-    return dict(sorted(found.items()))
+    return dict(sorted(thresholds.items()))
 
 
 def _ears(thresholds: str | None, left: str | None, right: str | None) -> tuple[Thresholds, Thresholds]:
-    """Return the thresholds of both ears, from the options or asked for."""
+    """Return the thresholds of both ears, from the options, or from prompts."""
     from hearsim.core.errors import HearsimError
 
     if thresholds is not None:
@@ -141,17 +141,17 @@ def _ears(thresholds: str | None, left: str | None, right: str | None) -> tuple[
     if left is not None and right is not None:
         return parse(left, "--left"), parse(right, "--right")
     if left is not None or right is not None:
-        given, missing = ("--left", "--right") if left is not None else ("--right", "--left")
-        raise HearsimError(f"{given} needs {missing}; for two equal ears give --thresholds alone")
+        option, missing = ("--left", "--right") if left is not None else ("--right", "--left")
+        raise HearsimError(f"{option} needs {missing}; for two equal ears give --thresholds alone")
     typer.echo(
         f"Thresholds in dB HL at {', '.join(map(str, ASKED_HZ))} Hz, in this order; `-` where none was measured."
     )
-    asked = _ask("Left ear:  ", None)
-    return asked, _ask("Right ear (Enter: as the left): ", asked)
+    answer = _ask("Left ear:  ", None)
+    return answer, _ask("Right ear (Enter: as the left): ", answer)
 
 
 def _ask(prompt: str, default: Thresholds | None) -> Thresholds:
-    """Ask for the thresholds of one ear until the answer holds a number or `-` for each frequency."""
+    """Prompt for the thresholds of one ear until the answer has a number or `-` for each frequency."""
     from hearsim.core.errors import HearsimError
 
     while True:
@@ -164,11 +164,11 @@ def _ask(prompt: str, default: Thresholds | None) -> Thresholds:
             return default
         try:
             pairs = zip(ASKED_HZ, words, strict=True)
-            found = {float(hz): float(word) for hz, word in pairs if word != "-"}
+            thresholds = {float(hz): float(word) for hz, word in pairs if word != "-"}
         except ValueError:
-            found = {}
-        if found:
-            return found
+            thresholds = {}
+        if thresholds:
+            return thresholds
         typer.echo(f"{len(ASKED_HZ)} values are needed, as 20 25 40 55 65 -")
 
 

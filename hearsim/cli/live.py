@@ -148,7 +148,7 @@ def replay(
             for block in replay_blocks(session, source):
                 file.write(block)
                 checks.add(block)
-    typer.echo(f"{target}: {session.end / session.rate:.1f} s, what was played live")
+    typer.echo(f"{target}: {session.end / session.rate:.1f} s, the session's output")
     for recording, equal in checks.results():
         if not equal:
             raise HearsimError(f"{target} is not what {recording.path} recorded: is it another version or machine?")

@@ -23,7 +23,7 @@ def converse(session: "Session", mixer: "PageProcess | None", seconds: float | N
 
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_lines, args=(lines,), daemon=True).start()
-    wanted, playing, said_at = session.control.wanted, session.control.playing, time.monotonic()
+    wanted, playing, status_at = session.control.wanted, session.control.playing, time.monotonic()
     try:
         while not session.ended:
             said = session.poll()
@@ -36,8 +36,8 @@ def converse(session: "Session", mixer: "PageProcess | None", seconds: float | N
                     typer.echo(str(error))
             if seconds is not None and playing.position >= seconds * session.rate:
                 wanted.stop = 1
-            if time.monotonic() - said_at > STATUS_EVERY_S:
-                said_at = time.monotonic()
+            if time.monotonic() - status_at > STATUS_EVERY_S:
+                status_at = time.monotonic()
                 typer.echo(_status(session))
             time.sleep(0.02)
     except KeyboardInterrupt:
@@ -62,7 +62,7 @@ def _status(session: "Session") -> str:
 
 
 def counts(session: "Session") -> list[str]:
-    """Return load and lateness of a session, which is still open, in sentences."""
+    """Return sentences on load and late blocks of an open session."""
     from hearsim.live.ledger import load
 
     playing, working = session.control.playing, session.control.working
@@ -91,25 +91,25 @@ def measure_loopback(profile: "Profile", device: str | None, loss: bool, seconds
             "system:capture_1 PortAudio:in_0; jack_connect PortAudio:out_0 PortAudio:in_0)"
         )
         flatten(session)
-        found = []
+        arrivals = []
         for chirp in measure(session, seconds):
-            found.append(chirp)
+            arrivals.append(chirp)
             typer.echo(
-                f"chirp {len(found)}: device {chirp.device}, everything {chirp.total} samples "
+                f"chirp {len(arrivals)}: device {chirp.device}, everything {chirp.total} samples "
                 f"(likeness {chirp.device_peak:.3f}, {chirp.total_peak:.3f})"
                 f"{'' if chirp.whole else '; damaged, so it does not count'}"
             )
-        whole = [chirp for chirp in found if chirp.whole]
-        if not whole:
+        intact = [chirp for chirp in arrivals if chirp.whole]
+        if not intact:
             raise HearsimError("every chirp came back damaged: use a cable, not the air, and a longer period")
-        device_only = whole[0].device - session.control.playing.resampling
+        device_only = intact[0].device - session.control.playing.resampling
         session.control.wanted.cable = device_only
         declared = ledger(session.control, session.rate)
         typer.echo(declared)
         reported, measured = session.control.playing.reported_ms, 1e3 * device_only / session.rate
-        told = f"the device reports {reported:.2f} ms; measured {measured:.2f} ms"
-        typer.echo(f"{told}, which `hearsim live play --cable {device_only}` shows")
-        totals, total = sorted({chirp.total for chirp in whole}), declared.total_samples
+        reported_text = f"the device reports {reported:.2f} ms; measured {measured:.2f} ms"
+        typer.echo(f"{reported_text}, which `hearsim live play --cable {device_only}` shows")
+        totals, total = sorted({chirp.total for chirp in intact}), declared.total_samples
         same = "the ledger's sum" if totals == [total] else f"not the ledger's {total}"
         typer.echo(f"measured in all: {' or '.join(map(str, totals))} samples, {same}")
         for line in counts(session):

@@ -19,7 +19,7 @@ class _Models(OldForms):
         return ["pack", *without_option(args, "--pack")] if packs else ["list", *args]
 
 
-models = typer.Typer(cls=_Models, help="List the shipped separation models, or package one's own.")
+models = typer.Typer(cls=_Models, help="List the shipped separation models, or package your own.")
 
 
 @models.command("list")

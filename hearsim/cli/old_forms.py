@@ -1,4 +1,4 @@
-"""The forms of hearsim 0.1 (`models --pack`, `train SPEC`, ...), taken for one version more with a note."""
+"""The forms of hearsim 0.1 (`models --pack`, `train SPEC`, ...), accepted for one more version with a note."""
 
 import shlex
 from typing import Any
@@ -8,14 +8,14 @@ from typer.core import TyperGroup
 
 
 class OldForms(TyperGroup):
-    """A group that rewrites a command line of hearsim 0.1 to the sub-command of today."""
+    """A group that rewrites a command line of hearsim 0.1 to the present sub-command."""
 
     def rewrite(self, args: list[str]) -> list[str] | None:
-        """Return today's arguments for old ones; None where these are not of the old form."""
+        """Return the present arguments for old ones; None for arguments not of the old form."""
         raise NotImplementedError
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Rewrite the arguments where they are old, and say so on stderr."""
+        """Rewrite old arguments, with a note on stderr."""
         new = None if ctx.resilient_parsing or "--help" in args[:1] or args[:1] == ["-h"] else self.rewrite(args)
         if new is not None:
             note_new_form(ctx.command_path, args, f"{ctx.command_path} {shlex.join(new)}")
@@ -24,7 +24,7 @@ class OldForms(TyperGroup):
 
 
 def note_new_form(command: str, args: list[str], new: str) -> None:
-    """Say on stderr that a command line is of the old form, and which is the new one."""
+    """Print a note on stderr with the old form of a command line and the new one."""
     old = f"{command} {shlex.join(args)}".strip()
     typer.echo(f"hearsim: note: `{old}` is now `{new}`; the next version takes the new form only", err=True)
 

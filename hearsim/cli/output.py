@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def console(stderr: bool = False) -> "Console":
-    """Return a console on stdout or stderr that prints names as they are: `[bt]` is no markup, `:mouse:` no emoji."""
+    """Return a console on stdout or stderr that prints names literally, without markup and emoji."""
     from rich.console import Console
 
     return Console(markup=False, emoji=False, highlight=False, stderr=stderr)
@@ -26,7 +26,7 @@ def print_tables(*tables: Any) -> None:
 
 
 def check_table(path: Path | None) -> None:
-    """Refuse a table whose folder isn't there before the work that fills it; raises `HearsimError`."""
+    """Raise `HearsimError` for a table in a missing folder, before it is computed."""
     from hearsim.core.errors import HearsimError
 
     if path is not None and (path.is_dir() or not path.parent.is_dir()):
@@ -52,5 +52,5 @@ def _value(cell: str) -> float | int | str | None:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON; numbers that JSON lacks (NaN, infinity) are refused, for no result holds one."""
+    """Print a value as JSON; numbers that JSON lacks (NaN, infinity) are refused, as results have none."""
     typer.echo(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))

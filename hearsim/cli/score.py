@@ -27,8 +27,8 @@ def score(
     from hearsim.profile.load import load_profile
     from hearsim.report.score import score as score_files
 
-    found = score_files(reference, processed, load_profile(profile) if profile else None)
+    scores = score_files(reference, processed, load_profile(profile) if profile else None)
     if as_json:
-        print_json(found)
+        print_json(scores)
     else:
-        print_tables(*tables_of(found))
+        print_tables(*tables_of(scores))

@@ -26,7 +26,7 @@ def show(
     ] = "profiles",
     as_json: Json = False,
 ) -> None:
-    """Print a profile's signal path, latency ledger and fitting, a list of what ships, or an entry of a list."""
+    """Print a profile's signal path, latency ledger and fitting, a list of shipped files, or an entry of a list."""
     if name in LISTS:
         title, rows = LISTS[name]
         print_list(title, rows(), as_json)
@@ -37,8 +37,8 @@ def show(
 
     if name not in profile_names() and not Path(name).is_file():
         catalogue = entries()
-        if found := [one for one in catalogue if one[1]["name"] == name]:
-            print_entries(found, as_json)
+        if entries_of_name := [one for one in catalogue if one[1]["name"] == name]:
+            print_entries(entries_of_name, as_json)
             return
         if near := nearest(name, list(dict.fromkeys([*LISTS, *(row["name"] for _, row in catalogue)]))):
             raise HearsimError(f"no profile is called {name!r}, no list and no entry of one: {near}")
@@ -76,13 +76,13 @@ def print_list(title: str, rows: list[dict[str, Any]], as_json: bool) -> None:
         typer.echo("\n".join(lines(title, rows)))
 
 
-def print_entries(found: list[tuple[str, dict[str, Any]]], as_json: bool) -> None:
+def print_entries(rows: list[tuple[str, dict[str, Any]]], as_json: bool) -> None:
     """Print entries of lists, each under the title of its list, or as JSON with the list's name."""
     if as_json:
-        print_json([{"list": shown, **row} for shown, row in found])
+        print_json([{"list": title, **row} for title, row in rows])
         return
-    for shown, row in found:
-        print_list(LISTS[shown][0], [row], as_json)
+    for title, row in rows:
+        print_list(LISTS[title][0], [row], as_json)
 
 
 def latency(profile: ProfileArgument = DEFAULT_PROFILE, as_json: Json = False) -> None:
@@ -99,12 +99,12 @@ def latency(profile: ProfileArgument = DEFAULT_PROFILE, as_json: Json = False) -
     aid, fmt = hearing_aid(loaded), format_of(loaded.block_samples)
     ledger = replace(measured_ledger(aid, fmt), measured_samples=measure(aid, fmt))
     aid.prepare(fmt)
-    found = latency_json(ledger, load_of(time_blocks(aid, fmt, 5 * fmt.rate // fmt.block), fmt))
+    table = latency_json(ledger, load_of(time_blocks(aid, fmt, 5 * fmt.rate // fmt.block), fmt))
     comb = vent_comb(ledger.total_ms, 10.0) if loaded.aid.vent is not None else None
     if as_json:
-        print_json({**found, "vent_comb": comb})
+        print_json({**table, "vent_comb": comb})
         return
-    typer.echo(f"{aid.name}: {fmt}\n{latency_text(found)}")
+    typer.echo(f"{aid.name}: {fmt}\n{latency_text(table)}")
     if comb is not None:
         typer.echo(
             f"through the vent: notches every {comb['spacing_hz']:.0f} Hz, the first at {comb['first_notch_hz']:.0f}; "

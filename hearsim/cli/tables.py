@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 def render_bar(
     console: Console, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Callable[[float, float], None]]:
-    """Yield a function of the share done, 0 .. 1, and of the song's length in seconds; silent but on a terminal.
+    """Yield a function of the finished share, 0 .. 1, and of the song's length in seconds; it prints on terminals only.
 
-    The clock starts with the first call: reading the song and loading the model is no rendering.
+    The clock starts at the first call, after reading the song and loading the model.
     """
     columns = (TextColumn("rendering"), BarColumn(), TextColumn("{task.fields[speed]}"), TimeRemainingColumn())
     with Progress(
@@ -41,19 +41,19 @@ def render_bar(
         yield show
 
 
-def latency(found: dict[str, Any]) -> str:
+def latency(report_latency: dict[str, Any]) -> str:
     """Return the `latency` of a report as text: ledger, compute load, verdicts."""
-    load = Load(found["deadline_ms"], *(found["compute_ms"][key] for key in ("p50", "p99", "max")))
-    verdicts = [f"{verdict['scenario']}: {verdict['sentence']}" for verdict in found["verdicts"]]
+    load = Load(report_latency["deadline_ms"], *(report_latency["compute_ms"][key] for key in ("p50", "p99", "max")))
+    verdicts = [f"{verdict['scenario']}: {verdict['sentence']}" for verdict in report_latency["verdicts"]]
     times = f"compute per block: {load}; load (p99 / deadline) {100 * load.load_p99:.0f} %"
-    return "\n".join([str(LatencyLedger.from_json(found)), times, *verdicts])
+    return "\n".join([str(LatencyLedger.from_json(report_latency)), times, *verdicts])
 
 
-def metrics(found: dict[str, Any]) -> Table:
-    """Return the metrics of a report, and why some are missing."""
+def metrics(report_metrics: dict[str, Any]) -> Table:
+    """Return the metrics of a report, and the reasons for missing ones."""
     table = Table("metric", "of", title="Metrics", title_justify="left")
     table.add_column("value", justify="right")
-    for name, values in found.items():
+    for name, values in report_metrics.items():
         if name == "unavailable":
             continue
         for key, value in values.items():
@@ -61,7 +61,7 @@ def metrics(found: dict[str, Any]) -> Table:
                 ", ".join(f"{ear} {v:.3f}" for ear, v in value.items()) if isinstance(value, dict) else f"{value:.3f}"
             )
             table.add_row(name, key.replace("_", " "), shown)
-    for name, why in found["unavailable"].items():
+    for name, why in report_metrics["unavailable"].items():
         table.add_row(name, "not computed", why)
     return table
 
@@ -113,19 +113,19 @@ def evaluation(scores: Scores) -> list[Table]:
     return tables
 
 
-def score(found: dict[str, Any]) -> list[Table]:
-    """Return the metrics and the levels of `hearsim score`, and why some are missing."""
+def score(scored: dict[str, Any]) -> list[Table]:
+    """Return the metrics and levels of `hearsim score`, and the reasons for missing ones."""
     scores = Table("metric", title="Of the processed file", title_justify="left")
     scores.add_column("value", justify="right")
-    for name, value in found["metrics"].items():
+    for name, value in scored["metrics"].items():
         if value is not None:
             scores.add_row(name, f"{value:.3f}" if isinstance(value, float) else str(value))
-    for name, why in found["unavailable"].items():
+    for name, why in scored["unavailable"].items():
         scores.add_row(f"{name}: not computed", why)
     levels = Table("level", title="Levels", title_justify="left")
-    for file in found["levels"]:
+    for file in scored["levels"]:
         levels.add_column(file, justify="right")
-    before, after = found["levels"].values()
+    before, after = scored["levels"].values()
     for name, value in before.items():
         if isinstance(value, dict):
             for ear in value:
@@ -135,55 +135,55 @@ def score(found: dict[str, Any]) -> list[Table]:
     return [scores, levels]
 
 
-def comparison(found: dict[str, Any]) -> list[Table]:
+def comparison(compared: dict[str, Any]) -> list[Table]:
     """Return the settings that differ between two renders, and their latency and metrics."""
     from hearsim.report.compare import text_of
 
-    first, second = found["runs"]
+    first, second = compared["runs"]
     settings = Table("setting", first, second, title="Settings that differ", title_justify="left")
-    for row in found["settings"]:
+    for row in compared["settings"]:
         settings.add_row(row["key"], *map(text_of, row["values"]))
-    tables = [settings] if found["settings"] else []
+    tables = [settings] if compared["settings"] else []
     for name, digits in (("latency", 2), ("metrics", 3)):
         numbers = Table(name, title="Latency, ms" if name == "latency" else "Metrics", title_justify="left")
         for header in (first, second, "difference"):
             numbers.add_column(header, justify="right")
-        for row in found[name]:
+        for row in compared[name]:
             values = (*row["values"], row["difference"])
             numbers.add_row(row["key"], *("-" if value is None else f"{value:.{digits}f}" for value in values))
         tables.append(numbers)
     return tables
 
 
-def listening_test(found: "Analysis") -> list[Table]:
-    """Return who was left out of a listening test, its summary, and how the objective metrics go with the ratings."""
+def listening_test(analysis: "Analysis") -> list[Table]:
+    """Return a listening test's excluded participants, its summary, and correlations of metrics with ratings."""
     tables = []
-    if left_out := [one for one in found.listeners if one.why]:
+    if excluded := [one for one in analysis.listeners if one.why]:
         screened = Table("left out", "why", title="Post-screening, BS.1534-3", title_justify="left")
-        for one in left_out:
+        for one in excluded:
             screened.add_row(one.participant, one.why)
         tables.append(screened)
-    if unscreened := [one for one in found.listeners if one.note]:
+    if unscreened := [one for one in analysis.listeners if one.note]:
         notes = Table("kept", "note", title="Not screened", title_justify="left")
         for one in unscreened:
             notes.add_row(one.participant, one.note)
         tables.append(notes)
-    title = "Share of correct answers" if found.paired else "Ratings, mean over listeners"
+    title = "Share of correct answers" if analysis.paired else "Ratings, mean over listeners"
     means = Table("group", "condition", title=title, title_justify="left")
     for header in ("listeners", "ratings", "mean", "95 % interval"):
         means.add_column(header, justify="right")
-    digits = 2 if found.paired else 1
-    for row in found.summary:
-        known = row.low is not None and row.high is not None
-        interval = f"{row.low:.{digits}f} .. {row.high:.{digits}f}" if known else "-"
+    digits = 2 if analysis.paired else 1
+    for row in analysis.summary:
+        has_interval = row.low is not None and row.high is not None
+        interval = f"{row.low:.{digits}f} .. {row.high:.{digits}f}" if has_interval else "-"
         numbers = (str(row.listeners), str(row.ratings), f"{row.mean:.{digits}f}", interval)
         means.add_row(row.group, row.condition, *numbers)
     tables.append(means)
-    if found.correlations:
+    if analysis.correlations:
         metrics = Table("metric", title="Correlation with the mean ratings of the stimuli", title_justify="left")
         for header in ("stimuli", "Pearson", "Spearman"):
             metrics.add_column(header, justify="right")
-        for each in found.correlations:
+        for each in analysis.correlations:
             metrics.add_row(each.metric, str(each.stimuli), f"{each.pearson:.2f}", f"{each.spearman:.2f}")
         tables.append(metrics)
     return tables

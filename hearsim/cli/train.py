@@ -57,8 +57,8 @@ def compare(
 
     check_table(table)
     finished = []
-    for found in run_variants(Variants(spec), run):
-        finished.append(found)
+    for finished_run in run_variants(Variants(spec), run):
+        finished.append(finished_run)
         if table is not None:
             write_table(table, finished)
     if as_json:
@@ -96,7 +96,7 @@ def evaluate(
 
     out = out or Path("out") / f"evaluate-{Path(model).name}"
     cache = cache_folder()
-    found: Scores = {}
+    scores: Scores = {}
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     screen = console(stderr=as_json)
     with Progress(*columns, transient=True, console=screen, disable=not screen.is_terminal) as bar:
@@ -109,11 +109,11 @@ def evaluate(
             model, data, cache, tuple(tracks or ["*"]), out, progress, tuple(ignore or ())
         ):
             if rows:
-                found[name] = rows
-                write_scores(out / "scores.csv", found)
+                scores[name] = rows
+                write_scores(out / "scores.csv", scores)
             bar.console.print(describe_track(name, rows), soft_wrap=True)
-    write_table(out / "summary.csv", found)
-    write_plot(out / "scores.svg", found)
+    write_table(out / "summary.csv", scores)
+    write_plot(out / "scores.svg", scores)
     if as_json:
         summary = [
             {
@@ -123,9 +123,9 @@ def evaluate(
                 **row.stems,
                 "overall": row.overall,
             }
-            for row in summarise(found)
+            for row in summarise(scores)
         ]
-        print_json({"folder": str(out), "tracks": list(found), "summary": summary})
+        print_json({"folder": str(out), "tracks": list(scores), "summary": summary})
         return
-    print_tables(*tables_of(found))
+    print_tables(*tables_of(scores))
     typer.echo(f"in {out}: scores.csv (every track), summary.csv (these tables, and ISR, SIR and SAR), scores.svg")

@@ -78,7 +78,7 @@ class Refinement(nn.Module):
         return x, to_recurrent, [state, *after]
 
     def refine_masks(self, logits: Tensor, x: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor]]:
-        """Return the correction of mask logits (b, T, bands, masks), by the encoded channels `x` too, and the states."""
+        """Return the correction of mask logits (b, T, bands, masks) from `x`, the encoded channels, and states."""
         x, after = self._pass(self.late, x + self.guess(logits), states[1 + EARLY :])
         more: Tensor = self.last(torch.relu(x))
         return more, after

@@ -28,7 +28,7 @@ class HSTasNetConfig(NetConfig):
     layers: Count = 2
     bases: Count = 1000
     fusion: Literal["full", "small", "shared"] = "full"
-    """"full" concatenates the branches and has a recurrent block for each after the fusion; "small" sums them without one;
+    """"full" concatenates the branches and has a recurrent block for each after the fusion; "small" has none;
     "shared" sums them and has one for both (an addition, for small machines)."""
     bands: int = Field(default=0, strict=True, ge=0)
     """Bands that pool the bins, per channel; 0 is one magnitude a bin, the mean of the channels."""

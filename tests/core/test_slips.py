@@ -187,7 +187,7 @@ SLIPS: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "measure of a file pair": (
         lambda: hs.listen(quick_aid(), SONG).score("sii"),
-        "no metric of what is heard is called 'sii': (?!.*csdr_db, energy)",
+        "no metric of the heard sound is called 'sii': (?!.*csdr_db, energy)",
     ),
     "chain for an aid": (lambda: hs.listen(hs.Chain(hs.Delay(1)), SONG), "listen needs an aid that knows its listener"),
 }

@@ -45,7 +45,7 @@ def test_short_names_of_measures() -> None:
     stems = hs.demo_song(3.0)
     result = hs.listen(quick_profile("flat"), hs.mixture(stems), stems)
     assert result.score("stoi") == result.score("stoi_vocals") > 0.1
-    with pytest.raises(hs.HearsimError, match="no metric of what is heard is called 'stoy': did you mean stoi"):
+    with pytest.raises(hs.HearsimError, match="no metric of the heard sound is called 'stoy': did you mean stoi"):
         result.score("stoy")
 
 
