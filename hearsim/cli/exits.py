@@ -80,7 +80,7 @@ def _code_of(error: BaseException, received: list[int]) -> object:
 
 
 def _handle_signals(stop: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
-    """Let `stop` handle the signals that end a command; return the earlier handlers. A signal ignored by nohup stays so."""
+    """Set `stop` as the handler of ending signals; return the earlier handlers. A signal ignored by nohup stays so."""
     previous: dict[int, Any] = {}
     if threading.current_thread() is not threading.main_thread():
         return previous
