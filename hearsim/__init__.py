@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-if TYPE_CHECKING:  # what type checkers and editors see; the names and modules of _HOMES (a test compares them)
+if TYPE_CHECKING:  # for type checkers and editors: the names and modules of _HOMES (a test compares them)
     from hearsim import metrics as metrics
     from hearsim import testing as testing
     from hearsim.aid.device import HearingAid as HearingAid

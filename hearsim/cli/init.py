@@ -83,7 +83,7 @@ def init(
     rig = RIGS.get(aid, "aid")
     model = "hs-tasnet-lite"
     gains = load_mix(mix).gains_db
-    Profile(listener, mix=mix, aid=aid, rig=rig, model=model, name=name)  # refuses what load_profile would refuse
+    Profile(listener, mix=mix, aid=aid, rig=rig, model=model, name=name)  # the checks of load_profile
     width = max(len(aid), len(rig), len(model)) + 2
     text = TEMPLATE.format(
         **{"name": name, "path": path, "aid": aid, "rig": rig, "model": model},

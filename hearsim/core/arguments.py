@@ -1,4 +1,4 @@
-"""Arguments of public functions: a value of the wrong kind is refused in a sentence that says what to give."""
+"""Arguments of public functions: values of a wrong kind are refused in a sentence with the cure."""
 
 import reprlib
 
@@ -20,7 +20,7 @@ def kind_of(value: object) -> str:
 
 
 def check_kind(expected: str, value: object, kinds: type | tuple[type, ...], cure: str) -> None:
-    """Raise `HearsimError` for a value of another type: what is expected, the value, the cure."""
+    """Raise `HearsimError` for a value of another type: expectation, value, cure."""
     if not isinstance(value, kinds):
         raise HearsimError(f"{expected}, not {kind_of(value)}: {cure}")
 

@@ -13,7 +13,7 @@ Part = Path | bytes | tuple[Path, bytes]
 """An input that libsndfile reads as one file: a path, its bytes, or a path with other first bytes."""
 
 STREAMED = {0xFFFFFFFF, 0x7FFFF000}
-"""What ffmpeg and SoX write where they can't know the size of a WAV's data: into a pipe."""
+"""Sizes written by ffmpeg and SoX for a WAV of unknown length, as into a pipe."""
 
 _FLAC_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # RFC 9639, section 8: STREAMINFO, 34 bytes
 _UNEXPLAINED = 4096  # bytes after the last chunk: players leave tags and padding there, but no music

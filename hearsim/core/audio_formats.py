@@ -1,6 +1,6 @@
 """Decoding audio files whole: the format by its first bytes, joined and streamed files repaired, the length checked.
 
-libsndfile decodes what it knows; a file that it would read in part only (several Ogg streams or MP3s one after the
+libsndfile decodes most formats; a file that it would read in part only (several Ogg streams or MP3s one after the
 other, a WAV whose header has no size) is rearranged so that it reads all of it. Other formats are decoded by PyAV, from
 `hearsim[formats]`. The length that a container states must agree with the decoded length.
 """
@@ -70,7 +70,7 @@ _ROUNDING_S, _PRIMING_S = 0.05, 0.1  # of stated durations; an MP4 includes AAC'
 
 
 class Decoder(Protocol):
-    """An audio file, opened: its rate in Hz, its channels, and a sentence on what was repaired ("" for nothing)."""
+    """An audio file, opened: its rate in Hz, its channels, and a sentence on repairs ("" without any)."""
 
     rate: int
     channels: int

@@ -71,7 +71,7 @@ _CURES = {
 
 
 class WriteError(HearsimError):
-    """An output can't be written; `why` is the system's reason, `cure` what to do about it."""
+    """An output can't be written; `why` is the system's reason, `cure` the advice."""
 
     def __init__(self, path: Path, why: str) -> None:
         self.path, self.why, self.cure = path, why, _CURES.get(why, "choose another place")

@@ -1,4 +1,4 @@
-"""Plug-ins: fitting rules, metrics, separators and stages of other packages, found by their entry points.
+"""Plug-ins: fitting rules, metrics, separators and stages of other packages, by entry points.
 
 A package offers one in its pyproject.toml, without any change to hearsim:
 

@@ -119,7 +119,7 @@ def _probing(chain: Processor) -> Iterator[None]:
 
 
 def _sources(stage: Processor, fmt: Format) -> list[Origin]:
-    """Return the source of each entry of a prepared stage: measured where its probes agree with what it declares."""
+    """Return the source of each entry of a prepared stage: measured where its probes agree with its declaration."""
     declared = len(stage.latency_entries())
     origins: list[Origin] = []
     if isinstance(stage, Chain):

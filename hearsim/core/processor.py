@@ -33,8 +33,8 @@ class Processor(abc.ABC):
     """One stage of the signal path.
 
     A user's stage needs `process`, and a constructor if it has settings; `hearsim.testing.check_processor`
-    tests it. The array that `process` returns belongs to the stage and is valid until its next call: copy what you
-    keep.
+    tests it. The array that `process` returns belongs to the stage and is valid until its next call: copy it to
+    keep it.
 
     Examples
     --------

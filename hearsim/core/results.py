@@ -16,7 +16,7 @@ from hearsim.core.files import part_of, read_json, temporary_folder, writes
 
 def check_is_folder(out: Path) -> None:
     """Raise `HearsimError` where an output folder, or a folder above it, has the name of a file."""
-    with writes(out):  # a name too long for the file system is found here
+    with writes(out):  # raises for a name too long for the file system
         nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not nearest.is_dir():
         raise HearsimError(f"{nearest} is a file: choose another --out")
@@ -70,7 +70,7 @@ def output_folder(
     are. `inputs` are files that the command reads, and must not replace. `check` raises `HearsimError` for reasons of
     the command's own; it is called before the work and after it, as another process may write there meanwhile.
 
-    Raises `HearsimError` where `out` holds outputs and `force` is not given, where one of them is an input,
+    Raises `HearsimError` where `out` holds outputs without `force`, where one of them is an input,
     where they are of no earlier run, and where `out` can't be written.
     """
     _check(out, outputs, force, inputs)

@@ -31,7 +31,7 @@ class Outcome(NamedTuple):
     """The outcome of a run."""
 
     computed: int
-    held: int  # computed earlier
+    earlier: int  # computed by earlier runs
     failed: int
     missing: int  # cells of other shards, not computed yet
     folder: Path
@@ -77,7 +77,7 @@ def run(
             store.write_tables(records)
         return Outcome(
             computed=len(waiting),
-            held=len(part) - len(waiting),
+            earlier=len(part) - len(waiting),
             failed=sum(bool(one.error) for one in records),
             missing=missing,
             folder=folder,

@@ -62,12 +62,12 @@ def read_settings(path: Path, table: Mapping[str, Any]) -> dict[str, dict[str, A
     HearsimError
         A key is not one of a profile, its value is not a list, or two of its levels are the same.
     """
-    known = [key for part, kind in PARTS.items() for key in _keys(kind, part)]
+    all_keys = [key for part, kind in PARTS.items() for key in _keys(kind, part)]
     factors = {}
     for key, values in table.items():
         where = f"factors.{key}"
-        if key not in known:
-            near = nearest(key, known) or f"known are {', '.join(known)}"
+        if key not in all_keys:
+            near = nearest(key, all_keys) or f"known are {', '.join(all_keys)}"
             raise HearsimError(f"{path}: the key {where} is not one of a profile: {near}")
         levels = check(path, _Levels, {"levels": values}, "", {"levels": where}).levels
         factors[key] = {str(level_name(value)): value for value in levels}

@@ -5,7 +5,7 @@ x -+- separate + remix -+-- Compensation --- aid -+
    +- delay ------------------------------- dry --+                                                    +- Ear -----+- y
    +--------------------------------------------------------------------------------- unaided ear ------- delay ---+
 
-The stages are those of `hearing_aid`, so the step "aid" is what `hearsim render` writes as aided.wav, bit for bit.
+The stages are those of `hearing_aid`, so the step "aid" equals aided.wav of `hearsim render`, bit for bit.
 With the hearing loss on, levels are not matched (their loss is what it simulates): the step "aid" is then heard.wav
 and the step "dry" unaided.wav. Moves are at samples of the source, before all latency.
 """

@@ -167,23 +167,23 @@ class SessionRecorder:
         """Begin the log; before `start`. Raises `HearsimError` where the file can't be made."""
         self._logger = LogWriter(path, header, self._rings)
 
-    def records(self, what: Recorded) -> bool:
+    def records(self, signal: Recorded) -> bool:
         """Whether a recording runs."""
-        return what in self._recorders
+        return signal in self._recorders
 
-    def record(self, path: Path, what: Recorded = "played") -> None:
+    def record(self, path: Path, signal: Recorded = "played") -> None:
         """Begin a recording. Raises `HearsimError` where the file can't be made, or one runs."""
-        if what in self._recorders:
+        if signal in self._recorders:
             raise HearsimError("a recording runs already: stop it first")
         with self._turns:
-            self._recorders[what] = Recorder(path, self._rate, getattr(self._rings, what))
+            self._recorders[signal] = Recorder(path, self._rate, getattr(self._rings, signal))
 
-    def stop_recording(self, what: Recorded = "played") -> None:
+    def stop_recording(self, signal: Recorded = "played") -> None:
         """End a recording, if one runs: the file gets its name, and the log a line with its checksum."""
         with self._turns:
-            recorder = self._recorders.pop(what, None)
+            recorder = self._recorders.pop(signal, None)
             if recorder is not None:
-                self._attempt(lambda: self._keep(recorder, what))
+                self._attempt(lambda: self._keep(recorder, signal))
 
     def note(self, line: dict[str, Any]) -> None:
         """Write a line into the log, if there is one."""
@@ -200,12 +200,12 @@ class SessionRecorder:
         if self._logger:
             self._attempt(self._logger.close)
 
-    def _keep(self, recorder: Recorder, what: Recorded) -> None:
-        found = recorder.close()
+    def _keep(self, recorder: Recorder, signal: Recorded) -> None:
+        recording = recorder.close()
         lost = "; then the disk was too slow" if recorder.lost else ""
-        self._say(f"{found.path} holds {found.samples / self._rate:.1f} s of {WORDS[what]}{lost}")
-        if what == "played":
-            self._log(found.to_table())
+        self._say(f"{recording.path} holds {recording.samples / self._rate:.1f} s of {WORDS[signal]}{lost}")
+        if signal == "played":
+            self._log(recording.to_table())
 
     def _work(self) -> None:
         try:
@@ -219,9 +219,9 @@ class SessionRecorder:
         if self._feeder:
             self._feeder.turn(self._rings.played.head)
         self._log()
-        for what, recorder in tuple(self._recorders.items()):
+        for signal, recorder in tuple(self._recorders.items()):
             if not self._attempt(recorder.turn):
-                del self._recorders[what]
+                del self._recorders[signal]
 
     def _log(self, *lines: dict[str, Any]) -> None:
         logger = self._logger

@@ -28,9 +28,11 @@ def replay(log: SessionLog, song: Source) -> Iterator[FloatArray]:
 
     Raises `HearsimError` where the song is not the one that was played.
     """
-    known = log.source.get("sha256")
-    if known is not None and known != song.sha256:
-        raise HearsimError(f"{song.path} is not what was played: that was {log.source.get('path')} (sha256 {known})")
+    sha256 = log.source.get("sha256")
+    if sha256 is not None and sha256 != song.sha256:
+        raise HearsimError(
+            f"{song.path} is not the song that was played: that was {log.source.get('path')} (sha256 {sha256})"
+        )
     with closing(Rings.create()) as rings:
         yield from _Replay(log, rings).play(song)
 

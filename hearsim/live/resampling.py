@@ -73,8 +73,8 @@ def lateness(rate: int, device_rate: int) -> tuple[int, int]:
 class Resampled:
     """A player behind a device of another rate. `callback`: audio thread only.
 
-    `channels` are the device's, in (0: there are none) and out. `ceiling` (2,) holds at the device's rate too, as the
-    player keeps it: what overshoots between the engine's samples is cut off.
+    `channels` are the device's, in (0: there are none) and out. `ceiling` (2,) holds at the device's rate too:
+    overshoots between the engine's samples are clipped.
     """
 
     def __init__(

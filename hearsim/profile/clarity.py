@@ -29,9 +29,9 @@ def clarity_listener(path: Path, name: str, row: Any) -> Listener:
         raise HearsimError(f"{path}: listener {name} is {row!r}: it needs audiogram_cfs and the two audiogram_levels")
     ears = {}
     for ear, key in CLARITY_EARS.items():
-        for wanted in ("audiogram_cfs", key):
-            if wanted not in row:
-                raise HearsimError(f"{path}: listener {name} lacks {wanted}: add it, or remove the listener")
+        for column in ("audiogram_cfs", key):
+            if column not in row:
+                raise HearsimError(f"{path}: listener {name} lacks {column}: add it, or remove the listener")
         ears[ear] = {"frequencies_hz": row["audiogram_cfs"], "thresholds_db_hl": row[key]}
     field_names = {f"{ear}.frequencies_hz": "audiogram_cfs" for ear in CLARITY_EARS}
     field_names |= {f"{ear}.thresholds_db_hl": key for ear, key in CLARITY_EARS.items()}

@@ -110,7 +110,7 @@ def load_rig(name: str | Path) -> Rig:
 def load_part(name: str | Path, kind: type[Part], base: Path, context: str = "") -> Part:
     """Load a part of a profile by name, path (its own or a profile's) or `listeners.json#ID`, relative to `base`.
 
-    `context` (file and key that name the part) comes first in what `HearsimError` says.
+    `context` (file and key that name the part) is the beginning of an error's sentence.
     """
     file, _, row = str(name).partition("#")
     if file.endswith(".json") and kind in (Listener, Mix):

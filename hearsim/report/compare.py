@@ -22,7 +22,7 @@ _BLOCK = 1 << 16
 
 
 def compare(first: Path, second: Path) -> Table:
-    """Return what differs between two render folders, schema "hearsim.compare/1".
+    """Return the differences between two render folders, schema "hearsim.compare/1".
 
     `settings` holds {key, values} of each different one, `metrics` and `latency` {key, values, difference} of all; a
     missing value is None. Raises `HearsimError` for a folder that holds no run.

@@ -85,8 +85,8 @@ def check_block(stage: Processor, fmt: Format) -> None:
     before = sound.copy()
     result: object = stage.process(sound)
     if not isinstance(result, np.ndarray) or result.dtype != np.float32:
-        found = result.dtype if isinstance(result, np.ndarray) else type(result).__name__
-        raise AssertionError(f"{stage.name}: process returned {found}: return float32, as the block is")
+        output_type = result.dtype if isinstance(result, np.ndarray) else type(result).__name__
+        raise AssertionError(f"{stage.name}: process returned {output_type}: return float32, like the block")
     if result.shape != output.shape:
         promise = f"and prepare announced {output} {output.shape}"
         raise AssertionError(f"{stage.name}: process returned the shape {result.shape}, {promise}")
@@ -142,14 +142,14 @@ def check_host_blocks(make: Callable[[], Processor], formats: Sequence[Format], 
 def check_latency(stage: Processor, fmt: Format) -> None:
     """Check the declared latency by an impulse and a chirp, through every channel."""
     try:
-        found = probe_latency(stage, fmt)
+        measured = probe_latency(stage, fmt)
     except HearsimError as error:
         raise AssertionError(f"{stage.name}: its latency can't be measured: {error}") from None
     declared = fmt.block + stage.latency
-    if found.consistent_delay != declared:
+    if measured.consistent_delay != declared:
         raise AssertionError(
             f"{stage.name}: it declares {stage.latency} samples of latency, with its input block {declared}; "
-            f"measured: {found}"
+            f"measured: {measured}"
         )
 
 

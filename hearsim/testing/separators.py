@@ -15,7 +15,7 @@ def check_separator(net: SeparatorNet, tolerance: float = 1e-5) -> None:
 
     Checked with noise, the weights as they are: `forward` gives (batch, stems, channels, frames), finite; streamed hop
     by hop it gives the same, `latency` samples later; later input changes no earlier output; and the compiled step of
-    the aid gives what `stream` gives, after a reset too.
+    the aid's step equals `stream`, after a reset too.
 
     Parameters
     ----------
@@ -74,21 +74,21 @@ def check_causality(net: SeparatorNet, tolerance: float = 1e-5) -> None:
     mix = _noise(net, 12 * net.hop)
     other = mix.clone()
     other[..., 8 * net.hop :] = 3 * _noise(net, 4 * net.hop, seed=1)  # louder too
-    known = 8 * net.hop - net.latency
+    unchanged = 8 * net.hop - net.latency
     with torch.no_grad():
-        whole, changed = net(mix)[..., :known], net(other)[..., :known]
+        whole, changed = net(mix)[..., :unchanged], net(other)[..., :unchanged]
     _compare(net, changed, whole, tolerance, "later input changes earlier output: it can't run live")
 
 
 def check_compiled_step(net: SeparatorNet, tolerance: float = 1e-5) -> None:
-    """Check that the step that the aid runs gives what `stream` gives, again after a reset."""
+    """Check that the aid's step equals `stream`, again after a reset."""
     mix = _noise(net, 8 * net.hop)
     step, expected = TorchStep(net), net.stream(mix)[0].detach()
     for when in ("", " after a reset"):
         step.reset()
         hops = [step(mix[0, :, start : start + net.hop].numpy()).copy() for start in range(0, mix.shape[-1], net.hop)]
-        found = torch.from_numpy(np.concatenate(hops, -1))
-        _compare(net, found, expected, tolerance, f"the traced step of the aid differs from stream{when}")
+        traced = torch.from_numpy(np.concatenate(hops, -1))
+        _compare(net, traced, expected, tolerance, f"the traced step of the aid differs from stream{when}")
 
 
 def _noise(net: SeparatorNet, frames: int, batch: int = 1, seed: int = 0) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Trains and scores the runs of a file of variants, as far as their folder doesn't hold them yet."""
+"""Trains and scores the missing runs of a file of variants."""
 
 import json
 import time
@@ -28,7 +28,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[\w.]+(-[\w.]+)*$")]
 
 
 class ScoreSpec(BaseModel):
-    """What is scored: an excerpt of `seconds` from the middle of each track, tracks in named groups of patterns."""
+    """The scored excerpts: `seconds` from the middle of each track, tracks in named groups of patterns."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -37,7 +37,7 @@ class ScoreSpec(BaseModel):
 
 
 class VariantsSpec(BaseModel):
-    """What a file of variants says."""
+    """The content of a file of variants."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -50,21 +50,21 @@ class VariantsSpec(BaseModel):
 class Variants:
     """A file of variants, read and checked: the spec of each run.
 
-    Raises `HearsimError` naming file and key; also for a variant that trains on what is scored, or that changes where
-    the tracks lie or their rate, as all variants share them.
+    Raises `HearsimError` naming file and key; also for a variant that trains on scored tracks, or that changes the
+    folder of the tracks or their rate, as all variants share them.
     """
 
     def __init__(self, path: Path) -> None:
-        said = check(path, VariantsSpec, read_toml(path))
-        self.test = said.test
-        base = read_spec(path.parent / said.base)
-        self.base, self.rate = base, base.model.config(str(said.base)).rate
+        variants_spec = check(path, VariantsSpec, read_toml(path))
+        self.test = variants_spec.test
+        base = read_spec(path.parent / variants_spec.base)
+        self.base, self.rate = base, base.model.config(str(variants_spec.base)).rate
         self.specs: dict[tuple[str, int], TrainSpec] = {}  # all variants of the first seed, then of the next
-        for seed in said.seeds:
-            for name, changes in said.variants.items():
+        for seed in variants_spec.seeds:
+            for name, changes in variants_spec.variants.items():
                 self.specs[name, seed] = _changed(base, name, seed, changes, f"{path}: variants.{name}")
-        for name in said.variants:
-            spec = self.specs[name, said.seeds[0]]
+        for name in variants_spec.variants:
+            spec = self.specs[name, variants_spec.seeds[0]]
             if (spec.data.root, spec.data.cache) != (base.data.root, base.data.cache):
                 raise HearsimError(f"{path}: variants.{name} has tracks of its own: name root and cache in the base")
             if spec.model.config("").rate != self.rate:
@@ -132,8 +132,8 @@ def run_variants(variants: Variants, run: Path) -> Iterator[Run]:
     if processes() > 1:
         raise HearsimError("--variants trains one run after the other in one process: start it without torchrun")
     data = variants.base.data
-    found = read_tracks(data.root, data.cache, variants.rate, load=data.load, ignore=data.ignore)
-    excerpts = _excerpts(variants, found)
+    tracks = read_tracks(data.root, data.cache, variants.rate, load=data.load, ignore=data.ignore)
+    excerpts = _excerpts(variants, tracks)
     yield Run(variant=MIXTURE, scores=[_score(excerpt, None, variants.rate) for excerpt in excerpts])
     for (name, seed), spec in variants.specs.items():
         folder = run / f"{name}-{seed}"
@@ -147,7 +147,7 @@ def run_variants(variants: Variants, run: Path) -> Iterator[Run]:
 
 
 def _finished(path: Path, asked: dict[str, Any]) -> Run | None:
-    """Return what an earlier process has finished, None if nothing."""
+    """Return the finished run of an earlier process, or None."""
     if not path.exists():
         return None
     cure = "delete it, and the run is scored anew"
@@ -162,10 +162,10 @@ def _finished(path: Path, asked: dict[str, Any]) -> Run | None:
 
 
 def _train_and_score(
-    name: str, seed: int, spec: TrainSpec, folder: Path, found: list[Track], excerpts: list[Excerpt]
+    name: str, seed: int, spec: TrainSpec, folder: Path, tracks: list[Track], excerpts: list[Excerpt]
 ) -> Run:
     started = time.process_time()
-    net = read_weights(train(spec, folder, (folder / CHECKPOINT).exists(), all_tracks=found))
+    net = read_weights(train(spec, folder, (folder / CHECKPOINT).exists(), all_tracks=tracks))
     return Run(
         variant=name,
         seed=seed,
@@ -177,14 +177,14 @@ def _train_and_score(
     )
 
 
-def _excerpts(variants: Variants, found: list[Track]) -> list[Excerpt]:
+def _excerpts(variants: Variants, tracks: list[Track]) -> list[Excerpt]:
     """Return the middle of each track to be scored."""
     excerpts = []
-    root, names = str(variants.base.data.root), [track.name for track in found]
+    root, names = str(variants.base.data.root), [track.name for track in tracks]
     trained_on = {name: spec.data.roles(names)["training"] for (name, _), spec in variants.specs.items()}
     for group, patterns in variants.test.tracks.items():
         chosen = matching(names, patterns, root, f"test.tracks.{group}")
-        for track in (track for track in found if track.name in chosen):
+        for track in (track for track in tracks if track.name in chosen):
             for name, training in trained_on.items():
                 if track.name in training:
                     raise HearsimError(f"{track.name} is scored, but {name} trains on it: name it in data.held_out")

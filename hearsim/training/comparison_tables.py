@@ -17,7 +17,7 @@ COLUMNS = (
 
 
 class Row(NamedTuple):
-    """What a run scores on a group: energy SDR in dB per stem, None for a stem that no track has, and their mean."""
+    """The scores of a run on a group: energy SDR in dB per stem, None for a stem that no track has, and their mean."""
 
     group: str
     run: Run
@@ -33,15 +33,15 @@ def rows(runs: list[Run]) -> list[Row]:
 
 def _row(group: str, run: Run) -> Row:
     scores = [score.stems for score in run.scores if score.group == group]
-    found = {stem: [stems[stem] for stems in scores if stem in stems] for stem in STEMS}
-    stems = {stem: statistics.median(values) if values else None for stem, values in found.items()}
+    by_stem = {stem: [stems[stem] for stems in scores if stem in stems] for stem in STEMS}
+    stems = {stem: statistics.median(values) if values else None for stem, values in by_stem.items()}
     return Row(group, run, stems, statistics.fmean(value for value in stems.values() if value is not None))
 
 
-def spread_db(found: list[Row]) -> float | None:
+def spread_db(table_rows: list[Row]) -> float | None:
     """Return the largest distance between two seeds of a variant, overall, in any group; None for a single seed."""
     seeds: dict[tuple[str, str], list[float]] = {}
-    for row in found:
+    for row in table_rows:
         seeds.setdefault((row.group, row.run.variant), []).append(row.overall_db)
     distances = [max(values) - min(values) for values in seeds.values() if len(values) > 1]
     return max(distances, default=None)
@@ -49,14 +49,14 @@ def spread_db(found: list[Row]) -> float | None:
 
 def lines(runs: list[Run]) -> Iterator[str]:
     """Yield the table as text: a row a group and variant, each value the mean over the seeds."""
-    found = rows(runs)
+    table_rows = rows(runs)
     yield (
         f"{'tracks':<10}{'variant':<24}{'seeds':>6}{'M par.':>8}{'live ms':>9}"
         + "".join(f"{stem:>8}" for stem in (*STEMS, "overall"))
         + f"{'seeds apart':>13}"
     )
-    for group, variant in dict.fromkeys((row.group, row.run.variant) for row in found):
-        same = [row for row in found if (row.group, row.run.variant) == (group, variant)]
+    for group, variant in dict.fromkeys((row.group, row.run.variant) for row in table_rows):
+        same = [row for row in table_rows if (row.group, row.run.variant) == (group, variant)]
         run, overall = same[0].run, [row.overall_db for row in same]
         sizes = "" if run.parameters is None else f"{run.parameters / 1e6:.3f}"
         delay = "" if run.live_ms is None else f"{run.live_ms:.1f}"
@@ -68,14 +68,14 @@ def lines(runs: list[Run]) -> Iterator[str]:
             + "".join(f"{'' if value is None else f'{value:.2f}':>8}" for value in means)
             + f"{apart:>13}"
         )
-    spread = spread_db(found)
+    spread = spread_db(table_rows)
     if spread is not None:
         yield f"two seeds of a variant are up to {spread:.2f} dB apart (overall): smaller differences are no result"
 
 
 def _mean(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.fmean(known) if known else None
+    present = [value for value in values if value is not None]
+    return statistics.fmean(present) if present else None
 
 
 def records(runs: list[Run]) -> list[dict[str, float | str | None]]:

@@ -29,11 +29,11 @@ Pool = tuple[list[Track], npt.NDArray[np.float64]]
 """Tracks, and how likely each is drawn."""
 
 
-def _pool(tracks: list[Track], weights: dict[str, float], what: str) -> Pool:
+def _pool(tracks: list[Track], weights: dict[str, float], requirement: str) -> Pool:
     """Return tracks with their chances: length times weight (by name; 1 where there is none)."""
     chances = np.array([track.frames * weights.get(track.name, 1.0) for track in tracks])
     if chances.sum() <= 0:
-        raise HearsimError(f"no track to train on {what}: add some, or look at held_out, left_out and weights")
+        raise HearsimError(f"no track to train on {requirement}: add some, or look at held_out, left_out and weights")
     return tracks, chances / chances.sum()
 
 
@@ -117,8 +117,8 @@ class StatefulBatches:
     pieces : steps that an example lasts.
     context : samples before each piece, for the first window: window - hop.
     seed : of the examples.
-    reset : chance that the state is zero as an example begins; else it is kept, as in an aid from song to song, so
-        that the network learns states that only hours of streaming reach.
+    reset : chance that the state is zero as an example begins; else it continues, as in an aid from song to song, so
+        that the network learns states that need hours of streaming.
     """
 
     def __init__(
