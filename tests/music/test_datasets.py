@@ -333,7 +333,7 @@ def test_two_processes_may_fill_a_cache(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_folders_without_a_usable_track_are_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(HearsimError, match="no folder"):
+    with pytest.raises(HearsimError, match="nowhere is not a folder"):
         read(tmp_path / "nowhere", tmp_path)
     (tmp_path / "data" / "empty").mkdir(parents=True)
     with pytest.raises(HearsimError, match="holds no tracks: it needs a folder for each"):
