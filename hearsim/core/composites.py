@@ -59,7 +59,7 @@ class Delay(Processor):
 
 
 class _Composite(Processor):
-    """Stages under a name of its own; raises `HearsimError` for what is no stage."""
+    """Stages under a name of its own; raises `HearsimError` for anything but a stage."""
 
     def __init__(self, stages: tuple[Processor, ...], name: str) -> None:
         for stage in stages:

@@ -61,7 +61,7 @@ class Store:
         """Save a record; raises `WriteError`, and then all earlier ones are unchanged."""
         path = self._path(record.key)
         write_text(path, record.model_dump_json())
-        self._held[record.key] = record
+        self._records[record.key] = record
 
     def _path(self, key: str) -> Path:
         return self.folder / "cells" / f"{key}.json"

@@ -42,7 +42,7 @@ def session_rows(path: Path, manifest: Table) -> Iterator[dict[str, str]]:
     except HearsimError as error:
         raise HearsimError(f"{path}: {error}") from None
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise HearsimError(f"{path} is no session of BeaqleJS ({error!r}): move it elsewhere") from None
+        raise HearsimError(f"{path} is not a session of BeaqleJS ({error!r}): move it elsewhere") from None
 
 
 def _session(saved: list[Any], manifest: Table) -> Table:

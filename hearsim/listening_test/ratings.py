@@ -83,7 +83,7 @@ def _rows(path: Path) -> Iterator[Row]:
         for row in table:
             yield f"{path}, line {table.line_num}", row
     except csv.Error as error:
-        raise HearsimError(f"{path} is no CSV in UTF-8 ({error}): save it as one") from None
+        raise HearsimError(f"{path} is not a CSV in UTF-8 ({error}): save it as one") from None
 
 
 def _delimiter(header: str, path: Path) -> str:

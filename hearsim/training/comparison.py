@@ -141,7 +141,7 @@ def run_variants(variants: Variants, run: Path) -> Iterator[Run]:
         finished = _finished(folder / FINISHED, asked)
         if finished is None:
             print(f"{name}, seed {seed}", flush=True)
-            finished = _train_and_score(name, seed, spec, folder, found, excerpts)
+            finished = _train_and_score(name, seed, spec, folder, tracks, excerpts)
             write_text(folder / FINISHED, json.dumps({**asked, "run": finished.model_dump()}, indent=1))
         yield finished
 
