@@ -7,7 +7,7 @@ from typing import Any
 from hearsim.core.audio_files import open_source
 from hearsim.core.calibration import Calibration
 from hearsim.core.errors import HearsimError
-from hearsim.core.files import read_json, write_atomically, writes
+from hearsim.core.files import read_json, write_text
 from hearsim.core.latency import LIVE_DELAY, PROCESSING_DELAY
 from hearsim.pages.html import fill, number, table
 from hearsim.report.page import SCHEMA
@@ -111,8 +111,7 @@ def write_comparison(comparison: Table, path: Path) -> None:
         latency=_numbers("Latency, ms", comparison["latency"], names, 2),
         metrics=_numbers("Metrics", comparison["metrics"], names, 3),
     )
-    with writes(path), write_atomically(path) as part:
-        part.write_text(page, encoding="utf-8", errors="backslashreplace")
+    write_text(path, page)
 
 
 def _summary(comparison: Table) -> str:

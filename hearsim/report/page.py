@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from hearsim.core.audio import EARS
 from hearsim.core.errors import HearsimError
-from hearsim.core.files import writes
+from hearsim.core.files import write_text
 from hearsim.core.latency import COLUMNS, LatencyLedger
 from hearsim.core.units import Curve, FloatArray, counted
 from hearsim.metrics.metric import Metric
@@ -85,9 +85,7 @@ SCHEMA = "hearsim.report/1"
 
 def write_page(report: Table, sounds: Excerpts, path: Path) -> None:
     """Write the page of a report, with a player of excerpts. Raises `HearsimError` for a report of another schema."""
-    text = page(report, sounds)
-    with writes(path):  # a file name that is not UTF-8 contains lone surrogates, which can't be encoded
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    write_text(path, page(report, sounds))
 
 
 def page(report: Table, sounds: Excerpts) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from hearsim.core.audio_files import check_is_file, open_source
 from hearsim.core.errors import HearsimError
-from hearsim.core.files import writes
+from hearsim.core.files import write_text
 from hearsim.core.results import files_of, output_folder
 from hearsim.music.songs import open_stems, write_demo
 from hearsim.music.stem_files import stem_files
@@ -57,9 +57,7 @@ def render_song(
             report["input"]["path"] = str(out / song.relative_to(part))
         write_page(report, _excerpts(result), part / "report.html")
         report["files"] = files_of(part, OUTPUTS[0])
-        text = json.dumps(report, indent=1, allow_nan=False) + "\n"
-        with writes(part / OUTPUTS[0]):
-            (part / OUTPUTS[0]).write_text(text, encoding="utf-8")
+        write_text(part / OUTPUTS[0], json.dumps(report, indent=1, allow_nan=False) + "\n")
     return report
 
 

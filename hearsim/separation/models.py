@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from hearsim.core.arguments import check_kind
 from hearsim.core.errors import HearsimError
-from hearsim.core.files import find_model, read_toml, write_atomically
+from hearsim.core.files import find_model, make_folder, read_toml, write_atomically, write_text
 from hearsim.core.networks import own_network
 from hearsim.core.validation import check
 from hearsim.separation.registry import Architecture
@@ -240,11 +240,10 @@ def save_model(net: "SeparatorNet", name: str, summary: str, folder: Path, weigh
         network=net.config.model_dump(mode="json"),
     )
     info = info.model_copy(update={"sha256": checksum(info, data)})
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with write_atomically(folder / "model.safetensors") as part:
         part.write_bytes(data)
-    with write_atomically(folder / "model.toml") as part:
-        part.write_text(tomli_w.dumps(info.model_dump(mode="json", exclude_none=True)), encoding="utf-8")
+    write_text(folder / "model.toml", tomli_w.dumps(info.model_dump(mode="json", exclude_none=True)))
     return info
 
 

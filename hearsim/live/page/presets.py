@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from hearsim.core.errors import HearsimError
-from hearsim.core.files import write_atomically, writes
+from hearsim.core.files import make_folder, write_text
 from hearsim.live.control import Controls
 from hearsim.profile.load import load_mix, mix_names
 from hearsim.profile.schema import STEMS, Mix
@@ -49,10 +49,8 @@ class Presets:
         path = self._path(name)
         if path.exists() and not replace:
             raise TakenError(f"{path} is already there: choose another name, or replace it")
-        with writes(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
-        with writes(path), write_atomically(path) as part:
-            part.write_text(to_toml(wanted), encoding="utf-8")
+        make_folder(self._folder)
+        write_text(path, to_toml(wanted))
         return path
 
     def _path(self, name: str) -> Path:
