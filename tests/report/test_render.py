@@ -203,7 +203,7 @@ def test_an_earlier_run_is_kept(rendered: tuple[Path, dict], songs: Path) -> Non
         render_song(songs / "song.wav", load_profile(PROFILE), out)
     assert (out / "report.json").read_bytes() == before
     blocked = out / "report.json" / "run"
-    with pytest.raises(HearsimError, match="can't be written"):
+    with pytest.raises(HearsimError, match=r"report\.json is a file: choose another --out"):
         render_song(songs / "song.wav", load_profile(PROFILE), blocked)
 
 
