@@ -1,4 +1,4 @@
-"""`hearsim init`: a profile of one's own from the thresholds of an audiogram."""
+"""`hearsim init`: a new profile from the thresholds of an audiogram."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -65,7 +65,7 @@ def init(
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the file.")] = Path(),
 ) -> None:
-    """Write a commented profile of one's own from the thresholds of an audiogram."""
+    """Write a commented profile from the thresholds of an audiogram."""
     from hearsim.core.errors import HearsimError
     from hearsim.core.files import writes
     from hearsim.profile.load import load_mix

@@ -35,5 +35,5 @@ def without_option(args: list[str], name: str) -> list[str]:
 
 
 def is_option(args: list[str]) -> bool:
-    """Return whether the first argument is an option, or there is none."""
+    """Return whether the first argument is an option or missing."""
     return not args or args[0].startswith("-")

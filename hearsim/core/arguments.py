@@ -85,7 +85,7 @@ def array_fault(samples: object, name: str) -> str:
 
 
 def check_array(name: str, array: object, most_channels: int = 2) -> FloatArray | Curve:
-    """Return an array (channels, frames) of float32 or float64, as it is; raises `HearsimError` for others."""
+    """Return an array (channels, frames) of float32 or float64 unchanged; raises `HearsimError` for others."""
     cure = "Audio.from_array(array, rate).samples has the right layout"
     if not isinstance(array, np.ndarray) or array.dtype not in (np.float32, np.float64):
         raise HearsimError(f"{name} must be an array of float64 or float32, not {kind_of(array)}: {cure}")

@@ -158,8 +158,8 @@ def bytes_after_chunks(path: Path) -> tuple[int, int]:
 def wav_without_size(path: Path) -> tuple[Part, str] | None:
     """Return a WAV's file with the right sizes and a note, where its header holds no or too high a size of the data.
 
-    The size is 0 where a program wrote into a pipe, or counts the header too. A WAV that lacks more than that has been
-    cut off, and stays as it is.
+    The size is 0 where a program wrote into a pipe, or counts the header too. A WAV that lacks more data is
+    truncated, and is not changed.
     """
     with path.open("rb") as file:
         total = file.seek(0, io.SEEK_END)

@@ -64,7 +64,7 @@ def model_names() -> list[str]:
 def find_model(name: str | Path, base: Path | None = None, context: str = "") -> Path:
     """Return the folder of a model: a shipped one's name, or a folder, relative to `base` (default: the current one).
 
-    Raises `HearsimError` where there is none; `context` (file and key that name the model) comes first in its sentence.
+    Raises `HearsimError` for an unknown model; `context` (file and key of the model) is the beginning of its sentence.
     """
     local = (base or Path.cwd()) / name
     for folder in (data_folder("models") / name, local):

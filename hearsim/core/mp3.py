@@ -47,7 +47,7 @@ def _frame(data: bytes, at: int) -> _Frame | None:
 
 
 def _after_tag(data: bytes, at: int) -> int:
-    """Return where a tag (ID3, APE) that begins at `at` ends; `at` where there is none."""
+    """Return the end of a tag (ID3, APE) that begins at `at`; `at` without a tag."""
     if data[at : at + 3] == b"ID3" and len(data) >= at + 10:  # its size has seven bits a byte
         size = sum(byte << shift for byte, shift in zip(data[at + 6 : at + 10], (21, 14, 7, 0), strict=True))
         return at + 10 + size + (10 if data[at + 5] & 0x10 else 0)

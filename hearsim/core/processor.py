@@ -190,7 +190,7 @@ def latency_ledger(chain: Processor, fmt: Format | None = None) -> LatencyLedger
     chain
         Any stage.
     fmt
-        The format to prepare it for, which resets it. Without one the ledger is that of the chain as it is prepared;
+        The format to prepare it for, which resets it. Without it the ledger is that of the prepared chain;
         one that is not is prepared for its default format: 44.1 kHz stereo, and an aid's own block, 512 for others.
 
     Raises
@@ -237,7 +237,7 @@ def walk(stage: Processor) -> Sequence[Processor]:
 
 
 def find(stage: Processor, kind: type[Stage]) -> Stage:
-    """Return the first stage of a kind in a chain, in path order; raises `HearsimError` where there is none.
+    """Return the first stage of a kind in a chain, in path order; raises `HearsimError` without one.
 
     >>> from hearsim.core.composites import Chain, Delay
     >>> find(Chain(Delay(3), Delay(5)), Delay).latency

@@ -95,7 +95,7 @@ def _profile(table: dict[str, Any], where: str) -> Profile:
     try:
         return Profile.model_validate_json(json.dumps(table["profile"]))
     except ValidationError as error:
-        raise HearsimError(f"{where}: its profile is none: {error.errors()[0]['msg']}") from None
+        raise HearsimError(f"{where}: its profile is invalid: {error.errors()[0]['msg']}") from None
 
 
 def _recording(table: dict[str, Any], where: str) -> Recording:

@@ -91,8 +91,8 @@ class Player:
         """Set the delay by the period, the most samples that a call will hand over, not `even` if some hand over less.
 
         Without it the first call's count is taken, until another call hands over more, or less: then the sound begins
-        anew, with the delay that suits these. A stream that goes on after a lost device keeps the delay it had if it
-        can.
+        anew, with the delay that suits these. A stream after a lost device keeps its earlier delay if
+        possible.
         """
         playing, at = self._control.playing, self._output.position
         self._period = playing.period = period

@@ -148,7 +148,7 @@ def listed() -> list[Listed]:
 def choose(name: str | None, wants_input: bool, rate: int) -> Choice:
     """Return the device of a name (a part of it, or its number), or the one to be preferred for a rate.
 
-    Raises `HearsimError` where there is none, or the name fits none or several.
+    Raises `HearsimError` without a device, and for a name that fits none or several.
     """
     devices = listed()
     outputs = [device for device in devices if device.outputs]

@@ -151,7 +151,7 @@ class SessionRecorder:
         self._trouble: Exception | None = None
 
     def start(self) -> None:
-        """Fill the feed, then go on in the thread."""
+        """Fill the feed, then continue in the thread."""
         if self._feeder:
             self._feeder.turn(0)
         else:

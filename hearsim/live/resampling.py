@@ -73,7 +73,7 @@ def lateness(rate: int, device_rate: int) -> tuple[int, int]:
 class Resampled:
     """A player behind a device of another rate. `callback`: audio thread only.
 
-    `channels` are the device's, in (0: there are none) and out. `ceiling` (2,) holds at the device's rate too:
+    `channels` are the device's, in (0: no input) and out. `ceiling` (2,) holds at the device's rate too:
     overshoots between the engine's samples are clipped.
     """
 

@@ -15,7 +15,7 @@ Cell = str | Markup
 
 
 def number(value: float | None, digits: int = 0, sign: str = "-") -> str:
-    """Return a number with a true minus sign, or a dash where there is none."""
+    """Return a number with a true minus sign, or a dash for None."""
     return "–" if value is None else f"{value:{sign}z.{digits}f}".replace("-", "−")
 
 

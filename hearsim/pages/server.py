@@ -42,7 +42,7 @@ class AccessControl:
     ----------
     app : the ASGI application.
     port : the port of the server on 127.0.0.1.
-    token : first part of every path; None: there is none.
+    token : first part of every path, or None.
     headers : added to every response.
     """
 
@@ -87,7 +87,7 @@ class AccessControl:
 
 
 def new_token() -> str:
-    """Return a token of 192 random bits that may stand in a link."""
+    """Return a token of 192 random bits for a link."""
     return secrets.token_urlsafe(24)
 
 

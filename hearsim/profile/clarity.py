@@ -12,13 +12,13 @@ CLARITY_EARS = {"left": "audiogram_levels_l", "right": "audiogram_levels_r"}
 
 
 def load_listeners(path: str | Path) -> dict[str, Listener]:
-    """Load a Clarity or Cadenza listeners.json as it is."""
+    """Load a Clarity or Cadenza listeners.json."""
     path = Path(path)
     return {name: clarity_listener(path, name, row) for name, row in read_json(path).items()}
 
 
 def load_mixes(path: str | Path) -> dict[str, Mix]:
-    """Load a Cadenza gains.json ({mix: {stem: dB}}) as it is."""
+    """Load a Cadenza gains.json ({mix: {stem: dB}})."""
     path = Path(path)
     return {name: cadenza_mix(path, name, row) for name, row in read_json(path).items()}
 

@@ -46,7 +46,7 @@ class Mix(Settings):
     gains_db: Gains = Gains()
 
     def gain(self, stem: str) -> float:
-        """Return the amplitude factor of a stem; raises `HearsimError` for a stem that is none of `STEMS`.
+        """Return the amplitude factor of a stem; raises `HearsimError` for a stem that is not in `STEMS`.
 
         >>> Mix(name="x", gains_db=Gains(drums="mute")).gain("drums")
         0.0

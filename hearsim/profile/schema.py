@@ -94,7 +94,7 @@ class Profile(Settings):
         "closed" and "aid".
     model : str, Path or SeparatorNet
         The network that separates: the name of a shipped one or of a plug-in, a model's folder, `module:name` or
-        `file.py:name` of one's own, or a network.
+        `file.py:name` of user code, or a network.
     name : str
         The profile's name in reports. Default: that of the listener.
 

@@ -37,7 +37,7 @@ class Stems(dict[str, Audio]):
             check_kind(f"Stems: {name} must be an Audio", stem, Audio, "make one with Audio.from_array(array, rate)")
 
     def sum(self) -> Audio:
-        """Return the sum of the stems; raises `HearsimError` where there are none."""
+        """Return the sum of the stems; raises `HearsimError` without any."""
         if not self:
             raise HearsimError("Stems: there are no stems to add: give some by name")
         rate = next(iter(self.values())).rate

@@ -86,7 +86,7 @@ class Excerpts:
 def excerpts(clips: Mapping[str, Clip], calibrations: Mapping[str, Calibration], headphones: Calibration) -> Excerpts:
     """Return clips of one rate and length on one scale; `calibrations` has that of each.
 
-    All stand for sound pressures at the ear, so each is scaled from its calibration to that of the headphones; then
+    All represent sound pressures at the ear, so each is scaled from its calibration to that of the headphones; then
     one gain for all brings the loudest peak to -1 dBFS.
     """
     sounds = {

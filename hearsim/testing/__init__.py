@@ -1,4 +1,4 @@
-"""Checks for stages and networks of one's own: those that hearsim's own tests call."""
+"""Checks for users' stages and networks, as in hearsim's own tests."""
 
 from typing import TYPE_CHECKING
 

@@ -30,7 +30,7 @@ Pool = tuple[list[Track], npt.NDArray[np.float64]]
 
 
 def _pool(tracks: list[Track], weights: dict[str, float], requirement: str) -> Pool:
-    """Return tracks with their chances: length times weight (by name; 1 where there is none)."""
+    """Return tracks with their chances: length times weight (by name; default 1)."""
     chances = np.array([track.frames * weights.get(track.name, 1.0) for track in tracks])
     if chances.sum() <= 0:
         raise HearsimError(f"no track to train on {requirement}: add some, or look at held_out, left_out and weights")

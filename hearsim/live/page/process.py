@@ -146,8 +146,8 @@ class PageProcess:
         shown = scene(session.profile, own, listener, presets, session.loss, session.recording)
         self._send(None, {"scene": shown})
 
-    def _send(self, number: int | None, told: dict[str, Any]) -> None:
+    def _send(self, number: int | None, message: dict[str, Any]) -> None:
         try:
-            self._pipe.send((number, told))
+            self._pipe.send((number, message))
         except (BrokenPipeError, ConnectionResetError):
             return  # as in `_answer`

@@ -76,24 +76,25 @@ class Relay:
         turn = 0
         with suppress(WebSocketDisconnect, RuntimeError):  # disconnected during a message
             while True:
-                told: dict[str, Any] = {"now": view.now(self._control)}
+                message: dict[str, Any] = {"now": view.now(self._control)}
                 if turn % HEALTH_EVERY == 0:
-                    told["health"] = view.health(self._control, self._rings)
+                    message["health"] = view.health(self._control, self._rings)
                 if turn % DELAY_EVERY == 0:
-                    told["delay"] = await asyncio.to_thread(view.delay, self._control, self._rings)
-                await page.send_json(told)
+                    message["delay"] = await asyncio.to_thread(view.delay, self._control, self._rings)
+                await page.send_json(message)
                 turn += 1
                 await asyncio.sleep(METERS_EVERY_S)
 
-    async def pass_on(self, number: int | None, told: dict[str, Any]) -> None:
+    async def pass_on(self, number: int | None, message: dict[str, Any]) -> None:
         """Pass a message of the control process on to the page that asked, or to all."""
-        self._scene = told.get("scene", self._scene)
+        self._scene = message.get("scene", self._scene)
         asked = [page for key, page in self._open.items() if number in (None, key)]
-        await asyncio.gather(*(self._tell(page, told) for page in asked))  # a page that doesn't receive blocks no other
+        sends = [self._tell(page, message) for page in asked]
+        await asyncio.gather(*sends)  # a page that doesn't receive blocks no other
 
-    async def _tell(self, page: WebSocket, told: dict[str, Any]) -> None:
+    async def _tell(self, page: WebSocket, message: dict[str, Any]) -> None:
         with suppress(WebSocketDisconnect, RuntimeError):
-            await page.send_json(told)
+            await page.send_json(message)
 
 
 def application(relay: Relay) -> Router:

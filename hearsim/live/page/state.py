@@ -90,7 +90,7 @@ def now(control: Control) -> dict[str, Any]:
 def health(control: Control, rings: Rings) -> dict[str, Any]:
     """Return the session's load, late blocks, rings and latency, sent about once a second."""
     working, playing = control.working, control.playing
-    told: dict[str, Any] = {
+    message: dict[str, Any] = {
         "late_blocks": working.late_blocks,
         "blocks": working.blocks,
         "fallbacks": playing.fallbacks,
@@ -102,10 +102,10 @@ def health(control: Control, rings: Rings) -> dict[str, Any]:
     }
     if playing.period and working.blocks and working.latency:
         times = load(working.seconds(), playing.period, AID_RATE_HZ)
-        told["load"] = {"p50_ms": times.p50_ms, "p99_ms": times.p99_ms, "deadline_ms": times.deadline_ms}
-        told["rings"] = fill(control, rings)
-        told["latency"] = latency(control)
-    return told
+        message["load"] = {"p50_ms": times.p50_ms, "p99_ms": times.p99_ms, "deadline_ms": times.deadline_ms}
+        message["rings"] = fill(control, rings)
+        message["latency"] = latency(control)
+    return message
 
 
 def fill(control: Control, rings: Rings) -> dict[str, float]:
