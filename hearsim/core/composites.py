@@ -59,7 +59,7 @@ class Delay(Processor):
 
 
 class _Composite(Processor):
-    """Stages under a name of its own; raises `HearsimError` for anything but a stage."""
+    """Stages under a name; raises `HearsimError` for anything but a stage."""
 
     def __init__(self, stages: tuple[Processor, ...], name: str) -> None:
         for stage in stages:
@@ -80,7 +80,7 @@ class _Composite(Processor):
 
 
 class Chain(_Composite):
-    """Stages one after another; latencies add up. Its `repr` is the latency ledger.
+    """Stages in series; latencies add up. Its `repr` is the latency ledger.
 
     Raises `HearsimError` for anything but a stage.
 

@@ -169,7 +169,7 @@ def make_folder(folder: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text as UTF-8, whole or not at all; raises `WriteError`.
 
-    Lone surrogates become escapes: a file name that is no UTF-8 comes in as them, and no encoder takes them.
+    Lone surrogates, as in a file name that is not UTF-8, become escapes, as they can't be encoded.
     """
     with writes(path), write_atomically(path) as part:
         part.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -184,7 +184,7 @@ def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]
 
 
 def read_text(path: Path, cure: str = "give the name of a file") -> str:
-    """Return a file's text, which is UTF-8; raises `HearsimError` where it can't be read (with `cure`) or is not."""
+    """Return a file's text, which is UTF-8; raises `HearsimError` where it can't be read (with `cure`) or decoded."""
     try:
         return path.read_text(encoding="utf-8-sig")  # Windows' editors put a byte order mark in front
     except UnicodeDecodeError as error:
@@ -225,7 +225,7 @@ def parse_json(text: str, name: str, cure: str, kind: type = dict) -> Any:
 
 
 def _unique(path: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the entries of a JSON object; raises `HearsimError` where a name comes twice, of which JSON keeps one."""
+    """Return the entries of a JSON object; raises `HearsimError` for a repeated name, as JSON keeps only the last."""
     names = Counter(name for name, _ in pairs)
     if twice := [name for name, count in names.items() if count > 1]:
         raise HearsimError(f"{path} has the entry {twice[0]!r} {names[twice[0]]} times: keep one, or rename the others")

@@ -28,28 +28,28 @@ class Augmentation(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     whole_songs: Chance = 0.5  # share of examples whose stems belong together; else each comes from any track
-    other_voice: Chance = 0.0  # chance of a whole song being sung by a voice of any track
+    other_voice: Chance = 0.0  # chance of vocals from another track in a whole song
     gain_db: Limits = (-8.0, 4.0)  # of each stem
     level_db: Limits = (-10.0, 4.0)  # of the whole mixture
-    polarity: Chance = 0.5  # chance of a stem being turned upside down
-    mute: Chance = 0.1  # chance of a stem being left out
-    swap: Chance = 0.5  # chance of left and right changing places
-    speed: Chance = 0.3  # chance of a stem (or a whole song) being played faster or slower, and so higher or lower
+    polarity: Chance = 0.5  # chance of inverting a stem's polarity
+    mute: Chance = 0.1  # chance of muting a stem
+    swap: Chance = 0.5  # chance of swapping left and right
+    speed: Chance = 0.3  # chance of changing the speed, and so the pitch, of a stem (or a whole song)
     speed_range: Factors = (0.85, 1.18)
-    stretch: Chance = 0.0  # chance of its pitch and its tempo being changed each for itself
-    stretch_semitones: NonNegativeFloat = 2.0  # the most up or down
+    stretch: Chance = 0.0  # chance of changing pitch and tempo independently
+    stretch_semitones: NonNegativeFloat = 2.0  # greatest change, up or down
     stretch_range: Factors = (0.88, 1.14)  # of the tempo
-    equalize: Chance = 0.3  # chance of a stem to pass a random curve of up to four slopes
-    equalize_db: NonNegativeFloat = 6.0  # the most it raises or lowers
-    reverberate: Chance = 0.15  # chance of a stem to get a tail of decaying noise, -20 .. -8 dB under it
-    low_pass: Chance = 0.1  # chance of the whole example being cut off at 6 .. 16 kHz
+    equalize: Chance = 0.3  # chance of filtering a stem by a random curve of up to four slopes
+    equalize_db: NonNegativeFloat = 6.0  # greatest boost or cut
+    reverberate: Chance = 0.15  # chance of adding a tail of decaying noise to a stem, at -20 .. -8 dB
+    low_pass: Chance = 0.1  # chance of low-passing the whole example at 6 .. 16 kHz
 
 
 OFF = Augmentation(
     whole_songs=1, gain_db=(0, 0), level_db=(0, 0), polarity=0, mute=0, swap=0, speed=0, equalize=0, reverberate=0,
     low_pass=0,
 )  # fmt: skip
-"""Songs as they are."""
+"""Unchanged songs."""
 
 
 class PitchTempo(NamedTuple):
@@ -60,7 +60,7 @@ class PitchTempo(NamedTuple):
     tempo: float = 1.0
 
     def frames(self, frames: int) -> int:
-        """Return how many samples become `frames`, and a few more."""
+        """Return the number of input samples for `frames` output samples, with a margin."""
         return int(np.ceil(frames * self.speed * self.tempo)) + 64
 
 
@@ -83,7 +83,7 @@ def change_pitch_tempo(samples: FloatArray, rate: int, change: PitchTempo) -> Fl
 
 
 def stretch(samples: FloatArray, rate: int, semitones: float, tempo: float) -> FloatArray:
-    """Change pitch and tempo independently, by Signalsmith Stretch; raises `HearsimError` where it is missing."""
+    """Change pitch and tempo independently, by Signalsmith Stretch; raises `HearsimError` if it is not installed."""
     try:
         from python_stretch import Signalsmith
     except ImportError:
@@ -98,7 +98,7 @@ def stretch(samples: FloatArray, rate: int, semitones: float, tempo: float) -> F
 
 
 class StemEffects(NamedTuple):
-    """The effects on a stem: gain, mute, equalizer and reverberation; None for one that is off."""
+    """The effects on a stem: gain, mute, equalizer and reverberation; None for a disabled one."""
 
     gain: float
     muted: bool
@@ -150,7 +150,7 @@ def reverberate(samples: FloatArray, rate: int, seconds: float, level_db: float,
 
 
 def low_pass(stems: FloatArray, rate: int, corner_hz: float) -> FloatArray:
-    """Cut (..., frames) off above a corner, by 48 dB an octave; a corner above half the rate does nothing."""
+    """Cut (..., frames) off above a corner, by 48 dB an octave; a corner above half the rate has no effect."""
     if corner_hz >= rate / 2:
         return stems
     sections = signal.butter(8, corner_hz, fs=rate, output="sos")

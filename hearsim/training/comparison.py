@@ -110,7 +110,7 @@ class Run(BaseModel):
     live_ms: float | None = None
     audio_hours: float | None = None
     cpu_hours: float | None = None
-    """Of training and scoring, by the process that finished: less than the whole of a run that was interrupted."""
+    """Of training and scoring in the last process; excludes earlier parts of an interrupted run."""
     scores: list[TrackScore]
 
 
@@ -124,7 +124,7 @@ class Excerpt(NamedTuple):
 
 
 def run_variants(variants: Variants, run: Path) -> Iterator[Run]:
-    """Yield the mixture's scores, then those of each run, which is trained first if `run` doesn't hold it.
+    """Yield the mixture's scores, then those of each run, which is trained first if missing in `run`.
 
     Raises `HearsimError` where `run` holds a run of the same name by another spec, where a track would be both trained
     on and scored, and under torchrun.
@@ -200,7 +200,7 @@ def _excerpts(variants: Variants, tracks: list[Track]) -> list[Excerpt]:
 
 
 def _score(excerpt: Excerpt, net: SeparatorNet | None, rate: int) -> TrackScore:
-    """Return a network's scores, heard from a silent start, or the mixture's."""
+    """Return a network's scores from the zero state, or the mixture's."""
     mix = np.asarray(excerpt.truth.sum(0))
     meters = [SdrMeter(rate) for _ in excerpt.stems]
     pieces = [np.stack([mix] * len(STEMS))] if net is None else separate(net, lambda a, b: mix[:, a:b], mix.shape[-1])

@@ -48,7 +48,7 @@ def spread_db(table_rows: list[Row]) -> float | None:
 
 
 def lines(runs: list[Run]) -> Iterator[str]:
-    """Yield the table as text: a row a group and variant, each value the mean over the seeds."""
+    """Yield the table as text: a row per group and variant, each value the mean over the seeds."""
     table_rows = rows(runs)
     yield (
         f"{'tracks':<10}{'variant':<24}{'seeds':>6}{'M par.':>8}{'live ms':>9}"
@@ -79,7 +79,7 @@ def _mean(values: list[float | None]) -> float | None:
 
 
 def records(runs: list[Run]) -> list[dict[str, float | str | None]]:
-    """Return the rows of the CSV as numbers by column; None where there is no value."""
+    """Return the rows of the CSV as numbers by column; None for a missing value."""
     return [
         {
             "group": row.group,

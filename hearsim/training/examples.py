@@ -1,4 +1,4 @@
-"""Training examples, mixed from tracks: each from a seed alone, so that a run can be resumed exactly."""
+"""Training examples, mixed from tracks: each determined by a seed, so that a run can be resumed exactly."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,10 +23,10 @@ from hearsim.training.augmentation import (
 )
 
 ACTIVE = 0.02
-"""A place where some sample of a second, of every 64th, is louder than this (-34 dBFS) is one where a stem plays."""
+"""A stem plays where the peak of every 64th sample of a second is over this (-34 dBFS)."""
 
 Pool = tuple[list[Track], npt.NDArray[np.float64]]
-"""Tracks, and how likely each is drawn."""
+"""Tracks and their probabilities."""
 
 
 def _pool(tracks: list[Track], weights: dict[str, float], requirement: str) -> Pool:
@@ -38,7 +38,7 @@ def _pool(tracks: list[Track], weights: dict[str, float], requirement: str) -> P
 
 
 class Mixer:
-    """Makes examples of `frames` samples; raises `HearsimError` where a stem, or a whole song, can't be had."""
+    """Makes examples of `frames` samples; raises `HearsimError` where no track has a stem, or enough stems."""
 
     def __init__(
         self, tracks: list[Track], frames: int, augmentation: Augmentation, weights: dict[str, float], rate: int
@@ -55,7 +55,7 @@ class Mixer:
             )
 
     def _start(self, track: Track, stem: str | None, needed: int, rng: np.random.Generator) -> int:
-        """Return where to begin; after a few tries, where the stem plays."""
+        """Return a start position where the stem plays, if a few tries find one."""
         last = max(1, track.frames - needed)
         starts = rng.integers(0, last, 4)
         if stem is not None:
