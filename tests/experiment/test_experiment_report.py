@@ -146,7 +146,7 @@ def test_a_report_without_results_or_of_others_is_refused(study: Study, tmp_path
     with pytest.raises(HearsimError, match=r"holds .* and no plan\.json"):
         write_report(study, tmp_path)
     (tmp_path / "plan.json").write_text(_plan(study).replace('"hearsim": "', '"hearsim": "9.'))
-    with pytest.raises(HearsimError, match=r"results of hearsim 9\."):
+    with pytest.raises(HearsimError, match=r"another experiment or version: hearsim is '9\."):
         write_report(study, tmp_path)
     (tmp_path / "plan.json").write_text(_plan(study))
     (tmp_path / "results.csv").write_text("a,b\n1,2\n")
