@@ -88,7 +88,7 @@ def play(
         heard = None if use_input or file else {"demo": True}
         again = (file is None and page if loop is None else loop) and song is not None
         with Session(loaded, song, device, with_loss, level, record, log, heard, loop=again) as session:
-            session.control.wanted.cable = cable
+            session.control.controls.cable = cable
             typer.echo(ledger(session.control, session.rate))
             with PageProcess(session, presets, recordings) if page else nullcontext() as mixer:
                 if mixer is not None:

@@ -23,7 +23,7 @@ def converse(session: "Session", mixer: "PageProcess | None", seconds: float | N
 
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_lines, args=(lines,), daemon=True).start()
-    wanted, playing, status_at = session.control.wanted, session.control.playing, time.monotonic()
+    controls, playback_status, status_at = session.control.controls, session.control.playback_status, time.monotonic()
     try:
         while not session.ended:
             said = session.poll()
@@ -34,8 +34,8 @@ def converse(session: "Session", mixer: "PageProcess | None", seconds: float | N
                     typer.echo(execute(lines.get(), session))
                 except HearsimError as error:
                     typer.echo(str(error))
-            if seconds is not None and playing.position >= seconds * session.rate:
-                wanted.stop = 1
+            if seconds is not None and playback_status.position >= seconds * session.rate:
+                controls.stop = 1
             if time.monotonic() - status_at > STATUS_EVERY_S:
                 status_at = time.monotonic()
                 typer.echo(_status(session))
@@ -52,12 +52,12 @@ def _read_lines(into: "queue.SimpleQueue[str]") -> None:
 def _status(session: "Session") -> str:
     from hearsim.core.units import gain_to_db
 
-    playing, working = session.control.playing, session.control.working
-    left, right = (f"{max(gain_to_db(peak), -99):.0f}" for peak in playing.array("peaks"))
-    dry = f", dry {playing.fallbacks} times" if playing.fallbacks else ""
+    playback_status, worker_status = session.control.playback_status, session.control.worker_status
+    left, right = (f"{max(gain_to_db(peak), -99):.0f}" for peak in playback_status.array("peaks"))
+    dry = f", dry {playback_status.fallbacks} times" if playback_status.fallbacks else ""
     return (
-        f"{playing.position / session.rate:6.1f} s   left {left}, right {right} dB of full scale   "
-        f"{working.late_blocks} late blocks{dry}"
+        f"{playback_status.position / session.rate:6.1f} s   left {left}, right {right} dB of full scale   "
+        f"{worker_status.late_blocks} late blocks{dry}"
     )
 
 
@@ -65,13 +65,14 @@ def counts(session: "Session") -> list[str]:
     """Return sentences on load and late blocks of an open session."""
     from hearsim.live.ledger import load
 
-    playing, working = session.control.playing, session.control.working
-    times = load(working.seconds(), playing.period, session.rate)
+    playback, worker = session.control.playback_status, session.control.worker_status
+    times = load(worker.seconds(), playback.period, session.rate)
+    share = playback.dry_samples / max(playback.position, 1)
     return [
         f"compute per block: p50 {times.p50_ms:.2f}, p99 {times.p99_ms:.2f}, max {times.max_ms:.2f} of "
         f"{times.deadline_ms:.2f} ms",
-        f"{working.late_blocks} late blocks of {working.blocks}; the dry signal stepped in {playing.fallbacks} times, "
-        f"for {playing.dry_samples / max(playing.position, 1):.2%} of the time; {playing.xruns} xruns of the device",
+        f"{worker.late_blocks} late blocks of {worker.blocks}; the dry signal stepped in {playback.fallbacks} times, "
+        f"for {share:.2%} of the time; {playback.xruns} xruns of the device",
     ]
 
 
@@ -102,11 +103,11 @@ def measure_loopback(profile: "Profile", device: str | None, loss: bool, seconds
         intact = [chirp for chirp in arrivals if chirp.whole]
         if not intact:
             raise HearsimError("every chirp came back damaged: use a cable, not the air, and a longer period")
-        device_only = intact[0].device - session.control.playing.resampling
-        session.control.wanted.cable = device_only
+        device_only = intact[0].device - session.control.playback_status.resampling
+        session.control.controls.cable = device_only
         declared = ledger(session.control, session.rate)
         typer.echo(declared)
-        reported, measured = session.control.playing.reported_ms, 1e3 * device_only / session.rate
+        reported, measured = session.control.playback_status.reported_ms, 1e3 * device_only / session.rate
         reported_text = f"the device reports {reported:.2f} ms; measured {measured:.2f} ms"
         typer.echo(f"{reported_text}, which `hearsim live play --cable {device_only}` shows")
         totals, total = sorted({chirp.total for chirp in intact}), declared.total_samples

@@ -20,20 +20,20 @@ stop              fade out and end"""
 
 def execute(line: str, session: Session) -> str:
     """Execute a typed command; return its result as a sentence. Raises `HearsimError` for an unknown command."""
-    wanted = session.control.wanted
+    controls = session.control.controls
     match line.split():
         case []:
             said = _panic(session)
         case [stem, what] if stem in STEMS:
             said = _stem(stem, what, session)
         case [step] if step in STEPS:
-            wanted.set_step(step)
+            controls.set_step(step)
             said = f"bypass: {step}"
         case ["loss", "on" | "off" as what]:
-            wanted.set_loss(what == "on")
+            controls.set_loss(what == "on")
             said = f"hearing loss {what}"
         case ["level", db]:
-            wanted.set_level(_number(db))
+            controls.set_level(_number(db))
             said = f"{_number(db):g} dB of the calibrated level"
         case ["record"]:
             session.stop_recording()
@@ -42,7 +42,7 @@ def execute(line: str, session: Session) -> str:
             session.record(Path(" ".join(name)))
             said = f"recording to {' '.join(name)}"
         case ["stop"]:
-            wanted.stop = 1
+            controls.stop = 1
             said = "fading out"
         case ["help"]:
             said = HELP
@@ -52,20 +52,20 @@ def execute(line: str, session: Session) -> str:
 
 
 def _panic(session: Session) -> str:
-    wanted = session.control.wanted
-    wanted.panic = int(not wanted.panic)
-    return "silence; Enter fades in again" if wanted.panic else "fading in"
+    controls = session.control.controls
+    controls.panic = int(not controls.panic)
+    return "silence; Enter fades in again" if controls.panic else "fading in"
 
 
 def _stem(stem: str, what: str, session: Session) -> str:
-    wanted = session.control.wanted
+    controls = session.control.controls
     match what:
         case "mute" | "unmute":
-            wanted.set_muted(stem, what == "mute")
+            controls.set_muted(stem, what == "mute")
         case "solo" | "unsolo":
-            wanted.set_solo(stem, what == "solo")
+            controls.set_solo(stem, what == "solo")
         case _:
-            wanted.set_gain(stem, _number(what))
+            controls.set_gain(stem, _number(what))
             return f"{stem} {_number(what):+g} dB"
     return f"{stem}: {what}"
 

@@ -237,9 +237,9 @@ class PlaybackStatus(Block):
 class Control:
     """The three blocks of a session."""
 
-    wanted: Controls
-    working: WorkerStatus
-    playing: PlaybackStatus
+    controls: Controls
+    worker_status: WorkerStatus
+    playback_status: PlaybackStatus
 
     @classmethod
     def create(cls) -> "Control":
@@ -248,5 +248,5 @@ class Control:
 
     def close(self) -> None:
         """Release the blocks."""
-        for block in (self.wanted, self.working, self.playing):
+        for block in (self.controls, self.worker_status, self.playback_status):
             block.close()

@@ -37,8 +37,8 @@ class DeviceLostError(Exception):
 class Device(Protocol):
     """Anything that can call a player."""
 
-    def run(self, player: Player, control: Control, rings: Rings, wanted: Callable[[], bool]) -> None:
-        """Call the player until it has finished, or `wanted` says no. Audio process, main thread."""
+    def run(self, player: Player, control: Control, rings: Rings, keep_running: Callable[[], bool]) -> None:
+        """Call the player until it has finished, or `keep_running` says no. Audio process, main thread."""
 
 
 class NullDevice:
@@ -48,24 +48,24 @@ class NullDevice:
         check_period(period)
         self._period = period
 
-    def run(self, player: Player, control: Control, rings: Rings, wanted: Callable[[], bool]) -> None:
+    def run(self, player: Player, control: Control, rings: Rings, keep_running: Callable[[], bool]) -> None:
         """Call the player as fast as the worker processes; a missing worker is not waited for."""
         out = np.zeros((self._period, 2), np.float32)
         for given in self._incoming(control):
-            if player.finished or not wanted():
+            if player.finished or not keep_running():
                 return
             player.callback(given, out)
-            self._wait(control, rings, wanted)
+            self._wait(control, rings, keep_running)
 
     def _incoming(self, control: Control) -> Iterator[FloatArray | None]:
         """Yield the input in blocks (frames, channels) to the end of the stream."""
         return itertools.repeat(None)
 
-    def _wait(self, control: Control, rings: Rings, wanted: Callable[[], bool]) -> None:
-        while wanted():
-            due = rings.source.head // BLOCK * BLOCK + control.playing.delay
-            worked = rings.wet.head >= due or control.working.state not in (READY, CHANGING)
-            fed = rings.feed.ended or rings.feed.ready(control.playing.position) >= self._period
+    def _wait(self, control: Control, rings: Rings, keep_running: Callable[[], bool]) -> None:
+        while keep_running():
+            due = rings.source.head // BLOCK * BLOCK + control.playback_status.delay
+            worked = rings.wet.head >= due or control.worker_status.state not in (READY, CHANGING)
+            fed = rings.feed.ended or rings.feed.ready(control.playback_status.position) >= self._period
             if worked and fed:
                 return
             time.sleep(1e-4)
@@ -82,7 +82,7 @@ class FileDevice(NullDevice):
         for sound in self._source.blocks(self._period):
             yield sound.T
         silence = np.zeros((self._period, 2), np.float32)
-        for _ in range(0, control.playing.delay + control.working.latency + self._period, self._period):
+        for _ in range(0, control.playback_status.delay + control.worker_status.latency + self._period, self._period):
             yield silence
 
 
@@ -99,15 +99,15 @@ class SoundDevice:
                 f"{1e3 * sum(lateness(rate, self._device_rate)) / rate:.1f} ms"
             )
 
-    def run(self, player: Player, control: Control, rings: Rings, wanted: Callable[[], bool]) -> None:
+    def run(self, player: Player, control: Control, rings: Rings, keep_running: Callable[[], bool]) -> None:
         """Open the stream, at its own period, and watch it; see `Device`."""
         broken: list[Exception] = []
-        called = self._caller(player, control.playing)
+        called = self._caller(player, control.playback_status)
 
         def guarded(given: Any, out: Any, reported_s: float, flags: Any) -> None:
             try:
                 if 0.0 < reported_s < LONGEST_LATENCY_S:
-                    control.playing.reported_ms = 1e3 * reported_s
+                    control.playback_status.reported_ms = 1e3 * reported_s
                 called.callback(given, out, bool(flags))
             except Exception as error:
                 out.fill(0.0)
@@ -116,7 +116,7 @@ class SoundDevice:
         stream = self._choice.open(self._device_rate, guarded)
         try:
             stream.start()
-            self._watch(stream, player, control, wanted, broken)
+            self._watch(stream, player, control, keep_running, broken)
             stream.stop()
             stream.close()
         except portaudio().PortAudioError as error:
@@ -124,23 +124,23 @@ class SoundDevice:
         if broken:
             raise broken[0]
 
-    def _caller(self, player: Player, playing: PlaybackStatus) -> Player | Resampled:
+    def _caller(self, player: Player, playback_status: PlaybackStatus) -> Player | Resampled:
         """Return the device's callback: the player, or the player behind a resampler."""
-        playing.device_rate = self._device_rate
+        playback_status.device_rate = self._device_rate
         if self._device_rate == self._rate:
-            playing.resampling = 0
+            playback_status.resampling = 0
             return player
-        playing.resampling = sum(lateness(self._rate, self._device_rate))
+        playback_status.resampling = sum(lateness(self._rate, self._device_rate))
         return Resampled(player, player.ceiling, self._rate, self._device_rate, self._choice.channels)
 
     def _watch(
-        self, stream: Any, player: Player, control: Control, wanted: Callable[[], bool], broken: list[Exception]
+        self, stream: Any, player: Player, control: Control, keep_running: Callable[[], bool], broken: list[Exception]
     ) -> None:
         calls, since = -1, time.monotonic()
-        while wanted() and not player.finished and not broken:
+        while keep_running() and not player.finished and not broken:
             time.sleep(0.01)
-            if control.playing.callbacks != calls:
-                calls, since = control.playing.callbacks, time.monotonic()
+            if control.playback_status.callbacks != calls:
+                calls, since = control.playback_status.callbacks, time.monotonic()
             if not stream.active or time.monotonic() - since > SILENT_DEVICE_S:
                 raise DeviceLostError(f"{self._choice.label} has gone: is its server still running, is it plugged in?")
 
@@ -160,34 +160,34 @@ class Stream:
 
 def run_audio(stream: Stream, control: Control, rings: Rings, wake: Semaphore) -> None:
     """Open the device and play until the session ends; the audio process's main function."""
-    playing, wanted = control.playing, control.wanted
-    with report_failure(playing):
-        playing.state = OPENING
+    playback_status, keep_running = control.playback_status, control.controls
+    with report_failure(playback_status):
+        playback_status.state = OPENING
         player = Player(control, rings, wake, stream.rate, stream.source, stream.probe)
-        device, remarks = _device(stream, playing)
+        device, remarks = _device(stream, playback_status)
 
         def going() -> bool:
             if not parent_lives():
-                wanted.stop = 1  # the control process is gone: fade out, and end
-                control.working.state = 0  # nor that the worker, which does the same, is gone
-            return not wanted.quit
+                keep_running.stop = 1  # the control process is gone: fade out, and end
+                control.worker_status.state = 0  # nor that the worker, which does the same, is gone
+            return not keep_running.quit
 
-        while not wanted.go and not wanted.stop and going():  # the path may still be loading
+        while not keep_running.go and not keep_running.stop and going():  # the path may still be loading
             time.sleep(0.005)
         quiet_process()
-        playing.message = truncate_utf8(" ".join(remarks))
-        playing.state = RUNNING
+        playback_status.message = truncate_utf8(" ".join(remarks))
+        playback_status.state = RUNNING
         try:
             device.run(player, control, rings, going)
         except DeviceLostError as error:
-            playing.message = truncate_utf8(str(error))
-            playing.state = FAILED
+            playback_status.message = truncate_utf8(str(error))
+            playback_status.state = FAILED
             os._exit(1)  # without PortAudio's shutdown, which waits for the lost server
-        rings.changes.post(Kind.END, playing.position)
-        playing.state = ENDED
+        rings.changes.post(Kind.END, playback_status.position)
+        playback_status.state = ENDED
 
 
-def _device(stream: Stream, playing: PlaybackStatus) -> tuple[Device, list[str]]:
+def _device(stream: Stream, playback_status: PlaybackStatus) -> tuple[Device, list[str]]:
     """Return the device and remarks on it."""
     if stream.device == "null":
         return NullDevice(), []
@@ -197,5 +197,5 @@ def _device(stream: Stream, playing: PlaybackStatus) -> tuple[Device, list[str]]
     device = SoundDevice(choice, stream.rate)
     # for this thread, which may hold the interpreter when the callback needs it; the worker reports the result
     ask_for_priority(PRIORITY)
-    playing.device = truncate_utf8(choice.label)
+    playback_status.device = truncate_utf8(choice.label)
     return device, device.remarks

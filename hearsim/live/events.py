@@ -52,9 +52,9 @@ PROFILE_AT = len(STEMS) + 2  # where a START has the number of its profile
 WHOLE = ("period", "delay", "ramp", "samples", "number", "latency")
 
 
-def state_values(desk: MixerState) -> tuple[float, ...]:
+def state_values(mixer: MixerState) -> tuple[float, ...]:
     """Return the values of a MOVE event; those of a START go on with the number of the profile."""
-    return (*(desk.gains.get(stem, 1.0) for stem in STEMS), STEPS.index(desk.step), desk.loss)
+    return (*(mixer.gains.get(stem, 1.0) for stem in STEMS), STEPS.index(mixer.step), mixer.loss)
 
 
 def mixer_state_of(event: Event) -> MixerState:
@@ -73,8 +73,8 @@ def to_table(event: Event) -> dict[str, Any]:
     kind = Kind(event.kind)
     table: dict[str, Any] = {"event": kind.name.lower(), "at": event.at}
     if kind in (Kind.START, Kind.MOVE):
-        desk = mixer_state_of(event)
-        table |= {"gains": desk.gains, "step": desk.step, "loss": desk.loss}
+        mixer = mixer_state_of(event)
+        table |= {"gains": mixer.gains, "step": mixer.step, "loss": mixer.loss}
         return table if kind == Kind.MOVE else {**table, "profile": profile_of(event)}
     values = zip(FIELDS[kind], event.values, strict=False)
     return {**table, **{name: int(value) if name in WHOLE else value for name, value in values}}

@@ -41,19 +41,21 @@ def check_period(period: int) -> None:
 
 
 def session_ledger(
-    playing: PlaybackStatus, path: list[LatencyEntry], rate: int, device: int, source: Origin
+    playback_status: PlaybackStatus, path: list[LatencyEntry], rate: int, device: int, source: Origin
 ) -> LatencyLedger:
     """Return the ledger of a session whose stream has begun.
 
     `path` are the path's own entries; `device` is the delay in samples from the output back to the input, and `source`
     the origin of that number. Compute time is no row: the worker's turn is its deadline.
     """
-    resampling = LatencyEntry(f"resampling from and to {playing.device_rate} Hz", playing.resampling, "buffering")
-    turns = turn(playing.period)
+    resampling = LatencyEntry(
+        f"resampling from and to {playback_status.device_rate} Hz", playback_status.resampling, "buffering"
+    )
+    turns = turn(playback_status.period)
     rows = (
         LatencyEntry("device, out and in", device, "device", source),
-        *([resampling] if playing.resampling else []),
-        LatencyEntry(f"waiting for a block of {BLOCK}", playing.delay - turns, "buffering"),
+        *([resampling] if playback_status.resampling else []),
+        LatencyEntry(f"waiting for a block of {BLOCK}", playback_status.delay - turns, "buffering"),
         LatencyEntry("the worker's turn", turns, "buffering"),
         *path,
     )
@@ -62,9 +64,11 @@ def session_ledger(
 
 def ledger(control: Control, rate: int) -> LatencyLedger:
     """Return the ledger of a session as far as it is known; the device's delay is measured by cable, or reported."""
-    cable, reported = control.wanted.cable, round(1e-3 * control.playing.reported_ms * rate)
+    cable, reported = control.controls.cable, round(1e-3 * control.playback_status.reported_ms * rate)
     source: Origin = "measured" if cable else "device-reported"
-    return session_ledger(control.playing, control.working.path_entries(), rate, cable or reported, source)
+    return session_ledger(
+        control.playback_status, control.worker_status.path_entries(), rate, cable or reported, source
+    )
 
 
 def load(seconds: list[float], period: int, rate: int) -> Load:

@@ -59,13 +59,13 @@ def chirps() -> Iterator[FloatArray]:
 
 def flatten(session: Session) -> None:
     """Set all controls so that a chirp passes unchanged: 0 dB on every stem, no compensation, full level."""
-    wanted = session.control.wanted
+    controls = session.control.controls
     for stem in STEMS:
-        wanted.set_gain(stem, 0.0)
-        wanted.set_muted(stem, False)
-    wanted.set_step("remix")
-    wanted.set_level(0.0)
-    wanted.silent = 0
+        controls.set_gain(stem, 0.0)
+        controls.set_muted(stem, False)
+    controls.set_step("remix")
+    controls.set_level(0.0)
+    controls.silent = 0
 
 
 def measure(session: Session, seconds: float) -> Iterator[Arrival]:
@@ -74,11 +74,11 @@ def measure(session: Session, seconds: float) -> Iterator[Arrival]:
     `session` was made with `probe=chirps()` and is flattened. Raises `HearsimError` where no chirp is detected, where
     the stream ends, and where the device is lost.
     """
-    probe, playing = chirp(), session.control.playing
-    start = -(-(playing.position + int(FADE_IN_S * session.rate)) // EVERY) * EVERY
+    probe, playback_status = chirp(), session.control.playback_status
+    start = -(-(playback_status.position + int(FADE_IN_S * session.rate)) // EVERY) * EVERY
     begin, patience = 0, start + int(HELLO_S * session.rate)
     while not begin or start < begin + seconds * session.rate:
-        while playing.position < start + CHIRP + REACH:
+        while playback_status.position < start + CHIRP + REACH:
             session.look_after()
             _check(session)
             time.sleep(0.01)

@@ -35,7 +35,7 @@ MATCH_SECONDS = 2.0  # time constant of the level match: of bars, not of beats
 
 
 class LivePath(Processor):
-    """The aid of a profile with a desk; full scale in, full scale out. Used by one thread.
+    """The aid of a profile with a mixer; full scale in, full scale out. Used by one thread.
 
     `remix`, `limiter` and `separator` are its stages, with their meters and counters. With `loss` the hearing-loss
     simulation can be switched on and off, and all steps wait for it. It has hops of its own, so with it the
@@ -53,7 +53,7 @@ class LivePath(Processor):
         self.separator = find(self._aid, Separator)
         self._dry_to_pascal = ToPascal(profile.rig.microphone)
         self._loss = (Ear(profile), unaided(profile)) if loss else None
-        self.desk = MixerState({stem: profile.mix.gain(stem) for stem in STEMS})
+        self.mixer = MixerState({stem: profile.mix.gain(stem) for stem in STEMS})
 
     @property
     def name(self) -> str:  # noqa: D102
@@ -109,36 +109,36 @@ class LivePath(Processor):
         self.reset()
         return output
 
-    def configure(self, desk: MixerState, at: int | None = None) -> int:
-        """Move to a desk in ramps of 10 ms, from sample `at` of the source on; return where the move begins.
+    def configure(self, mixer: MixerState, at: int | None = None) -> int:
+        """Move to a mixer state in ramps of 10 ms, from sample `at` of the source on; return where the move begins.
 
         None, or a sample that has passed, means the next that the remix has before it. Moves are given in order.
         """
-        self.desk = desk
-        begins = self.remix.configure(desk.gains, at)
+        self.mixer = mixer
+        begins = self.remix.configure(mixer.gains, at)
         self._select.move(self._selection(), begins, self._ramp)
         self._final.move(self._final_weights(), begins, self._ramp)
         return begins
 
-    def start(self, desk: MixerState) -> None:
-        """Return to the state right after `prepare`, at a desk without ramps."""
-        self.desk = desk
-        self.remix.configure(desk.gains)
+    def start(self, mixer: MixerState) -> None:
+        """Return to the state right after `prepare`, at a mixer state, without ramps."""
+        self.mixer = mixer
+        self.remix.configure(mixer.gains)
         self.reset()
 
     @property
     def match(self) -> float:
         """The gain in full scale that brings the dry input to the level of the present selection."""
         calibrated = self._profile.rig.microphone.pascal_per_unit / self._profile.rig.headphones.pascal_per_unit
-        return calibrated * (1.0 if self.desk.loss else float(self._matches[0]))
+        return calibrated * (1.0 if self.mixer.loss else float(self._matches[0]))
 
     def _selection(self) -> Curve:
         """Weights of the three steps, and of the level match."""
-        return np.array([*(float(step == self.desk.step) for step in STEPS), float(not self.desk.loss)])
+        return np.array([*(float(step == self.mixer.step) for step in STEPS), float(not self.mixer.loss)])
 
     def _final_weights(self) -> Curve:
         """Weights of the output without a loss, of the aided ear with it, and of the unaided ear with it."""
-        loss, dry = self.desk.loss, self.desk.step == "dry"
+        loss, dry = self.mixer.loss, self.mixer.step == "dry"
         return np.array([float(not loss), float(loss and not dry), float(loss and dry)])
 
     def process(self, block: FloatArray) -> FloatArray:  # noqa: D102

@@ -73,19 +73,19 @@ class Player:
 
     def callback(self, given: FloatArray | None, out: FloatArray, xrun: bool = False) -> None:
         """Take the input (frames, channels), if any, and fill `out` (frames, channels)."""
-        playing = self._control.playing
+        playback_status = self._control.playback_status
         if len(out) > self._period or (self._even and len(out) < self._period):
             self.begin(max(len(out), self._period), even=self._period == 0)
         for start in range(0, len(out), LARGEST_PERIOD):
             part = slice(start, start + LARGEST_PERIOD)
             self._play(None if given is None else given[part], out[part])
-        playing.callbacks += 1
-        playing.xruns += int(xrun)
+        playback_status.callbacks += 1
+        playback_status.xruns += int(xrun)
 
     @property
     def finished(self) -> bool:
         """Whether a stop was requested and the sound has faded out."""
-        return bool(self._control.wanted.stop) and self._output.silent and self._period > 0
+        return bool(self._control.controls.stop) and self._output.silent and self._period > 0
 
     def begin(self, period: int, even: bool = True) -> None:
         """Set the delay by the period, the most samples that a call will hand over, not `even` if some hand over less.
@@ -94,11 +94,11 @@ class Player:
         anew, with the delay that suits these. A stream after a lost device keeps its earlier delay if
         possible.
         """
-        playing, at = self._control.playing, self._output.position
-        self._period = playing.period = period
+        playback_status, at = self._control.playback_status, self._output.position
+        self._period = playback_status.period = period
         self._even, self._aim = even, 0.0
-        playing.delay = max(playing.delay, waiting(period if even else 1) + turn(period))
-        self._post(Kind.FORMAT, at, period, playing.delay)
+        playback_status.delay = max(playback_status.delay, waiting(period if even else 1) + turn(period))
+        self._post(Kind.FORMAT, at, period, playback_status.delay)
         self._follow_profile(at)
         while gap := min(self._rings.source.head - self._output.position, LARGEST_PERIOD):
             self._listen(gap)  # the input that a killed stream did not play
@@ -121,13 +121,13 @@ class Player:
 
     def _listen(self, frames: int) -> FloatArray:
         """Return the next samples to be played, (2, frames), and note that they are."""
-        playing, rings, now = self._control.playing, self._rings, self._output.position
+        playback_status, rings, now = self._control.playback_status, self._rings, self._output.position
         wet, dry = self._wet[:, :frames], self._dry[:, :frames]
         rings.wet.read(now, wet)
-        rings.source.read(now - playing.delay - self._output.path_latency, dry)
+        rings.source.read(now - playback_status.delay - self._output.path_latency, dry)
         sound = self._output.process(wet, dry)
         rings.played.write(sound)
-        playing.position, playing.silent = now + frames, int(self._output.silent)
+        playback_status.position, playback_status.silent = now + frames, int(self._output.silent)
         return sound
 
     def _incoming(self, given: FloatArray | None, now: int, frames: int) -> FloatArray:
@@ -151,34 +151,36 @@ class Player:
         into[:, ready:] = 0.0
         if ready < frames and not feed.ended:
             self._post(Kind.STARVED, now + ready, frames - ready)
-            self._control.playing.starved += frames - ready
+            self._control.playback_status.starved += frames - ready
 
     def _choose(self, now: int, frames: int, ready: int) -> None:
         """Crossfade to the dry signal where the worker's sound is late, and back when it is in time."""
-        enough, playing = ready >= frames + FADE, self._control.playing
+        enough, playback_status = ready >= frames + FADE, self._control.playback_status
         if self._output.wet and not enough:
-            playing.fallbacks += int(not self._output.silent)
-            self._post(Kind.DRY, now, max(1, min(FADE, ready)), self._control.working.match)
+            playback_status.fallbacks += int(not self._output.silent)
+            self._post(Kind.DRY, now, max(1, min(FADE, ready)), self._control.worker_status.match)
         elif not self._output.wet and enough and self._output.share.is_settled:
             self._post(Kind.WET, now, FADE)
-        playing.dry = int(not self._output.wet)
+        playback_status.dry = int(not self._output.wet)
 
     def _follow_profile(self, now: int) -> None:
         """Change to the worker's profile once the output is silent."""
-        working = self._control.working
-        if working.profile_number != self._profile and self._output.silent:
-            self._profile = working.profile_number
-            self._post(Kind.PROFILE, now, self._profile, working.latency, *working.array("ceiling").tolist())
+        worker_status = self._control.worker_status
+        if worker_status.profile_number != self._profile and self._output.silent:
+            self._profile = worker_status.profile_number
+            self._post(
+                Kind.PROFILE, now, self._profile, worker_status.latency, *worker_status.array("ceiling").tolist()
+            )
 
     def _follow_level(self, now: int) -> None:
-        wanted = self._control.wanted
-        off = bool(wanted.silent or wanted.panic or wanted.stop) or wanted.profile_number != self._profile
-        aim = 0.0 if off else min(1.0, db_to_gain(wanted.level_db))
+        controls = self._control.controls
+        off = bool(controls.silent or controls.panic or controls.stop) or controls.profile_number != self._profile
+        aim = 0.0 if off else min(1.0, db_to_gain(controls.level_db))
         if aim == self._aim:
             return
         seconds = FADE_IN_S if self._aim == 0.0 else MOVE_S
         if off:
-            seconds = PANIC_S if wanted.panic else FADE_OUT_S
+            seconds = PANIC_S if controls.panic else FADE_OUT_S
         self._aim = aim
         self._post(Kind.LEVEL, now, aim, round(seconds * self._rate))
 
@@ -191,8 +193,8 @@ class Player:
         out[:, 2:] = 0.0
 
     def _meter(self, sound: FloatArray, frames: int) -> None:
-        playing = self._control.playing
-        peaks = playing.array("peaks")
+        playback_status = self._control.playback_status
+        peaks = playback_status.array("peaks")
         np.maximum(np.abs(sound).max(axis=1), peaks * math.exp(-frames / (METER_FALL_S * self._rate)), out=peaks)
-        if playing.dry and playing.fallbacks and not playing.silent:
-            playing.dry_samples += frames
+        if playback_status.dry and playback_status.fallbacks and not playback_status.silent:
+            playback_status.dry_samples += frames

@@ -39,7 +39,7 @@ class Session:
     """One session; a context manager. Methods: control process, its main thread, unless they say otherwise.
 
     `song` is what plays, or None for the device's input; `device` as in `Stream`. With `loss` the hearing-loss
-    simulation is part of the path. A session is silent until `control.wanted.silent` is 0, or fades in to a
+    simulation is part of the path. A session is silent until `control.controls.silent` is 0, or fades in to a
     `level_db`. `recording` (of the output, from the first sample on) and `log` must be new; the log of a device's
     input has its recording beside it, `<log>.input.wav`. `heard` is the log's entry for the source,
     by default the song's path and checksum, or the device. `probe` is played to the device while its input goes
@@ -92,14 +92,14 @@ class Session:
         for path in (self._recording_path, self._log_path, self._input_path):
             if path is not None:
                 check_new(path)
-        wanted = self.control.wanted
-        wanted.begin(self.profile, self.loss)
+        controls = self.control.controls
+        controls.begin(self.profile, self.loss)
         if self._level_db is not None:
-            wanted.set_level(self._level_db)
-            wanted.silent = 0
+            controls.set_level(self._level_db)
+            controls.silent = 0
         self._worker, self._audio = self._start_worker(), self._start_audio()
-        self._await(lambda: self.control.working.state == READY, LOADING_S, "the worker")
-        self._say(f"worker: {self.control.working.priority.decode()}")
+        self._await(lambda: self.control.worker_status.state == READY, LOADING_S, "the worker")
+        self._say(f"worker: {self.control.worker_status.priority.decode()}")
         if self._log_path is not None:
             self._recorder.log(self._log_path, header(self.profile, self.loss, self.rate, self._heard))
         if self._input_path is not None:
@@ -107,21 +107,21 @@ class Session:
         if self._recording_path is not None:
             self.record(self._recording_path)
         self._recorder.start()
-        wanted.go = 1
-        self._await(lambda: self.control.playing.delay > 0, OPENING_S, "the device")
-        if message := self.control.playing.message:
+        controls.go = 1
+        self._await(lambda: self.control.playback_status.delay > 0, OPENING_S, "the device")
+        if message := self.control.playback_status.message:
             self._say(message.decode())
 
     def _start_worker(self) -> SpawnProcess:
-        self.control.working.state = 0
+        self.control.worker_status.state = 0
         self._worker_since = self._worked_at = time.monotonic()
         self._progress, self._worker_fault = (0, 0), ""
         return self._start(run_worker, self.rate, self.control, self.rings, self._wake)
 
     def _start_audio(self) -> SpawnProcess:
-        self.control.playing.state = 0
+        self.control.playback_status.state = 0
         self._audio_since = time.monotonic()
-        opened = self.control.playing.device.decode()  # a lost device may not be replaced by another
+        opened = self.control.playback_status.device.decode()  # a lost device may not be replaced by another
         stream = replace(self._stream, device=opened) if opened else self._stream
         return self._start(run_audio, stream, self.control, self.rings, self._wake)
 
@@ -136,7 +136,10 @@ class Session:
         """Wait for a condition. Raises `HearsimError` with a process's message where that ends instead."""
         until = time.monotonic() + seconds
         while not there():
-            for process, block in ((self._worker, self.control.working), (self._audio, self.control.playing)):
+            for process, block in (
+                (self._worker, self.control.worker_status),
+                (self._audio, self.control.playback_status),
+            ):
                 if process.exitcode is not None:
                     raise HearsimError(
                         block.message.decode() or f"a process ended ({how(process)}) before it was ready"
@@ -148,13 +151,13 @@ class Session:
     @property
     def latency(self) -> int:
         """Samples from input to output, the device's own delay excluded."""
-        return self.control.playing.delay + self.control.working.latency
+        return self.control.playback_status.delay + self.control.worker_status.latency
 
     @property
     def ended(self) -> bool:
         """Whether the stream has ended, or a stop was requested while its device was lost."""
         lost = self._audio.exitcode is not None
-        return self.control.playing.state == ENDED or (lost and bool(self.control.wanted.stop))
+        return self.control.playback_status.state == ENDED or (lost and bool(self.control.controls.stop))
 
     @property
     def lost(self) -> str:
@@ -170,51 +173,51 @@ class Session:
     def look_after(self) -> None:
         """Restart failed processes. Raises `HearsimError` where the session can't continue."""
         self._recorder.check()
-        song, playing = self.song, self.control.playing
-        if song is not None and not self._loop and playing.position >= song.frames + self.latency:
-            self.control.wanted.stop = 1
+        song, playback_status = self.song, self.control.playback_status
+        if song is not None and not self._loop and playback_status.position >= song.frames + self.latency:
+            self.control.controls.stop = 1
         self._watch_worker()
         self._watch_audio()
 
     def _watch_worker(self) -> None:
-        working, age = self.control.working, time.monotonic() - self._worker_since
+        worker_status, age = self.control.worker_status, time.monotonic() - self._worker_since
         if self._worker.exitcode is not None:
             self._young_deaths = self._young_deaths + 1 if age < YOUNG_S else 1
-            why = self._worker_fault or working.message.decode() or how(self._worker)
+            why = self._worker_fault or worker_status.message.decode() or how(self._worker)
             if self._young_deaths >= MOST_DEATHS:
                 raise HearsimError(f"the worker has ended {MOST_DEATHS} times in a row: {why}")
             self._say(f"the worker ended ({why}): the dry signal plays, a new worker is starting")
             self._died_at = time.monotonic()
             self._worker = self._start_worker()
             return
-        if self._died_at and working.state == READY:
+        if self._died_at and worker_status.state == READY:
             self._say(f"the worker is back after {time.monotonic() - self._died_at:.1f} s")
             self._died_at = 0.0
         self._end_stuck_worker()
 
     def _end_stuck_worker(self) -> None:
         """Kill a worker without progress while input is waiting."""
-        working, now = self.control.working, time.monotonic()
-        progress = (working.state, working.blocks)
-        if progress != self._progress or self.control.playing.state != RUNNING:
+        worker_status, now = self.control.worker_status, time.monotonic()
+        progress = (worker_status.state, worker_status.blocks)
+        if progress != self._progress or self.control.playback_status.state != RUNNING:
             self._progress, self._worked_at = progress, now
-        patience = STUCK_S if working.state == READY else LOADING_S
+        patience = STUCK_S if worker_status.state == READY else LOADING_S
         if now - self._worked_at > patience and not self._worker_fault:
             self._worker_fault = f"stuck for {patience:g} s"
             self._worker.kill()
 
     def _watch_audio(self) -> None:
-        playing, now = self.control.playing, time.monotonic()
-        if self._audio.exitcode is not None and playing.state != ENDED:
-            own_words = playing.message.decode() if self._audio.exitcode > 0 else ""  # else it names the device
+        playback_status, now = self.control.playback_status, time.monotonic()
+        if self._audio.exitcode is not None and playback_status.state != ENDED:
+            own_words = playback_status.message.decode() if self._audio.exitcode > 0 else ""  # else it names the device
             why = own_words or f"the audio process ended ({how(self._audio)})"
             if why != self._lost_why:
                 self._say(f"{why}{'' if why.endswith('?') else '.'} Trying to open it again")
-            self._lost_at, self._lost_why, self._lost_calls = self._lost_at or now, why, playing.callbacks
+            self._lost_at, self._lost_why, self._lost_calls = self._lost_at or now, why, playback_status.callbacks
             if now - self._audio_since > REOPEN_EVERY_S:
                 self._audio = self._start_audio()
-        elif self._lost_at and playing.callbacks > self._lost_calls:  # open and playing
-            cables = CABLES if "JACK" in playing.device.decode() else ""
+        elif self._lost_at and playback_status.callbacks > self._lost_calls:  # open and playing
+            cables = CABLES if "JACK" in playback_status.device.decode() else ""
             self._say(f"the device is back after {now - self._lost_at:.1f} s{cables}")
             self._lost_at, self._lost_why = 0.0, ""
 
@@ -225,7 +228,7 @@ class Session:
         """
         packed(profile)
         self._recorder.note(profile_line(profile))  # before the START event that refers to it
-        self.control.wanted.set_profile(profile, self.control.wanted.profile_number + 1, take_mix)
+        self.control.controls.set_profile(profile, self.control.controls.profile_number + 1, take_mix)
         self.profile = profile
 
     def _say(self, message: str) -> None:
@@ -245,18 +248,18 @@ class Session:
         self._recorder.stop_recording()
 
     def _end(self) -> None:
-        wanted, playing = self.control.wanted, self.control.playing
-        wanted.stop = 1
+        controls, playback_status = self.control.controls, self.control.playback_status
+        controls.stop = 1
         until = time.monotonic() + CLOSING_S
-        while playing.state == RUNNING and self._audio.exitcode is None and time.monotonic() < until:
+        while playback_status.state == RUNNING and self._audio.exitcode is None and time.monotonic() < until:
             time.sleep(0.005)
-        wanted.quit = 1
+        controls.quit = 1
         for process in self._processes:
             process.join(CLOSING_S)
             if process.exitcode is None:
                 process.kill()
                 process.join()
-        if playing.state != ENDED:  # the audio process can't set it any more
+        if playback_status.state != ENDED:  # the audio process can't set it any more
             self.rings.changes.post(Kind.END, self.rings.played.head)
         self._recorder.close()
         self.control.close()

@@ -39,24 +39,24 @@ class Worker:
 
     def take(self, path: LivePath, number: int) -> None:
         """Continue with the prepared path of profile number `number`, from silence."""
-        working, self._path, self._delay = self._control.working, path, 0
+        worker_status, self._path, self._delay = self._control.worker_status, path, 0
         path.remix.metered = True
-        working.latency, working.match = path.latency, path.match
-        working.set_path(path.latency_entries())
-        working.array("ceiling")[...] = path.ceiling
-        self._number = working.profile_number = number
+        worker_status.latency, worker_status.match = path.latency, path.match
+        worker_status.set_path(path.latency_entries())
+        worker_status.array("ceiling")[...] = path.ceiling
+        self._number = worker_status.profile_number = number
 
     @property
     def outdated(self) -> bool:
         """Whether another profile is requested, and the output has faded out for it."""
-        return self._control.wanted.profile_number != self._number and bool(self._control.playing.silent)
+        return self._control.controls.profile_number != self._number and bool(self._control.playback_status.silent)
 
     def turn(self) -> bool:
         """Process one block if it is available; return whether it was."""
-        playing = self._control.playing
-        if playing.delay != self._delay:
+        playback_status = self._control.playback_status
+        if playback_status.delay != self._delay:
             self._start()
-        if playing.delay == 0 or self._rings.source.head - self._position < BLOCK:
+        if playback_status.delay == 0 or self._rings.source.head - self._position < BLOCK:
             return False
         if self._rings.source.ready(self._position) < BLOCK:  # too late: the samples are overwritten
             self._start()
@@ -72,51 +72,51 @@ class Worker:
 
     def _start(self) -> None:
         """Restart, from silence, with the next block (at the session's start: with its first sample)."""
-        working, head = self._control.working, self._rings.source.head
-        self._delay = self._control.playing.delay
-        first = working.starts == 0
+        worker_status, head = self._control.worker_status, self._rings.source.head
+        self._delay = self._control.playback_status.delay
+        first = worker_status.starts == 0
         self._position = 0 if first else -(-head // BLOCK) * BLOCK
-        self._version = self._control.wanted.version
-        desk = self._control.wanted.mixer_state()
-        self._path.start(desk)
+        self._version = self._control.controls.version
+        mixer = self._control.controls.mixer_state()
+        self._path.start(mixer)
         settled = self._position + self._delay + (0 if first else self._path.latency)  # before that it is silence
         self._rings.wet.skip_to(settled)
-        working.starts += 1
-        self._rings.moves.post(Kind.START, self._position, *state_values(desk), self._number)
+        worker_status.starts += 1
+        self._rings.moves.post(Kind.START, self._position, *state_values(mixer), self._number)
 
     def _follow_desk(self) -> None:
-        version = self._control.wanted.version
+        version = self._control.controls.version
         if version != self._version:
             self._version = version
-            desk = self._control.wanted.mixer_state()
-            self._rings.moves.post(Kind.MOVE, self._path.configure(desk), *state_values(desk))
+            mixer = self._control.controls.mixer_state()
+            self._rings.moves.post(Kind.MOVE, self._path.configure(mixer), *state_values(mixer))
 
     def _hand_over(self, sound: FloatArray) -> None:
         """Write the samples from the ring's head on; count those whose playing time has passed."""
-        begins, wet, working = self._position + self._delay, self._rings.wet, self._control.working
+        begins, wet, worker_status = self._position + self._delay, self._rings.wet, self._control.worker_status
         skipped = min(max(wet.head - begins, 0), BLOCK)
         wet.write(sound[:, skipped:])
-        passed = self._control.playing.position - begins
+        passed = self._control.playback_status.position - begins
         if passed > 0:
-            working.late_blocks += 1
-            working.dropped += min(passed, BLOCK)
+            worker_status.late_blocks += 1
+            worker_status.dropped += min(passed, BLOCK)
 
     def _count(self, seconds: float) -> None:
-        working, path = self._control.working, self._path
-        row = working.array("seconds")
-        row[working.blocks % len(row)] = seconds
-        gains = np.array([path.desk.gains[stem] for stem in STEMS])
-        working.array("stems")[...] = path.remix.power * gains**2
-        working.match = path.match
-        working.array("limited")[...] = path.limiter.limited
-        working.non_finite = path.separator.non_finite_blocks
-        working.blocks += 1
+        worker_status, path = self._control.worker_status, self._path
+        row = worker_status.array("seconds")
+        row[worker_status.blocks % len(row)] = seconds
+        gains = np.array([path.mixer.gains[stem] for stem in STEMS])
+        worker_status.array("stems")[...] = path.remix.power * gains**2
+        worker_status.match = path.match
+        worker_status.array("limited")[...] = path.limiter.limited
+        worker_status.non_finite = path.separator.non_finite_blocks
+        worker_status.blocks += 1
 
 
-def wanted_path(wanted: Controls, rate: int) -> tuple[LivePath, int]:
+def build_path(controls: Controls, rate: int) -> tuple[LivePath, int]:
     """Return the path of the requested profile, prepared and warmed up, and the profile's number."""
-    number, profile = wanted.profile()
-    path = LivePath(profile, bool(wanted.can_lose))
+    number, profile = controls.profile()
+    path = LivePath(profile, bool(controls.can_lose))
     path.prepare(Format(rate, 2, BLOCK))
     for _ in range(WARM_UP_BLOCKS):
         path.process(np.zeros((2, BLOCK), np.float32))
@@ -125,20 +125,20 @@ def wanted_path(wanted: Controls, rate: int) -> tuple[LivePath, int]:
 
 def run_worker(rate: int, control: Control, rings: Rings, wake: Semaphore) -> None:
     """Load the path and work until the session quits; the worker process's main function."""
-    working, wanted = control.working, control.wanted
-    with report_failure(working):
-        working.state = LOADING
-        path, number = wanted_path(wanted, rate)
+    worker_status, controls = control.worker_status, control.controls
+    with report_failure(worker_status):
+        worker_status.state = LOADING
+        path, number = build_path(controls, rate)
         worker = Worker(path, control, rings, number)
-        working.priority = ask_for_priority(PRIORITY).encode()
+        worker_status.priority = ask_for_priority(PRIORITY).encode()
         quiet_process()
-        working.state = READY
-        while not wanted.quit and parent_lives():
+        worker_status.state = READY
+        while not controls.quit and parent_lives():
             wake.acquire(timeout=0.1)
             if worker.outdated:
-                working.state = CHANGING
-                worker.take(*wanted_path(wanted, rate))
+                worker_status.state = CHANGING
+                worker.take(*build_path(controls, rate))
                 quiet_process()
-                working.state = READY
-            while worker.turn() and not wanted.quit and not worker.outdated:
+                worker_status.state = READY
+            while worker.turn() and not controls.quit and not worker.outdated:
                 pass

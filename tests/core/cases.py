@@ -79,7 +79,7 @@ def quick_profile(name: str) -> Profile:
 def moved_path() -> LivePath:
     """A live path one step down its bypass, so that the level match has a say."""
     path = LivePath(quick_profile("asymmetric-instrumental"))
-    path.desk = MixerState({"vocals": 0.5}, "remix")
+    path.mixer = MixerState({"vocals": 0.5}, "remix")
     return path
 
 

@@ -16,7 +16,7 @@ from hearsim.live.log import header, profile_line, read_log
 from hearsim.live.path import LivePath
 from hearsim.live.player import Player, Rings
 from hearsim.live.replay import replay
-from hearsim.live.worker import Worker, wanted_path
+from hearsim.live.worker import Worker, build_path
 from hearsim.profile.schema import Profile
 
 RATE = 44100
@@ -29,7 +29,7 @@ class Inline:
         self.profile, self.profiles, self.song, self.loss = profile, [profile], song, loss
         self.control, self.rings = Control.create(), Rings.create()
         self.wake = multiprocessing.get_context("spawn").Semaphore(0)
-        self.control.wanted.begin(profile, loss)
+        self.control.controls.begin(profile, loss)
         self.path = LivePath(profile, loss)
         self.path.prepare(Format(RATE, 2, BLOCK))
         self.worker = Worker(self.path, self.control, self.rings)
@@ -45,13 +45,13 @@ class Inline:
         self.player = Player(self.control, self.rings, self.wake, RATE, source, self.probe)
 
     def audible(self, level_db: float = 0.0) -> "Inline":
-        self.control.wanted.set_level(level_db)
-        self.control.wanted.silent = 0
+        self.control.controls.set_level(level_db)
+        self.control.controls.silent = 0
         return self
 
     def switch(self, profile: Profile) -> None:
         """Want another profile."""
-        self.control.wanted.set_profile(profile, len(self.profiles))
+        self.control.controls.set_profile(profile, len(self.profiles))
         self.profiles.append(profile)
 
     def turn(self, count: int = 1, given: np.ndarray | None = None) -> None:
@@ -61,29 +61,29 @@ class Inline:
             self.player.callback(given, out)
             self.played.append(out)
             if self.works and self.worker.outdated:
-                self.path, number = wanted_path(self.control.wanted, RATE)
+                self.path, number = build_path(self.control.controls, RATE)
                 self.worker.take(self.path, number)
             while self.works and self.worker.turn():
                 pass
 
     def until(self, sample: int, turn: Callable[[], None] | None = None) -> None:
-        while self.control.playing.position < sample:
+        while self.control.playback_status.position < sample:
             (turn or self.turn)()
 
     def _feed(self) -> None:
         if self.song is None:
             return
         feed = self.rings.feed
-        while feed.head < self.control.playing.position + 8 * self.period and feed.head < self.song.frames:
+        while feed.head < self.control.playback_status.position + 8 * self.period and feed.head < self.song.frames:
             feed.write(self.song.samples[:, feed.head : feed.head + 4096])
         feed.ended = int(feed.head >= self.song.frames)
 
     def end(self) -> np.ndarray:
         """Fade out, note the end, return everything that was played (2, frames)."""
-        self.control.wanted.stop = 1
+        self.control.controls.stop = 1
         while not self.player.finished:
             self.turn()
-        self.rings.changes.post(Kind.END, self.control.playing.position)
+        self.rings.changes.post(Kind.END, self.control.playback_status.position)
         return np.concatenate(self.played).T
 
     def replayed(self, folder: Path) -> np.ndarray:

@@ -45,17 +45,24 @@ class Stage:
         self._over = threading.Event()
 
     def _seem(self) -> None:
-        wanted, working, playing = self.control.wanted, self.control.working, self.control.playing
-        wanted.begin(self.session.profile, loss=True)
-        wanted.silent = 0
-        working.state, playing.state, playing.period = READY, RUNNING, PERIOD
-        playing.delay, working.latency = waiting(PERIOD) + turn(PERIOD), sum(samples for _, samples, _ in PARTS)
-        working.parts = json.dumps(PARTS).encode()
-        working.array("seconds")[:] = np.linspace(2.0e-3, 4.5e-3, 1024)
-        working.blocks, working.late_blocks, playing.position = 32000, 3, 4_000_000
-        playing.fallbacks, playing.dry_samples, playing.reported_ms = 1, 900, 11.6
-        working.array("stems")[:] = (1e-2, 3e-3, 5e-3, 1e-3)
-        playing.array("peaks")[:] = (0.02, 0.011)
+        controls, worker_status, playback_status = (
+            self.control.controls,
+            self.control.worker_status,
+            self.control.playback_status,
+        )
+        controls.begin(self.session.profile, loss=True)
+        controls.silent = 0
+        worker_status.state, playback_status.state, playback_status.period = READY, RUNNING, PERIOD
+        playback_status.delay, worker_status.latency = (
+            waiting(PERIOD) + turn(PERIOD),
+            sum(samples for _, samples, _ in PARTS),
+        )
+        worker_status.parts = json.dumps(PARTS).encode()
+        worker_status.array("seconds")[:] = np.linspace(2.0e-3, 4.5e-3, 1024)
+        worker_status.blocks, worker_status.late_blocks, playback_status.position = 32000, 3, 4_000_000
+        playback_status.fallbacks, playback_status.dry_samples, playback_status.reported_ms = 1, 900, 11.6
+        worker_status.array("stems")[:] = (1e-2, 3e-3, 5e-3, 1e-3)
+        playback_status.array("peaks")[:] = (0.02, 0.011)
 
     def tell(self, line: str) -> None:
         """Let the session say something."""
@@ -83,9 +90,9 @@ class Stage:
 
     def socket(self, link: str | None = None, **headers: str) -> ClientConnection:
         """A websocket as a browser opens it, or with other headers."""
-        wanted = {"Origin": f"http://{self.host}", **headers}
+        all_headers = {"Origin": f"http://{self.host}", **headers}
         url = (link or self.page.link).replace("http://", "ws://") + "live"
-        return connect(url, additional_headers={k: v for k, v in wanted.items() if v}, proxy=None, open_timeout=60)
+        return connect(url, additional_headers={k: v for k, v in all_headers.items() if v}, proxy=None, open_timeout=60)
 
 
 def ask(socket: ClientConnection, order: Any) -> dict[str, Any]:

@@ -125,28 +125,28 @@ def test_a_broken_log_is_one_sentence(text: str, said: str, tmp_path: Path) -> N
 def session() -> Iterator[Session]:
     made = Session(PROFILE)
     made.control = Control.create()
-    made.control.wanted.begin(PROFILE, loss=False)
+    made.control.controls.begin(PROFILE, loss=False)
     yield made
     made.control.close()
 
 
 def test_typed_words_move_the_desk(session: Session) -> None:
-    wanted: Controls = session.control.wanted
-    gains = wanted.mixer_state().gains
+    controls: Controls = session.control.controls
+    gains = controls.mixer_state().gains
     assert gains == {stem: pytest.approx(PROFILE.mix.gain(stem)) for stem in gains}
     for line in ("vocals -60", "drums mute", "bass 12", "remix", "level -3.5"):
         execute(line, session)
-    desk = wanted.mixer_state()
-    assert desk.gains == {"vocals": 0.001, "drums": 0.0, "bass": pytest.approx(3.981, abs=1e-3), "other": 1.0}
-    assert (desk.step, wanted.level_db) == ("remix", -3.5)
+    mixer = controls.mixer_state()
+    assert mixer.gains == {"vocals": 0.001, "drums": 0.0, "bass": pytest.approx(3.981, abs=1e-3), "other": 1.0}
+    assert (mixer.step, controls.level_db) == ("remix", -3.5)
     execute("drums unmute", session)
     execute("other solo", session)
-    assert [stem for stem, gain in wanted.mixer_state().gains.items() if gain] == ["other"]
+    assert [stem for stem, gain in controls.mixer_state().gains.items() if gain] == ["other"]
     execute("other unsolo", session)
     execute("", session)
-    assert wanted.panic == 1
+    assert controls.panic == 1
     execute("", session)
-    assert wanted.panic == 0
+    assert controls.panic == 0
 
 
 @pytest.mark.parametrize(
@@ -160,10 +160,10 @@ def test_typed_words_move_the_desk(session: Session) -> None:
     ],
 )
 def test_a_wrong_word_is_one_sentence_and_moves_nothing(line: str, said: str, session: Session) -> None:
-    version = session.control.wanted.version
+    version = session.control.controls.version
     with pytest.raises(HearsimError, match=said):
         execute(line, session)
-    assert session.control.wanted.version == version
+    assert session.control.controls.version == version
 
 
 @pytest.mark.parametrize(("module", "heavy"), [("devices", {"starlette", "uvicorn"}), ("page.server", set())])

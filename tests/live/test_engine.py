@@ -36,7 +36,7 @@ def session(request: pytest.FixtureRequest, song: Audio) -> Iterator[Inline]:
 
 
 def late(session: Inline) -> int:
-    return session.control.playing.delay + session.path.latency
+    return session.control.playback_status.delay + session.path.latency
 
 
 @pytest.mark.parametrize("session", [64, 441, 512, 1024], indirect=True)
@@ -49,8 +49,8 @@ def test_live_is_what_render_writes_whatever_the_period(session: Inline, song: A
     begin = int(1.6 * RATE)  # the fade-in is over
     stop = song.frames - delay
     np.testing.assert_array_equal(played[:, begin + delay : stop + delay - 2048], rendered[:, begin : stop - 2048])
-    playing = session.control.playing
-    assert (playing.fallbacks, playing.starved, session.control.working.late_blocks) == (0, 0, 0)
+    playback_status = session.control.playback_status
+    assert (playback_status.fallbacks, playback_status.starved, session.control.worker_status.late_blocks) == (0, 0, 0)
 
 
 def test_starts_silent_and_fades_in() -> None:
@@ -58,8 +58,8 @@ def test_starts_silent_and_fades_in() -> None:
     session = Inline(PROFILE, Audio(noise, RATE), 64)
     session.until(RATE // 2)
     assert not np.concatenate(session.played).any()
-    assert session.control.wanted.level_db == -20.0
-    session.control.wanted.silent = 0
+    assert session.control.controls.level_db == -20.0
+    session.control.controls.silent = 0
     session.until(int(2.5 * RATE))
     played = np.concatenate(session.played).T
     loud = [float(np.std(played[:, at : at + 4410])) for at in (22050, 26460, 44100, 70000, 90000)]
@@ -69,29 +69,29 @@ def test_starts_silent_and_fades_in() -> None:
 
 def moves(session: Inline) -> None:
     """A busy hand: every control moves, some twice in a block."""
-    wanted, at = session.control.wanted, session.control.playing.position
+    controls, at = session.control.controls, session.control.playback_status.position
     hour = at // session.period
     if hour == 100:
         session.audible(-6.0)
     if hour in (300, 301):
-        wanted.set_gain("vocals", -60.0 + 30 * (hour - 300))
+        controls.set_gain("vocals", -60.0 + 30 * (hour - 300))
     if hour == 500:
-        wanted.set_solo("drums", True)
-        wanted.set_muted("vocals", True)
+        controls.set_solo("drums", True)
+        controls.set_muted("vocals", True)
     if hour == 640:
-        wanted.set_step("remix")
+        controls.set_step("remix")
     if hour == 720:
-        wanted.set_solo("drums", False)
-        wanted.set_level(-12.0)
+        controls.set_solo("drums", False)
+        controls.set_level(-12.0)
     if hour == 800:
-        wanted.set_step("dry")
+        controls.set_step("dry")
     if hour == 900:
-        wanted.set_step("aid")
-        wanted.set_loss(bool(wanted.can_lose))
+        controls.set_step("aid")
+        controls.set_loss(bool(controls.can_lose))
     if hour == 1000:
-        wanted.panic = 1
+        controls.panic = 1
     if hour == 1010:
-        wanted.panic = 0
+        controls.panic = 0
     session.turn()
 
 
@@ -101,14 +101,14 @@ def test_replay_is_what_was_played_with_all_moves_and_late_blocks(song: Audio, l
     stalls = {400: 12, 700: 3, 850: 40}  # at these turns the worker sleeps for so many
 
     def play() -> None:
-        hour = session.control.playing.position // 64
+        hour = session.control.playback_status.position // 64
         session.works = not any(at <= hour < at + length for at, length in stalls.items())
         moves(session)
 
     session.until(int(2.8 * RATE), play)
     played = session.end()
-    assert session.control.playing.fallbacks == 2  # three turns fit into the worker's own
-    assert session.control.working.dropped > 0
+    assert session.control.playback_status.fallbacks == 2  # three turns fit into the worker's own
+    assert session.control.worker_status.dropped > 0
     np.testing.assert_array_equal(session.replayed(tmp_path), played)
     assert len(session.rings.moves.since(0)[0]) == 1 + 6  # two moves within one block are one
     session.close()
@@ -117,23 +117,23 @@ def test_replay_is_what_was_played_with_all_moves_and_late_blocks(song: Audio, l
 def test_a_stalled_worker_gives_the_dry_signal_in_time_and_at_level(session: Inline, song: Audio) -> None:
     session.audible()
     session.until(2 * RATE)
-    at = session.control.playing.position
+    at = session.control.playback_status.position
     session.works = False
     session.until(at + RATE // 4)
-    gain = np.float32(session.control.working.match)
+    gain = np.float32(session.control.worker_status.match)
     assert gain == pytest.approx(10 ** (-18 / 20) * session.path._matches[0], rel=1e-6)  # rigs' calibrations: 94, 112
     played = np.concatenate(session.played).T
     stepped_in = at + turn(64) + FADE  # the worker's turn ends, the crossfade too
     expected = np.clip(song.samples * gain, -ceiling_of(PROFILE)[:, None], ceiling_of(PROFILE)[:, None])
     delayed = expected[:, stepped_in - late(session) : at + RATE // 4 - late(session)]
     np.testing.assert_array_equal(played[:, stepped_in : at + RATE // 4], delayed)
-    assert (session.control.playing.fallbacks, session.control.playing.dry) == (1, 1)
+    assert (session.control.playback_status.fallbacks, session.control.playback_status.dry) == (1, 1)
     fades = [event.values[0] for event in session.rings.changes.since(0)[0] if event.kind == Kind.DRY]
     assert fades == [FADE]  # enough was in reserve for the whole crossfade
     session.works = True
     session.turn(40)
-    assert session.control.playing.dry == 0
-    assert session.control.working.late_blocks > 50
+    assert session.control.playback_status.dry == 0
+    assert session.control.worker_status.late_blocks > 50
 
 
 def test_what_no_device_can_mean_is_silence_in_the_dry_signal_too() -> None:
@@ -145,7 +145,7 @@ def test_what_no_device_can_mean_is_silence_in_the_dry_signal_too() -> None:
         session.works = start < RATE
         session.turn(given=noise[start : start + 64])
     played = np.concatenate(session.played).T
-    assert session.control.playing.fallbacks == 1 and np.abs(played[:, RATE // 2 : RATE]).max() > 0.01
+    assert session.control.playback_status.fallbacks == 1 and np.abs(played[:, RATE // 2 : RATE]).max() > 0.01
     assert not played[:, RATE + late(session) + turn(64) :].any()
     session.close()
 
@@ -155,8 +155,8 @@ def test_no_sample_passes_the_limit(step: str, song: Audio) -> None:
     """Far too loud, with faders up, stalls and sudden silence; a device may even hand over NaN."""
     ceiling = ceiling_of(PROFILE)
     session = Inline(PROFILE, None, 64).audible()
-    session.control.wanted.set_step(step)
-    session.control.wanted.set_gain("vocals", 12.0)
+    session.control.controls.set_step(step)
+    session.control.controls.set_gain("vocals", 12.0)
     loud = (40 * song.samples.T[:RATE]).astype(np.float32)
     loud[5000, 0], loud[9000, 1], loud[9001, 1] = np.nan, np.inf, -np.inf
     for count, start in enumerate(range(0, RATE - 64, 64)):
@@ -167,7 +167,7 @@ def test_no_sample_passes_the_limit(step: str, song: Audio) -> None:
     assert (np.abs(played).max(axis=1) <= ceiling).all()
     assert np.abs(played).max() > 0.9 * ceiling.min()
     assert (np.abs(played[:, -2000:]).max(axis=1) > 0.3 * ceiling).all()  # no NaN has stayed inside
-    assert session.control.playing.fallbacks > 2
+    assert session.control.playback_status.fallbacks > 2
     session.close()
 
 
@@ -180,8 +180,8 @@ def test_a_fader_is_heard_within_one_hop_and_ten_ms(session: Inline, song: Audio
     moved_at = []
     for sample in range(RATE, stop - 4000, 1000 + session.period):
         session.until(sample)
-        moved_at.append(session.control.playing.position)
-        session.control.wanted.set_gain("drums", -60.0 if len(moved_at) % 2 else 12.0)
+        moved_at.append(session.control.playback_status.position)
+        session.control.controls.set_gain("drums", -60.0 if len(moved_at) % 2 else 12.0)
     session.until(stop)
     played, reference = (np.concatenate(one.played).T for one in (session, still))
     first = int(np.flatnonzero((played != reference[:, : played.shape[1]]).any(axis=0))[0])
@@ -197,7 +197,7 @@ def test_steps_are_equally_late_and_equally_loud(song: Audio) -> None:
     wholes = {}
     for step in ("dry", "remix", "aid"):
         session = Inline(flat, song, 128).audible(-20.0)
-        session.control.wanted.set_step(step)
+        session.control.controls.set_step(step)
         session.until(song.frames)
         wholes[step] = session.end()[:, 2 * RATE : song.frames]
         session.close()
@@ -212,13 +212,13 @@ def test_steps_are_equally_late_and_equally_loud(song: Audio) -> None:
 def test_panic_is_silence_within_a_block_and_holds(session: Inline) -> None:
     session.audible()
     session.until(2 * RATE)
-    at = session.control.playing.position
-    session.control.wanted.panic = 1
+    at = session.control.playback_status.position
+    session.control.controls.panic = 1
     session.turn(100)
     played = np.concatenate(session.played).T
     assert np.abs(played[:, at - 4410 : at]).max() > 0.01
     assert not played[:, at + 64 + 221 :].any()  # a period and 5 ms
-    session.control.wanted.panic = 0
+    session.control.controls.panic = 0
     session.turn(300)
     assert np.concatenate(session.played[-10:]).any()
 
@@ -233,8 +233,8 @@ def test_a_new_worker_goes_on_at_the_same_delay(session: Inline, tmp_path: Path)
     session.worker = Worker(session.path, session.control, session.rings)
     session.works = True
     session.until(RATE + 20000)
-    assert (session.control.playing.dry, session.control.playing.fallbacks) == (0, 1)
-    assert session.control.working.starts == 2
+    assert (session.control.playback_status.dry, session.control.playback_status.fallbacks) == (0, 1)
+    assert session.control.worker_status.starts == 2
     played = session.end()
     np.testing.assert_array_equal(session.replayed(tmp_path), played)
 
@@ -246,7 +246,7 @@ def test_a_worker_that_missed_too_much_begins_anew(session: Inline, tmp_path: Pa
     session.until(RATE + session.rings.source.capacity + 999)
     session.works = True
     session.turn(60)
-    assert (session.control.playing.dry, session.control.working.starts) == (0, 2)
+    assert (session.control.playback_status.dry, session.control.worker_status.starts) == (0, 2)
     played = session.end()
     np.testing.assert_array_equal(session.replayed(tmp_path), played)
 
@@ -261,12 +261,12 @@ def test_a_stream_killed_within_a_callback_goes_on_silently_and_is_rendered_agai
         patched.setattr(session.player._output, "process", killed)
         with pytest.raises(KeyboardInterrupt):
             session.turn()
-    died = session.control.playing.position
+    died = session.control.playback_status.position
     session.open(period)
     session.until(died + RATE)
-    assert session.control.playing.delay == max(waiting(each) + turn(each) for each in (64, period))
+    assert session.control.playback_status.delay == max(waiting(each) + turn(each) for each in (64, period))
     session.end()
-    stop = session.control.playing.position
+    stop = session.control.playback_status.position
     heard = np.zeros((2, stop), np.float32)
     session.rings.played.read(0, heard)
     assert np.abs(heard[:, died - 64 : died]).max() > 0.001
@@ -285,9 +285,9 @@ def test_a_device_whose_calls_vary_begins_anew_once_with_a_delay_that_suits(
     for count in range(RATE // 64):
         session.period = periods[count % 2]
         session.turn()
-    assert session.control.playing.delay == waiting(1) + turn(max(64, *periods))
+    assert session.control.playback_status.delay == waiting(1) + turn(max(64, *periods))
     assert len([event for event in session.rings.changes.since(0)[0] if event.kind == Kind.FORMAT]) == 2
-    assert (session.control.playing.dry, session.control.working.late_blocks) == (0, 0)
+    assert (session.control.playback_status.dry, session.control.worker_status.late_blocks) == (0, 0)
     assert np.abs(np.concatenate(session.played[-20:])).max() > 0.01  # it has faded in again
     played = session.end()
     np.testing.assert_array_equal(session.replayed(tmp_path), played)
@@ -304,12 +304,12 @@ def test_another_profile_comes_through_silence(name: str, loss: bool, song: Audi
     session = Inline(PROFILE, song, 64, loss).audible(-10.0)
     session.until(RATE)
     session.switch(other)
-    asked, before = session.control.playing.position, late(session)
+    asked, before = session.control.playback_status.position, late(session)
     session.turn(40)
-    assert session.control.working.profile_number == 1
-    assert session.control.wanted.mixer_state().gains == pytest.approx({stem: other.mix.gain(stem) for stem in STEMS})
+    assert session.control.worker_status.profile_number == 1
+    assert session.control.controls.mixer_state().gains == pytest.approx({stem: other.mix.gain(stem) for stem in STEMS})
     session.until(int(1.8 * RATE))
-    session.control.wanted.set_gain("vocals", 6.0)
+    session.control.controls.set_gain("vocals", 6.0)
     session.until(int(2.5 * RATE))
     assert (late(session) != before) == loss
     played = session.end()
@@ -318,10 +318,10 @@ def test_another_profile_comes_through_silence(name: str, loss: bool, song: Audi
     assert not played[:, change.at - 10 : change.at].any()  # nothing is heard when the limit changes
     assert change.at - asked < 0.05 * RATE
     assert change.values[2:4] == tuple(ceiling_of(other).tolist())
-    assert session.control.playing.fallbacks == 0
+    assert session.control.playback_status.fallbacks == 0
     alone = Inline(other, song, 64, loss).audible(-10.0)
     alone.until(int(1.8 * RATE))
-    alone.control.wanted.set_gain("vocals", 6.0)
+    alone.control.controls.set_gain("vocals", 6.0)
     alone.until(int(2.5 * RATE))
     here = slice(int(2.0 * RATE), int(2.49 * RATE))
     after, of_itself = played[:, here], np.concatenate(alone.played).T[:, here]

@@ -34,26 +34,28 @@ PROFILE = load_profile("moderate-vocals-up")
 
 
 def counts(session: Session) -> str:
-    playing, working = session.control.playing, session.control.working
+    playback_status, worker_status = session.control.playback_status, session.control.worker_status
     return (
-        f"period {playing.period}: {playing.position / session.rate:.0f} s, {working.late_blocks} late blocks of "
-        f"{working.blocks}, {playing.fallbacks} times dry ({playing.dry_samples / max(playing.position, 1):.2%}), "
-        f"{playing.xruns} xruns, reported {playing.reported_ms:.2f} ms"
+        f"period {playback_status.period}: {playback_status.position / session.rate:.0f} s, "
+        f"{worker_status.late_blocks} late blocks of {worker_status.blocks}, "
+        f"{playback_status.fallbacks} times dry "
+        f"({playback_status.dry_samples / max(playback_status.position, 1):.2%}), "
+        f"{playback_status.xruns} xruns, reported {playback_status.reported_ms:.2f} ms"
     )
 
 
 def loop(period: int, seconds: float, rate: int = 44100) -> None:
     """Chirps through a cable: each as late as the ledger says, to the sample."""
     with jack(period, rate), Session(PROFILE, probe=chirps()) as session:
-        playing, working = session.control.playing, session.control.working
+        playback_status, worker_status = session.control.playback_status, session.control.worker_status
         plug_cable()
         flatten(session)
         found = list(measure(session, seconds))
         device = period * session.rate // rate  # with blocksize=0 a device costs one period
-        ledger = session_ledger(playing, working.path_entries(), session.rate, device, "measured")
+        ledger = session_ledger(playback_status, worker_status.path_entries(), session.rate, device, "measured")
         print(f"\n{len(found)} chirps, {found[0].device} + engine = {found[0].total} samples; {counts(session)}")
-        assert playing.dry_samples < playing.position  # the path was heard, not the dry signal alone
-        resampling = playing.resampling
+        assert playback_status.dry_samples < playback_status.position  # the path was heard, not the dry signal alone
+        resampling = playback_status.resampling
         assert ledger.total_samples == device + resampling + session.latency
     assert len(found) >= 2 * seconds - 2
     check(found, device + resampling, ledger.total_samples)
@@ -118,17 +120,17 @@ def test_killed_in_mid_play_the_worker_is_replaced_and_the_log_renders_to_what_w
 ) -> None:
     recording, log = tmp_path / "played.wav", tmp_path / "log.jsonl"
     with jack(256), Session(PROFILE, song, level_db=0.0, recording=recording, log=log) as session:
-        working, playing = session.control.working, session.control.playing
-        wait(session, lambda: playing.position > 2 * session.rate)
-        session.control.wanted.set_gain("vocals", 9.0)
-        killed, died, before = working.pid, playing.position, playing.fallbacks
+        worker_status, playback_status = session.control.worker_status, session.control.playback_status
+        wait(session, lambda: playback_status.position > 2 * session.rate)
+        session.control.controls.set_gain("vocals", 9.0)
+        killed, died, before = worker_status.pid, playback_status.position, playback_status.fallbacks
         os.kill(killed, signal.SIGKILL)
-        said = wait(session, lambda: playing.fallbacks > before)
-        said += wait(session, lambda: working.pid != killed and working.state == READY)
-        said += wait(session, lambda: not playing.dry)
-        session.control.wanted.set_gain("vocals", 0.0)
-        at, late = playing.position, session.latency
-        wait(session, lambda: playing.position > at + session.rate)
+        said = wait(session, lambda: playback_status.fallbacks > before)
+        said += wait(session, lambda: worker_status.pid != killed and worker_status.state == READY)
+        said += wait(session, lambda: not playback_status.dry)
+        session.control.controls.set_gain("vocals", 0.0)
+        at, late = playback_status.position, session.latency
+        wait(session, lambda: playback_status.position > at + session.rate)
         print("\n" + "\n".join(said) + "\n" + counts(session))
     assert any("SIGKILL" in line and "dry signal" in line for line in said)
     assert any("is back" in line for line in said)
@@ -150,19 +152,19 @@ def test_a_server_that_goes_and_comes_back_and_an_audio_process_that_is_killed(s
         server = start_server(name, 256)
         stack.callback(lambda: stop_server(server))
         with Session(PROFILE, song, level_db=-6.0, recording=recording, log=log) as session:
-            playing, late = session.control.playing, session.latency
-            wait(session, lambda: playing.position > session.rate)
+            playback_status, late = session.control.playback_status, session.latency
+            wait(session, lambda: playback_status.position > session.rate)
             stop_server(server)
-            said = wait(session, lambda: playing.state == FAILED)
-            stopped = playing.position
+            said = wait(session, lambda: playback_status.state == FAILED)
+            stopped = playback_status.position
             server = start_server(name, 256)
-            said += wait(session, lambda: playing.position > stopped + session.rate)
-            os.kill(playing.pid, signal.SIGKILL)
-            said += wait(session, lambda: playing.state != RUNNING)
-            killed = playing.position
-            said += wait(session, lambda: playing.position > killed + session.rate)
+            said += wait(session, lambda: playback_status.position > stopped + session.rate)
+            os.kill(playback_status.pid, signal.SIGKILL)
+            said += wait(session, lambda: playback_status.state != RUNNING)
+            killed = playback_status.position
+            said += wait(session, lambda: playback_status.position > killed + session.rate)
             assert session.latency == late
-            assert b"it was asked for" in playing.message  # no other device in its place
+            assert b"it was asked for" in playback_status.message  # no other device in its place
             print("\n" + "\n".join(said) + "\n" + counts(session))
     assert any("has gone" in line for line in said)
     assert any("SIGKILL" in line and "Trying to open it again" in line for line in said)
@@ -190,7 +192,7 @@ def test_a_measurement_whose_server_goes_ends_with_a_sentence() -> None:
 
 def test_a_mono_device_gets_the_mean_of_both_ears_and_says_so() -> None:
     with jack(256, channels=1), Session(PROFILE, level_db=-20.0) as session:
-        said = wait(session, lambda: session.control.playing.position > session.rate // 2)
+        said = wait(session, lambda: session.control.playback_status.position > session.rate // 2)
     assert any("has one channel: it gets the mean of both ears" in line for line in said)
     assert any("both ears hear it" in line for line in said)
 

@@ -154,11 +154,11 @@ def test_nothing_comes_from_outside() -> None:
     ],
 )
 def test_bad_orders_are_refused_in_a_sentence_and_change_nothing(stage: Stage, order: object, why: str) -> None:
-    before, files_before = stage.control.wanted.mixer_state(), sorted(stage.folder.rglob("*"))
+    before, files_before = stage.control.controls.mixer_state(), sorted(stage.folder.rglob("*"))
     with stage.socket() as page:
         assert why in ask(page, order)["refused"]
         assert hear(page, "now")["now"]["step"] == "aid"
-    assert stage.control.wanted.mixer_state() == before
+    assert stage.control.controls.mixer_state() == before
     assert sorted(stage.folder.rglob("*")) == files_before
 
 
@@ -191,7 +191,7 @@ def test_a_folder_that_can_not_be_made_is_one_sentence(stage: Stage) -> None:
 def test_a_preset_is_a_mix_and_is_never_replaced_silently(stage: Stage) -> None:
     from hearsim.profile.load import load_mix
 
-    wanted, path = stage.control.wanted, stage.folder / "mixes/mine.toml"
+    controls, path = stage.control.controls, stage.folder / "mixes/mine.toml"
     with stage.socket() as page:
         page.send('{"do": "gain", "stem": "bass", "db": 3.5}')
         page.send('{"do": "mute", "stem": "drums", "on": true}')
@@ -202,13 +202,13 @@ def test_a_preset_is_a_mix_and_is_never_replaced_silently(stage: Stage) -> None:
         assert answer["taken"] == "mine" and "already there" in answer["refused"]
         assert load_mix(path).gains_db.bass == 3.5
         assert ask(page, {"do": "preset", "name": "mine"})["said"] == "preset mine"
-        assert wanted.gain_db("bass") == 3.5
+        assert controls.gain_db("bass") == 3.5
         page.send('{"do": "gain", "stem": "bass", "db": -9}')
         assert "saved as" in ask(page, {"do": "save", "name": "mine", "replace": True})["said"]
         assert load_mix(path).gains_db.bass == -9.0
         assert "mine" in hear(page, "scene")["scene"]["presets"]
         ask(page, {"do": "preset", "name": "vocals-up"})
-    assert (wanted.gain_db("vocals"), wanted.array("muted").any()) == (pytest.approx(6.0), False)
+    assert (controls.gain_db("vocals"), controls.array("muted").any()) == (pytest.approx(6.0), False)
 
 
 def test_a_server_that_ends_again_and_again_is_left_alone(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The mixer page in Chromium: its controls move the desk, it shows what moves elsewhere, and it comes back."""
+"""The mixer page in Chromium: its controls set the mixer state, it shows changes made elsewhere, and it comes back."""
 
 import json
 import os
@@ -82,8 +82,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture
 def page(browser: "Browser", stage: Stage) -> Iterator["Page"]:
-    stage.control.wanted.begin(load_profile("moderate-vocals-up"), loss=True)
-    stage.control.wanted.silent = stage.control.wanted.panic = 0
+    stage.control.controls.begin(load_profile("moderate-vocals-up"), loss=True)
+    stage.control.controls.silent = stage.control.controls.panic = 0
     with opened(browser, stage.page.link) as page:
         yield page
 
@@ -104,74 +104,74 @@ def test_no_control_is_there_before_it_stands_where_the_session_does(browser: "B
     socket, text = late[0]
     socket.send(text)
     stands = float(page.get_by_role("slider", name="vocals fader").input_value())
-    assert stands == pytest.approx(stage.control.wanted.gain_db("vocals"))
+    assert stands == pytest.approx(stage.control.controls.gain_db("vocals"))
     context.close()
 
 
 def test_everything_can_be_moved_with_the_keyboard(stage: Stage, page: "Page") -> None:
-    wanted = stage.control.wanted
+    controls = stage.control.controls
     fader = page.get_by_role("slider", name="vocals fader")
     fader.press("ArrowDown")
-    until(lambda: wanted.gain_db("vocals") == 5.5)
+    until(lambda: controls.gain_db("vocals") == 5.5)
     fader.press("Home")
-    until(lambda: wanted.gain_db("vocals") == -60.0)
+    until(lambda: controls.gain_db("vocals") == -60.0)
     page.get_by_role("slider", name="level of everything").press("End")
-    until(lambda: wanted.level_db == 0.0)
+    until(lambda: controls.level_db == 0.0)
     page.get_by_role("button", name="mute drums").press("Enter")
-    until(lambda: wanted.mixer_state().gains["drums"] == 0.0)
+    until(lambda: controls.mixer_state().gains["drums"] == 0.0)
     page.get_by_role("button", name="solo bass").press("Space")
-    until(lambda: [stem for stem, gain in wanted.mixer_state().gains.items() if gain] == ["bass"])
+    until(lambda: [stem for stem, gain in controls.mixer_state().gains.items() if gain] == ["bass"])
     page.get_by_role("radio", name="Remix + aid").press("ArrowLeft")
-    until(lambda: wanted.mixer_state().step == "remix")
+    until(lambda: controls.mixer_state().step == "remix")
     page.get_by_role("switch", name="Hearing loss").press("Space")
-    until(lambda: wanted.mixer_state().loss)
+    until(lambda: controls.mixer_state().loss)
     page.keyboard.press("Escape")
-    until(lambda: wanted.panic == 1)
+    until(lambda: controls.panic == 1)
     page.get_by_role("button", name="Fade in").press("Enter")
-    until(lambda: wanted.panic == 0)
+    until(lambda: controls.panic == 0)
     page.get_by_role("button", name="Panic").press("Escape")
-    until(lambda: wanted.panic == 1)
+    until(lambda: controls.panic == 1)
     page.get_by_role("button", name="Fade in").press("Escape")  # as its button says
-    until(lambda: wanted.panic == 0)
+    until(lambda: controls.panic == 0)
 
 
 def test_and_by_touch_and_mouse(stage: Stage, page: "Page") -> None:
-    wanted = stage.control.wanted
+    controls = stage.control.controls
     box = page.get_by_role("slider", name="bass fader").bounding_box()
     assert box is not None
     middle, top, height = box["x"] + box["width"] / 2, box["y"], box["height"]
     page.touchscreen.tap(middle, top + height / 2)
-    until(lambda: abs(wanted.gain_db("bass") + 24) < 2)  # half of -60 .. 12
+    until(lambda: abs(controls.gain_db("bass") + 24) < 2)  # half of -60 .. 12
     page.mouse.move(middle, top + height / 2)
     page.mouse.down()
     page.mouse.move(middle, top + height - 12, steps=5)
     page.mouse.up()
-    until(lambda: wanted.gain_db("bass") < -55)
+    until(lambda: controls.gain_db("bass") < -55)
     page.get_by_role("slider", name="bass fader").dblclick()
-    until(lambda: wanted.gain_db("bass") == 0.0)
+    until(lambda: controls.gain_db("bass") == 0.0)
     page.get_by_role("radio", name="Dry").tap()
-    until(lambda: wanted.mixer_state().step == "dry")
+    until(lambda: controls.mixer_state().step == "dry")
     page.get_by_role("button", name="Panic").tap()
-    until(lambda: wanted.panic == 1)
+    until(lambda: controls.panic == 1)
 
 
 def test_it_shows_what_is_moved_elsewhere(stage: Stage, page: "Page") -> None:
-    wanted, control = stage.control.wanted, stage.control
-    wanted.set_gain("other", -7.5)
-    wanted.set_muted("drums", True)
-    wanted.set_step("dry")
+    controls, control = stage.control.controls, stage.control
+    controls.set_gain("other", -7.5)
+    controls.set_muted("drums", True)
+    controls.set_step("dry")
     until(lambda: page.get_by_role("slider", name="other fader").input_value() == "-7.5")
     page.wait_for_selector("[aria-label='mute drums'][aria-pressed=true]")
     until(lambda: page.get_by_role("radio", name="Dry").is_checked())
-    control.working.array("limited")[1] += 10
+    control.worker_status.array("limited")[1] += 10
     page.wait_for_selector("[aria-label='right limiter'].on")
     assert page.locator("[aria-label='left limiter'].on").count() == 0
     page.wait_for_selector("[aria-label='right limiter']:not(.on)")
     stage.tell("the device is back after 2.0 s")
     page.get_by_role("log").get_by_text("the device is back after 2.0 s").first.wait_for()
-    control.working.state = 1
+    control.worker_status.state = 1
     until(lambda: page.get_by_role("status").inner_text() == "dry signal: a new worker is starting")
-    control.working.state = 2
+    control.worker_status.state = 2
     ledger = page.locator("#parts").inner_text()
     assert "MPO limiter look-ahead" in ledger and "reported" in ledger
     assert page.locator("#total").inner_text() == "57.3 ms from input to ear (2526 samples)"
@@ -179,7 +179,7 @@ def test_it_shows_what_is_moved_elsewhere(stage: Stage, page: "Page") -> None:
 
 
 def test_presets_are_saved_refused_replaced_and_loaded(stage: Stage, page: "Page") -> None:
-    wanted, path = stage.control.wanted, stage.folder / "mixes/evening.toml"
+    controls, path = stage.control.controls, stage.folder / "mixes/evening.toml"
     page.get_by_label("Name").fill("evening")
     page.get_by_role("button", name="Save mix").click()
     page.get_by_role("log").get_by_text("saved as").first.wait_for()
@@ -192,60 +192,60 @@ def test_presets_are_saved_refused_replaced_and_loaded(stage: Stage, page: "Page
     until(lambda: load_mix(path).gains_db.vocals == -60.0)
     page.locator("#preset").select_option("instrumental")
     page.get_by_role("button", name="Load").click()
-    until(lambda: wanted.mixer_state().gains["vocals"] == 0.0)
+    until(lambda: controls.mixer_state().gains["vocals"] == 0.0)
     page.locator("#preset").select_option("evening")
     page.get_by_role("button", name="Load").click()
-    until(lambda: wanted.mixer_state().gains["vocals"] == pytest.approx(1e-3))
+    until(lambda: controls.mixer_state().gains["vocals"] == pytest.approx(1e-3))
 
 
 def test_another_profile_brings_its_limit_and_its_figures_and_its_mix_if_asked(stage: Stage, page: "Page") -> None:
-    other, wanted = load_profile("severe-vocals-up"), stage.control.wanted
-    wanted.set_gain("vocals", -7.0)
+    other, controls = load_profile("severe-vocals-up"), stage.control.controls
+    controls.set_gain("vocals", -7.0)
     page.locator("#profile").select_option("severe-vocals-up")
     page.get_by_text("listener N5").wait_for()
     assert f"of {other.mpo_db_spl[0]:g}" in page.locator(".ears").inner_text()
     assert "1000 Hz" in str(page.locator("#audiogram svg").get_attribute("aria-label"))
-    number, profile = wanted.profile()
-    assert (profile, number) == (other, wanted.profile_number) and number > 0
+    number, profile = controls.profile()
+    assert (profile, number) == (other, controls.profile_number) and number > 0
     until(lambda: page.get_by_role("status").inner_text() == "silent: the profile is changing")
-    assert wanted.gain_db("vocals") == -7.0
+    assert controls.gain_db("vocals") == -7.0
     page.get_by_label("a profile brings its mix").check()
     page.locator("#profile").select_option("moderate-vocals-up")
-    until(lambda: wanted.gain_db("vocals") == pytest.approx(6.0))
+    until(lambda: controls.gain_db("vocals") == pytest.approx(6.0))
 
 
 def test_a_listener_alone_keeps_aid_and_mix(stage: Stage, page: "Page") -> None:
-    wanted, before = stage.control.wanted, stage.session.profile
-    wanted.set_gain("bass", -9.0)
+    controls, before = stage.control.controls, stage.session.profile
+    controls.set_gain("bass", -9.0)
     page.locator("#person").select_option("N4")
     page.get_by_text("listener N4").wait_for()
-    _, profile = wanted.profile()
+    _, profile = controls.profile()
     assert profile.listener == load_listener("N4") and profile.aid == before.aid and profile.rig == before.rig
-    assert wanted.gain_db("bass") == -9.0
+    assert controls.gain_db("bass") == -9.0
 
 
 def test_moves_are_taken_back(stage: Stage, page: "Page") -> None:
-    wanted = stage.control.wanted
+    controls = stage.control.controls
     page.locator("#preset").select_option("instrumental")
     page.get_by_role("button", name="Load").click()
-    until(lambda: bool(wanted.array("muted")[0]))
+    until(lambda: bool(controls.array("muted")[0]))
     for _ in range(3):
         page.get_by_role("slider", name="bass fader").press("ArrowDown")
-    until(lambda: wanted.gain_db("bass") == -1.5)
+    until(lambda: controls.gain_db("bass") == -1.5)
     page.get_by_role("button", name="Undo").click()
-    until(lambda: wanted.gain_db("bass") == 0.0)  # one fader's moves together
+    until(lambda: controls.gain_db("bass") == 0.0)  # one fader's moves together
     page.keyboard.press("Control+z")
-    until(lambda: not wanted.array("muted")[0] and wanted.gain_db("vocals") == pytest.approx(6.0))
+    until(lambda: not controls.array("muted")[0] and controls.gain_db("vocals") == pytest.approx(6.0))
     until(lambda: page.get_by_role("button", name="Undo").is_disabled())
 
 
 def test_the_wheel_moves_a_fader_by_a_decibel(stage: Stage, page: "Page") -> None:
-    wanted = stage.control.wanted
+    controls = stage.control.controls
     page.get_by_role("slider", name="bass fader").hover()
     page.mouse.wheel(0, 120)
-    until(lambda: wanted.gain_db("bass") == -1.0)
+    until(lambda: controls.gain_db("bass") == -1.0)
     page.mouse.wheel(0, -120)
-    until(lambda: wanted.gain_db("bass") == 0.0)
+    until(lambda: controls.gain_db("bass") == 0.0)
 
 
 def test_a_scale_stands_where_the_fader_does(page: "Page") -> None:
@@ -266,31 +266,31 @@ def test_a_scale_stands_where_the_fader_does(page: "Page") -> None:
 def test_without_a_device_the_meters_rest(stage: Stage, page: "Page") -> None:
     left = page.get_by_role("meter", name="left ear, MPO")
     until(lambda: left.get_attribute("aria-valuenow") != "0")
-    stage.control.playing.state = OPENING
+    stage.control.playback_status.state = OPENING
     until(lambda: left.get_attribute("aria-valuenow") == "0")
     until(lambda: page.get_by_role("meter", name="vocals level").get_attribute("aria-valuenow") == "0")
-    stage.control.playing.state = RUNNING
+    stage.control.playback_status.state = RUNNING
 
 
 def test_the_legend_of_the_bypass_is_true(stage: Stage, page: "Page") -> None:
-    stage.control.wanted.set_loss(False)
+    stage.control.controls.set_loss(False)
     page.get_by_text("Bypass, equally late and equally loud").wait_for()
-    stage.control.wanted.set_loss(True)
+    stage.control.controls.set_loss(True)
     page.get_by_text("Bypass, equally late; levels as they are, for the hearing loss is on").wait_for()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_words_stand_out(browser: "Browser", stage: Stage, scheme: str) -> None:
     """WCAG 1.4.3: a contrast of 4.5, of muted strips and of the panic button in both its states too."""
-    wanted = stage.control.wanted
-    wanted.set_muted("drums", True)
+    controls = stage.control.controls
+    controls.set_muted("drums", True)
     with opened(browser, stage.page.link, 1000, scheme) as page:
         for panic in (0, 1):
-            wanted.panic = panic
+            controls.panic = panic
             page.wait_for_selector(f"#panic[aria-pressed={'true' if panic else 'false'}]")
             assert page.evaluate(FAINT) == []
-    wanted.panic = 0
-    wanted.set_muted("drums", False)
+    controls.panic = 0
+    controls.set_muted("drums", False)
 
 
 def test_it_comes_back_after_its_server_was_killed(stage: Stage, page: "Page") -> None:
@@ -299,7 +299,7 @@ def test_it_comes_back_after_its_server_was_killed(stage: Stage, page: "Page") -
     page.get_by_role("alert").wait_for(state="hidden")
     until(lambda: any("SIGKILL" in line and "started again" in line for line in stage.said))
     page.get_by_role("button", name="solo vocals").click()
-    until(lambda: bool(stage.control.wanted.array("solo")[0]))
+    until(lambda: bool(stage.control.controls.array("solo")[0]))
 
 
 @pytest.mark.parametrize(

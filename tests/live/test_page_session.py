@@ -79,7 +79,7 @@ def test_what_is_clicked_is_heard_and_without_the_page_the_sound_goes_on(tmp_pat
         opened(browser, host.link) as page,
     ):
         control, rings = session.control, session.rings
-        wanted, working, playing = control.wanted, control.working, control.playing
+        controls, worker_status, playback_status = control.controls, control.worker_status, control.playback_status
 
         def moves() -> list[tuple[int, tuple[float, ...]]]:
             events, lost = rings.moves.since(0)
@@ -88,21 +88,21 @@ def test_what_is_clicked_is_heard_and_without_the_page_the_sound_goes_on(tmp_pat
 
         def heard() -> FloatArray:
             """What is played from now on, for three seconds: once the song."""
-            begin, frames = playing.position, 3 * session.rate
-            until(lambda: playing.position > begin + frames, "nothing is played any more")
+            begin, frames = playback_status.position, 3 * session.rate
+            until(lambda: playback_status.position > begin + frames, "nothing is played any more")
             sound = np.zeros((2, frames), np.float32)
             assert rings.played.ready(begin) >= frames
             rings.played.read(begin, sound)
             return sound
 
-        until(lambda: playing.position > 3 * session.rate, "it does not fade in")
+        until(lambda: playback_status.position > 3 * session.rate, "it does not fade in")
         page.get_by_role("radio", name="Remix", exact=True).click()
         until(lambda: bool(moves()) and moves()[-1][1][4] == 1, "the bypass does not reach the worker")
-        before, power = brightness(heard()), float(working.array("stems")[0])
+        before, power = brightness(heard()), float(worker_status.array("stems")[0])
         page.get_by_role("button", name="Record").click()
         page.get_by_role("slider", name="vocals fader").press("Home")
         until(lambda: moves()[-1][1][0] == pytest.approx(1e-3), "the fader does not reach the worker")
-        until(lambda: float(working.array("stems")[0]) < 1e-4 * power, "the meter does not follow")
+        until(lambda: float(worker_status.array("stems")[0]) < 1e-4 * power, "the meter does not follow")
         page.get_by_role("button", name="solo bass").click()
         until(lambda: moves()[-1][1][1:4] == (0.0, 1.0, 0.0), "solo does not reach the worker")
         assert brightness(heard()) < 0.5 * before
@@ -112,17 +112,17 @@ def test_what_is_clicked_is_heard_and_without_the_page_the_sound_goes_on(tmp_pat
         delays = f"declared {session.latency} samples, measured in the music {session.latency} "
         page.locator("#measured").get_by_text(delays).wait_for()
 
-        number, fallbacks = host.process.pid or 0, playing.fallbacks
+        number, fallbacks = host.process.pid or 0, playback_status.fallbacks
         os.kill(number, signal.SIGKILL)
         until(lambda: any("SIGKILL" in line and "the sound goes on" in line for line in said), "nobody noticed")
         assert np.abs(heard()).max(axis=1).min() > 0.001
-        assert (playing.state, playing.fallbacks) == (RUNNING, fallbacks)
+        assert (playback_status.state, playback_status.fallbacks) == (RUNNING, fallbacks)
         page.get_by_role("alert").wait_for(state="hidden")
         page.locator("#profile").select_option("severe-vocals-up")
-        until(lambda: working.profile_number == 1 and not playing.silent, "the profile does not change")
+        until(lambda: worker_status.profile_number == 1 and not playback_status.silent, "the profile does not change")
         page.get_by_role("button", name="Stop recording").click()
         until(lambda: not session.recording, "the recording does not end")
-        assert wanted.mixer_state().step == "dry"
+        assert controls.mixer_state().step == "dry"
     (recording,) = tmp_path.glob("hearsim-*.wav")
     assert recording.stat().st_size > 8 * session.rate * 8
 
@@ -140,10 +140,10 @@ def test_how_soon_a_fader_is_heard(tmp_path: Path) -> None:
         connect(f"ws{host.link[4:]}live", origin=Origin(host.link.rsplit("/", 2)[0]), proxy=None) as page,
     ):
         threading.Thread(target=lambda: [None for _ in page], daemon=True).start()  # what it shows is not looked at
-        moves, playing, late, heard = session.rings.moves, session.control.playing, session.latency, []
-        until(lambda: playing.position > session.rate)
+        moves, playback_status, late, heard = session.rings.moves, session.control.playback_status, session.latency, []
+        until(lambda: playback_status.position > session.rate)
         for count in range(1, 101):
-            seen, sent_at = moves.count, playing.position
+            seen, sent_at = moves.count, playback_status.position
             page.send(json.dumps({"do": "gain", "stem": "drums", "db": -6.0 if count % 2 else 3.0}))
             until(lambda seen=seen: moves.count > seen)
             heard.append(moves.since(seen)[0][0].at + late - sent_at)

@@ -46,7 +46,7 @@ def test_the_delay_of_rings() -> None:
     assert view.delay(control, rings) is None  # nothing has been played yet
     rings.source.write(sound)
     rings.played.write(np.concatenate((np.zeros((2, 1012), np.float32), 0.1 * sound), axis=1)[:, : sound.shape[1]])
-    control.playing.position = sound.shape[1]
+    control.playback_status.position = sound.shape[1]
     found = view.delay(control, rings)
     assert found is not None and found["samples"] == 1012
     control.close()
@@ -55,16 +55,21 @@ def test_the_delay_of_rings() -> None:
 
 def test_what_moves_and_how_it_fares_is_told_as_it_is() -> None:
     control, rings = Control.create(), Rings.create()
-    control.wanted.begin(load_profile("asymmetric-instrumental"), loss=False)
+    control.controls.begin(load_profile("asymmetric-instrumental"), loss=False)
     told = view.now(control)
     assert (told["muted"], told["step"], told["sound"]) == (["vocals"], "aid", "no device: it is being opened")
     assert told["stems_db"] == [view.LOWEST_SHOWN_DB] * 4  # silence is a number, too
     assert "latency" not in view.health(control, rings)  # nothing is known yet
-    working, playing = control.working, control.playing
-    playing.state, playing.period, playing.delay, playing.position = 2, 128, 448, 44100
-    working.state, working.blocks, working.latency, working.parts = 2, 4, 512, b'[["look-back", 512, "algorithm"]]'
-    working.array("seconds")[:4] = 1e-3, 2e-3, 3e-3, 4e-3
-    playing.dry_samples, playing.reported_ms = 4410, 5.8
+    worker_status, playback_status = control.worker_status, control.playback_status
+    playback_status.state, playback_status.period, playback_status.delay, playback_status.position = 2, 128, 448, 44100
+    worker_status.state, worker_status.blocks, worker_status.latency, worker_status.parts = (
+        2,
+        4,
+        512,
+        b'[["look-back", 512, "algorithm"]]',
+    )
+    worker_status.array("seconds")[:4] = 1e-3, 2e-3, 3e-3, 4e-3
+    playback_status.dry_samples, playback_status.reported_ms = 4410, 5.8
     rings.wet.skip_to(44100 + 192)
     told = view.health(control, rings)
     assert told["fallback_share"] == pytest.approx(0.1)
@@ -72,7 +77,7 @@ def test_what_moves_and_how_it_fares_is_told_as_it_is() -> None:
     assert told["rings"]["worker"] == pytest.approx(192 / 384)
     assert told["latency"]["total_samples"] == round(5.8 * 44.1) + 448 + 512
     assert told["latency"]["parts"][0]["source"] == "device-reported"
-    control.wanted.cable = 128
+    control.controls.cable = 128
     device = view.health(control, rings)["latency"]["parts"][0]
     assert (device["samples"], device["source"]) == (128, "measured")
     control.close()
@@ -81,15 +86,15 @@ def test_what_moves_and_how_it_fares_is_told_as_it_is() -> None:
 
 def test_moves_of_terminal_and_page_are_counted_apart_so_none_is_missed() -> None:
     control = Control.create()
-    control.wanted.begin(load_profile("flat"), loss=False)
-    before = control.wanted.array("moves").tolist()
-    of_the_page = pickle.loads(pickle.dumps(control.wanted))  # as a child process gets it
+    control.controls.begin(load_profile("flat"), loss=False)
+    before = control.controls.array("moves").tolist()
+    of_the_page = pickle.loads(pickle.dumps(control.controls))  # as a child process gets it
     of_the_page.set_gain("vocals", -3.0)
-    control.wanted.set_gain("drums", 2.0)
+    control.controls.set_gain("drums", 2.0)
     of_the_page.set_step("dry")
-    assert (control.wanted.array("moves") - before).tolist() == [1, 2]
-    assert control.wanted.version == sum(before) + 3
-    assert (control.wanted.gain_db("vocals"), of_the_page.gain_db("drums")) == (-3.0, 2.0)
+    assert (control.controls.array("moves") - before).tolist() == [1, 2]
+    assert control.controls.version == sum(before) + 3
+    assert (control.controls.gain_db("vocals"), of_the_page.gain_db("drums")) == (-3.0, 2.0)
     of_the_page.close()
     control.close()
 
@@ -98,8 +103,8 @@ def test_a_path_of_many_stages_fits_its_cell_and_keeps_its_sum() -> None:
     """Stages of one's own with long names: rows that have no room are summed in the last one."""
     control = Control.create()
     entries = [LatencyEntry(f"{k} " + 300 * "ä", k, "algorithm") for k in range(100)]
-    control.working.set_path(entries)
-    rows = control.working.path_entries()
+    control.worker_status.set_path(entries)
+    rows = control.worker_status.path_entries()
     assert sum(row.samples for row in rows) == sum(range(100)) and rows[-1].name == "further stages"
     assert rows[0].name.startswith("0 ää") and len(rows) > 5
     control.close()

@@ -144,7 +144,7 @@ def test_a_device_that_goes_in_mid_stream_is_lost(
     said = "USB .ALSA. failed: Unanticipated" if how == "failing" else "USB .ALSA. has gone: .* is it plugged in?"
     with pytest.raises(DeviceLostError, match=said):
         SoundDevice(choose(None, False, RATE), RATE).run(player, control, rings, lambda: True)  # type: ignore[arg-type]
-    assert control.playing.reported_ms == 0.0  # a billion seconds is no latency
+    assert control.playback_status.reported_ms == 0.0  # a billion seconds is no latency
     assert os.sched_getscheduler(0) == os.SCHED_OTHER  # real-time priority is the audio process's own affair
     control.close()
     rings.close()

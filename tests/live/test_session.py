@@ -40,18 +40,18 @@ def test_a_song_through_the_null_device_is_recorded_logged_and_rendered_again(so
     recording, log = tmp_path / "played.wav", tmp_path / "log.jsonl"
     source = open_source(song)
     with Session(PROFILE, source, "null", level_db=-6.0, recording=recording, log=log) as session:
-        wanted, playing = session.control.wanted, session.control.playing
+        controls, playback_status = session.control.controls, session.control.playback_status
         for second, move in enumerate((
-            lambda: wanted.set_gain("vocals", 9.0),
-            lambda: wanted.set_step("dry"),
-            lambda: wanted.set_step("aid"),
-            lambda: wanted.set_solo("bass", True),
-            lambda: wanted.set_level(-20.0),
+            lambda: controls.set_gain("vocals", 9.0),
+            lambda: controls.set_step("dry"),
+            lambda: controls.set_step("aid"),
+            lambda: controls.set_solo("bass", True),
+            lambda: controls.set_level(-20.0),
         ), 1):  # fmt: skip
-            wait(session, lambda second=second: playing.position > second * session.rate)
+            wait(session, lambda second=second: playback_status.position > second * session.rate)
             move()
         wait(session, lambda: session.ended)
-        assert (playing.fallbacks, playing.starved) == (0, 0)
+        assert (playback_status.fallbacks, playback_status.starved) == (0, 0)
     played, kept = read(recording).samples, read_log(log)
     again = np.concatenate(list(replay(kept, source)), axis=1)
     np.testing.assert_array_equal(played, again)
@@ -68,7 +68,7 @@ def test_what_comes_in_from_a_device_is_kept_beside_the_log_and_renders_to_what_
     recording, log = tmp_path / "played.wav", tmp_path / "log.jsonl"
     with Session(PROFILE, None, str(song), level_db=0.0, recording=recording, log=log) as session:
         wait(session, lambda: session.ended)
-        assert session.control.playing.fallbacks == 0
+        assert session.control.playback_status.fallbacks == 0
     kept, came = read_log(log), open_source(tmp_path / "log.jsonl.input.wav")
     assert (kept.source["device"], kept.source["path"]) == (str(song), str(came.path))
     sound, played = read(song).samples, read(recording).samples
@@ -84,14 +84,14 @@ def test_a_killed_or_stuck_worker_gives_the_dry_signal_a_sentence_and_a_new_work
     monkeypatch.setattr(live_session, "STUCK_S", 2.0)
     log = tmp_path / "log.jsonl"
     with Session(PROFILE, None, "null", level_db=0.0, log=log) as session:
-        working, playing = session.control.working, session.control.playing
-        wait(session, lambda: playing.position > session.rate)
-        lost = working.pid
+        worker_status, playback_status = session.control.worker_status, session.control.playback_status
+        wait(session, lambda: playback_status.position > session.rate)
+        lost = worker_status.pid
         os.kill(lost, how)
-        said = wait(session, lambda: bool(playing.dry))
-        said += wait(session, lambda: working.pid != lost and working.state == 2)
-        said += wait(session, lambda: not playing.dry)
-        assert playing.fallbacks == 1
+        said = wait(session, lambda: bool(playback_status.dry))
+        said += wait(session, lambda: worker_status.pid != lost and worker_status.state == 2)
+        said += wait(session, lambda: not playback_status.dry)
+        assert playback_status.fallbacks == 1
         assert any(said_how in line and "dry signal" in line for line in said), said
         assert any("back" in line for line in said)
     starts = [event.at for event in read_log(log).moves]
@@ -115,7 +115,8 @@ import time
 from hearsim.live.session import Session
 from hearsim.profile.load import load_profile
 with Session(load_profile("moderate-vocals-up"), None, "null", level_db=-20.0) as session:
-    print(session.control.working.pid, session.control.playing.pid, session.control.wanted._memory.name, flush=True)
+    control = session.control
+    print(control.worker_status.pid, control.playback_status.pid, control.controls._memory.name, flush=True)
     while True:
         session.poll()
         time.sleep(0.05)
@@ -142,16 +143,16 @@ def test_a_device_is_back_when_it_plays_and_not_before(device: bytes, cables: bo
     session = Session(PROFILE, None, "null")
     session.control, session._audio_since = Control.create(), time.monotonic()
     session._lost_at, session._lost_why, session._lost_calls = 0.0, "", 0
-    playing = session.control.playing
-    playing.callbacks, playing.device = 100, device
+    playback_status = session.control.playback_status
+    playback_status.callbacks, playback_status.device = 100, device
     session._audio = SimpleNamespace(exitcode=1)  # type: ignore[assignment]
-    playing.message = b"USB (ALSA) has gone: is it plugged in?"
+    playback_status.message = b"USB (ALSA) has gone: is it plugged in?"
     session._watch_audio()
     session._audio = SimpleNamespace(exitcode=None)  # type: ignore[assignment]
-    playing.state = RUNNING
+    playback_status.state = RUNNING
     session._watch_audio()
     assert session.messages == ["USB (ALSA) has gone: is it plugged in? Trying to open it again"]
-    playing.callbacks += 1
+    playback_status.callbacks += 1
     session._watch_audio()
     assert session.messages[1].startswith("the device is back after")
     assert session.messages[1].endswith("connect the player again") == cables
@@ -160,9 +161,9 @@ def test_a_device_is_back_when_it_plays_and_not_before(device: bytes, cables: bo
 
 def test_words_too_long_for_their_cell_are_cut_between_letters() -> None:
     control = Control.create()
-    with pytest.raises(SystemExit), report_failure(control.playing):
+    with pytest.raises(SystemExit), report_failure(control.playback_status):
         raise HearsimError("x" + "ö" * 5000)
-    said = control.playing.message.decode()
+    said = control.playback_status.message.decode()
     assert said == "x" + "ö" * (len(said) - 1) and len(said) > 500
     control.close()
 
@@ -193,15 +194,15 @@ def test_ten_minutes_memory_is_flat_and_the_delay_is_what_it_was(song: Path, tmp
     write(tmp_path / "long.wav", Audio(np.tile(piece, times), 44100))
     flat, recording = load_profile("flat"), tmp_path / "played.wav"
     with Session(flat, open_source(tmp_path / "long.wav"), "null", level_db=0.0, recording=recording) as session:
-        session.control.wanted.set_step("remix")
-        playing = session.control.playing
-        wait(session, lambda: playing.position > 60 * session.rate)
+        session.control.controls.set_step("remix")
+        playback_status = session.control.playback_status
+        wait(session, lambda: playback_status.position > 60 * session.rate)
         early, delay = resident_kb(session), session.latency
-        wait(session, lambda: playing.position > (10 * 60 - 20) * session.rate)
+        wait(session, lambda: playback_status.position > (10 * 60 - 20) * session.rate)
         late = resident_kb(session)
         wait(session, lambda: session.ended)
         print(f"\nresident after one minute {early}, after ten {late} kB")
-        assert (session.latency, playing.fallbacks) == (delay, 0)
+        assert (session.latency, playback_status.fallbacks) == (delay, 0)
     for name, before in early.items():
         assert late[name] < before + 4096, name
     for minute in (1, 5, 9):

@@ -22,7 +22,7 @@ def wait(session: Session, there: Callable[[], bool]) -> list[str]:
 
 def resident_kb(session: Session) -> dict[str, int]:
     """The memory of the worker's and of the audio process that is resident (Linux)."""
-    blocks = {"worker": session.control.working, "audio": session.control.playing}
+    blocks = {"worker": session.control.worker_status, "audio": session.control.playback_status}
     return {name: _resident_kb(block.pid) for name, block in blocks.items()}
 
 

@@ -24,27 +24,27 @@ def read(text: str) -> Order:
     return order
 
 
-def move(order: Order, wanted: Controls) -> bool:
+def move(order: Order, controls: Controls) -> bool:
     """Execute an order that moves the mixer; return False for one that the session has to execute. Page process.
 
     Raises `HearsimError` for values out of range, and for anything that is not an order.
     """
     match order:
         case {"do": "gain", "stem": str(stem), "db": float(db)}:
-            wanted.set_gain(stem, db)
+            controls.set_gain(stem, db)
         case {"do": "mute", "stem": str(stem), "on": bool(on)}:
-            wanted.set_muted(stem, on)
+            controls.set_muted(stem, on)
         case {"do": "solo", "stem": str(stem), "on": bool(on)}:
-            wanted.set_solo(stem, on)
+            controls.set_solo(stem, on)
         case {"do": "step", "step": str(step)}:
-            wanted.set_step(step)
+            controls.set_step(step)
         case {"do": "loss", "on": bool(on)}:
-            wanted.set_loss(on)
+            controls.set_loss(on)
         case {"do": "level", "db": float(db)}:
-            wanted.set_level(db)
-            wanted.silent = 0
+            controls.set_level(db)
+            controls.silent = 0
         case {"do": "panic", "on": bool(on)}:
-            wanted.panic = int(on)
+            controls.panic = int(on)
         case (
             {"do": "profile", "name": str(), "mix": bool()}
             | {"do": "listener" | "preset", "name": str()}

@@ -35,7 +35,7 @@ class Presets:
             raise HearsimError(f"no preset is called {name!r}: there are {', '.join(self.names)}")
         return load_mix(name if name in mix_names() else self._path(name).resolve())
 
-    def save(self, name: str, wanted: Controls, replace: bool) -> Path:
+    def save(self, name: str, controls: Controls, replace: bool) -> Path:
         """Save the faders and mutes as a mix; return its file.
 
         Raises `HearsimError` for an invalid or shipped name, `TakenError` where a preset would be replaced.
@@ -50,15 +50,15 @@ class Presets:
         if path.exists() and not replace:
             raise TakenError(f"{path} is already there: choose another name, or replace it")
         make_folder(self._folder)
-        write_text(path, to_toml(wanted))
+        write_text(path, to_toml(controls))
         return path
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.toml"
 
 
-def to_toml(wanted: Controls) -> str:
+def to_toml(controls: Controls) -> str:
     """Return the faders and mutes as the TOML of a mix."""
-    faders, muted = wanted.array("gains_db"), wanted.array("muted")
+    faders, muted = controls.array("gains_db"), controls.array("muted")
     lines = [f'{stem} = "mute"' if muted[k] else f"{stem} = {faders[k]:.1f}" for k, stem in enumerate(STEMS)]
     return "\n".join(['# Saved by `hearsim live`. Gains in dB, or "mute".', "[gains_db]", *lines, ""])

@@ -112,10 +112,10 @@ class PageProcess:
                 session.switch(changed, take_mix=False)
                 return f"listener {name}"
             case {"do": "preset", "name": name}:
-                session.control.wanted.take_mix(self._presets.load(name))
+                session.control.controls.take_mix(self._presets.load(name))
                 return f"preset {name}"
             case {"do": "save", "name": name, "replace": replace}:
-                return f"saved as {self._presets.save(name, session.control.wanted, replace)}"
+                return f"saved as {self._presets.save(name, session.control.controls, replace)}"
             case {"do": "record", "on": True}:
                 path = self._recordings / time.strftime("hearsim-%Y%m%d-%H%M%S.wav")
                 session.record(path)

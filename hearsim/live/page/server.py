@@ -66,7 +66,7 @@ class Relay:
     async def _execute(self, number: int, page: WebSocket, text: str) -> None:
         try:
             order = orders.read(text)
-            if not orders.move(order, self._control.wanted):
+            if not orders.move(order, self._control.controls):
                 self._pipe.send((number, order))
         except HearsimError as error:
             await page.send_json({"refused": str(error)})

@@ -69,39 +69,39 @@ LIKE = 0.25  # least peak of a valid delay; noise reaches 0.14
 
 def now(control: Control) -> dict[str, Any]:
     """Return the mixer and the meters, sent many times a second. Levels in dB of full scale."""
-    wanted, working, playing = control.wanted, control.working, control.playing
-    runs = playing.state == RUNNING  # without a device the meters are at rest
+    controls, worker_status, playback_status = control.controls, control.worker_status, control.playback_status
+    runs = playback_status.state == RUNNING  # without a device the meters are at rest
     return {
-        "faders_db": dict(zip(STEMS, wanted.array("gains_db").tolist(), strict=True)),
-        "muted": [stem for k, stem in enumerate(STEMS) if wanted.array("muted")[k]],
-        "solo": [stem for k, stem in enumerate(STEMS) if wanted.array("solo")[k]],
-        "step": STEPS[wanted.step],
-        "loss": bool(wanted.loss),
-        "level_db": wanted.level_db,
-        "panic": bool(wanted.panic),
-        "stems_db": [_db(float(power) ** 0.5 * runs) for power in working.array("stems")],
-        "ears_db": [_db(float(peak) * runs) for peak in playing.array("peaks")],
-        "limited": working.array("limited").tolist(),
+        "faders_db": dict(zip(STEMS, controls.array("gains_db").tolist(), strict=True)),
+        "muted": [stem for k, stem in enumerate(STEMS) if controls.array("muted")[k]],
+        "solo": [stem for k, stem in enumerate(STEMS) if controls.array("solo")[k]],
+        "step": STEPS[controls.step],
+        "loss": bool(controls.loss),
+        "level_db": controls.level_db,
+        "panic": bool(controls.panic),
+        "stems_db": [_db(float(power) ** 0.5 * runs) for power in worker_status.array("stems")],
+        "ears_db": [_db(float(peak) * runs) for peak in playback_status.array("peaks")],
+        "limited": worker_status.array("limited").tolist(),
         "sound": _sound(control),
-        "seconds": playing.position / AID_RATE_HZ,
+        "seconds": playback_status.position / AID_RATE_HZ,
     }
 
 
 def health(control: Control, rings: Rings) -> dict[str, Any]:
     """Return the session's load, late blocks, rings and latency, sent about once a second."""
-    working, playing = control.working, control.playing
+    worker_status, playback_status = control.worker_status, control.playback_status
     message: dict[str, Any] = {
-        "late_blocks": working.late_blocks,
-        "blocks": working.blocks,
-        "fallbacks": playing.fallbacks,
-        "fallback_share": playing.dry_samples / max(playing.position, 1),
-        "xruns": playing.xruns,
-        "starved": playing.starved,
-        "non_finite": working.non_finite,
-        "workers": working.starts,
+        "late_blocks": worker_status.late_blocks,
+        "blocks": worker_status.blocks,
+        "fallbacks": playback_status.fallbacks,
+        "fallback_share": playback_status.dry_samples / max(playback_status.position, 1),
+        "xruns": playback_status.xruns,
+        "starved": playback_status.starved,
+        "non_finite": worker_status.non_finite,
+        "workers": worker_status.starts,
     }
-    if playing.period and working.blocks and working.latency:
-        times = load(working.seconds(), playing.period, AID_RATE_HZ)
+    if playback_status.period and worker_status.blocks and worker_status.latency:
+        times = load(worker_status.seconds(), playback_status.period, AID_RATE_HZ)
         message["load"] = {"p50_ms": times.p50_ms, "p99_ms": times.p99_ms, "deadline_ms": times.deadline_ms}
         message["rings"] = fill(control, rings)
         message["latency"] = latency(control)
@@ -110,15 +110,15 @@ def health(control: Control, rings: Rings) -> dict[str, Any]:
 
 def fill(control: Control, rings: Rings) -> dict[str, float]:
     """Return the fill of the rings as shares: the worker's finished part of its turn, and the feed."""
-    position, feed = control.playing.position, rings.feed
-    ready = max(0, rings.wet.head - position) / (turn(control.playing.period) - FADE)
+    position, feed = control.playback_status.position, rings.feed
+    ready = max(0, rings.wet.head - position) / (turn(control.playback_status.period) - FADE)
     ahead = 1.0 if feed.ended else max(0, feed.head - position) / feed.capacity
     return {"worker": min(ready, 1.0), "file": min(ahead, 1.0)}
 
 
 def latency(control: Control) -> dict[str, Any]:
     """Return the ledger of the session, and the device's reported latency."""
-    return {**ledger(control, AID_RATE_HZ).to_json(), "reported_ms": control.playing.reported_ms}
+    return {**ledger(control, AID_RATE_HZ).to_json(), "reported_ms": control.playback_status.reported_ms}
 
 
 def delay(control: Control, rings: Rings) -> dict[str, Any] | None:
@@ -126,7 +126,7 @@ def delay(control: Control, rings: Rings) -> dict[str, Any] | None:
 
     Estimated from the newest seconds of both, so it needs sound. The device's own delay is excluded.
     """
-    begin = control.playing.position - HEARD - 2 * REACH
+    begin = control.playback_status.position - HEARD - 2 * REACH
     if begin < 0 or rings.source.ready(begin) < HEARD or rings.played.ready(begin) < HEARD + REACH:
         return None
     came, went = np.zeros((2, HEARD), np.float32), np.zeros((2, HEARD + REACH), np.float32)
@@ -152,15 +152,15 @@ def lag(went: Curve, came: Curve) -> tuple[int, float]:
 
 def _sound(control: Control) -> str:
     """Return a description of the present output."""
-    wanted, working, playing = control.wanted, control.working, control.playing
+    controls, worker_status, playback_status = control.controls, control.worker_status, control.playback_status
     words = (
-        (playing.state == ENDED or wanted.stop, "ended"),
-        (playing.state != RUNNING, "no device: it is being opened"),
-        (wanted.panic, "silent: panic"),
-        (wanted.silent, "silent"),
-        (wanted.profile_number != working.profile_number, "silent: the profile is changing"),
-        (working.state not in (READY, CHANGING), "dry signal: a new worker is starting"),
-        (playing.dry, "dry signal: the worker is late"),
+        (playback_status.state == ENDED or controls.stop, "ended"),
+        (playback_status.state != RUNNING, "no device: it is being opened"),
+        (controls.panic, "silent: panic"),
+        (controls.silent, "silent"),
+        (controls.profile_number != worker_status.profile_number, "silent: the profile is changing"),
+        (worker_status.state not in (READY, CHANGING), "dry signal: a new worker is starting"),
+        (playback_status.dry, "dry signal: the worker is late"),
     )
     return next((word for so, word in words if so), "playing")
 
