@@ -16,6 +16,7 @@ from hearsim.core.units import FloatArray
 from hearsim.separation.models import ModelInfo, NetworkIdentity, load_network, network_sha256
 
 if TYPE_CHECKING:
+    from hearsim.separation.backends.torch_cpu import TracedNetwork
     from hearsim.separation.net import SeparatorNet
 
 Tap = Callable[[FloatArray, FloatArray], None]
@@ -101,7 +102,7 @@ class Separator(Processor):
             raise self.refuse(fmt, f"its network takes {net.channels} channels, or one for both")
         self._mono = fmt.channels != net.channels
         if not hasattr(self, "_separating"):
-            self._separating = TorchStep(net)
+            self._separating = TorchStep(self._traced())
             self.backend = TorchStep.backend
         self._step = self._separating
         self._step.threads = self.threads
@@ -143,7 +144,15 @@ class Separator(Processor):
         """Set masks that pass the mixture while the latency is measured, or return to the network's."""
         from hearsim.separation.backends.torch_cpu import TorchStep
 
-        self._step = TorchStep(self._net.with_passthrough_masks()) if on else self._separating
+        self._step = TorchStep(self._traced(passthrough=True)) if on else self._separating
+
+    def _traced(self, passthrough: bool = False) -> "TracedNetwork":
+        """Return the traced network: a model's once per process, a user's own as its weights are now."""
+        from hearsim.separation.backends.torch_cpu import trace, trace_model
+
+        if self._info is not None:
+            return trace_model(self._net, passthrough)
+        return trace(self._net.with_passthrough_masks() if passthrough else self._net)
 
     def reset(self) -> None:  # noqa: D102
         self._step.reset()

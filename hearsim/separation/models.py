@@ -8,6 +8,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from hearsim.separation.net import NetConfig, SeparatorNet
 
+FILES = ("model.toml", "model.safetensors")
 Precision = Literal["float32", "float16"]
 
 
@@ -69,7 +71,7 @@ def load_model(name: str | Path) -> tuple["SeparatorNet", ModelInfo]:
     from hearsim.separation.registry import build, read_config
 
     folder = find_model(name)
-    path, weights = folder / "model.toml", folder / "model.safetensors"
+    path, weights = (folder / name for name in FILES)
     info = read_info(folder)
     config = read_config(info.architecture, info.network, f"{path}: [network]")
     try:
@@ -99,6 +101,7 @@ class NetworkIdentity(NamedTuple):
 def load_network(model: "str | Path | SeparatorNet") -> tuple["SeparatorNet", ModelInfo | None]:
     """Return a network, and its info where it is a model's: of a name, a plug-in's name, a folder, or itself.
 
+    A model's network is read once per process while its files stay as they are: it must not be changed.
     Raises `HearsimError` as `load_model` does, and for an object that is not a `SeparatorNet`.
     """
     from hearsim.separation.net import SeparatorNet
@@ -107,11 +110,26 @@ def load_network(model: "str | Path | SeparatorNet") -> tuple["SeparatorNet", Mo
     expected = "a model must be a name, a folder or"
     if isinstance(model, str | Path):
         if (net := own_network(str(model))) is None:
-            return load_model(model)
+            folder = find_model(model).absolute()
+            return _load_once(folder, tuple(_version(folder / name) for name in FILES))
         expected = f"the plug-in {str(model)!r} must return"
     check_kind(f"{expected} a SeparatorNet", net, SeparatorNet, "derive it from hearsim.separation.net.SeparatorNet")
     assert isinstance(net, SeparatorNet)
     return net.eval(), None
+
+
+@lru_cache(maxsize=4)
+def _load_once(folder: Path, versions: tuple[tuple[int, int], ...]) -> tuple["SeparatorNet", ModelInfo]:
+    return load_model(folder)
+
+
+def _version(path: Path) -> tuple[int, int]:
+    """Return when a file was written and its size, which tell it from an earlier one; zeros where it is missing."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
 
 
 def network_sha256(net: "SeparatorNet") -> str:
@@ -195,7 +213,7 @@ def pack(
     for path in paths:
         if not path.is_file():
             raise HearsimError(f"{path} does not exist: give the folder of a training run that has saved its weights")
-    if any((folder / name).exists() for name in ("model.toml", "model.safetensors")):
+    if any((folder / name).exists() for name in FILES):
         raise HearsimError(f"{folder} already holds a model: give another folder, or remove that one")
     nets = [read_weights(path, config) for path in paths]
     net = nets[0] if len(nets) == 1 else _ensemble(nets, paths)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from hearsim.core.arguments import check_kind
-from hearsim.separation.backends.torch_cpu import TorchStep
+from hearsim.separation.backends.torch_cpu import TorchStep, trace
 from hearsim.separation.net import SeparatorNet
 
 HOPS = 24
@@ -83,7 +83,7 @@ def check_causality(net: SeparatorNet, tolerance: float = 1e-5) -> None:
 def check_compiled_step(net: SeparatorNet, tolerance: float = 1e-5) -> None:
     """Check that the aid's step equals `stream`, again after a reset."""
     mix = _noise(net, 8 * net.hop)
-    step, expected = TorchStep(net), net.stream(mix)[0].detach()
+    step, expected = TorchStep(trace(net)), net.stream(mix)[0].detach()
     for when in ("", " after a reset"):
         step.reset()
         hops = [step(mix[0, :, start : start + net.hop].numpy()).copy() for start in range(0, mix.shape[-1], net.hop)]

@@ -6,7 +6,7 @@ from cases import fs, tiny_net
 
 import hearsim as hs
 from hearsim.aid.separator import Separator
-from hearsim.separation.backends.torch_cpu import TorchStep
+from hearsim.separation.backends.torch_cpu import TorchStep, trace
 
 HOP = 64
 MONO = np.repeat((0.1 * np.random.default_rng(0).standard_normal((1, 40 * HOP))).astype(np.float32), 2, axis=0)
@@ -21,7 +21,7 @@ def separated(sound: np.ndarray) -> np.ndarray:
 
 
 def network(sound: np.ndarray) -> np.ndarray:
-    step = TorchStep(tiny_net())
+    step = TorchStep(trace(tiny_net()))
     return np.concatenate([step(sound[:, i : i + HOP]).copy() for i in range(0, sound.shape[1], HOP)], axis=-1)
 
 

@@ -7,7 +7,7 @@ from nets import CONFIGS, SHARED, WITH_CONVOLUTIONS, net_of
 
 from hearsim.aid.separator import Separator
 from hearsim.core.audio import Format
-from hearsim.separation.backends.torch_cpu import TorchStep
+from hearsim.separation.backends.torch_cpu import TorchStep, trace
 from hearsim.separation.framing import inverse_spectrum
 from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
 from hearsim.separation.net import MaskEstimate, NetConfig
@@ -139,7 +139,7 @@ def test_x_umx_crosses_its_parts() -> None:
 
 def test_denormal_numbers_are_left_to_others() -> None:
     net = net_of(SHARED)
-    TorchStep(net)(np.zeros((2, net.hop), np.float32))
+    TorchStep(trace(net))(np.zeros((2, net.hop), np.float32))
     assert np.float32(1e-40) * np.float32(0.5) > 0.0
 
 

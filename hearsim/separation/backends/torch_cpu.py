@@ -3,7 +3,8 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -42,8 +43,38 @@ def use_threads(count: int) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
+class TracedNetwork(NamedTuple):
+    """A network with weights arranged for one frame, and its step as a traced function of hop and state."""
+
+    net: Any
+    step: Any
+
+
+def trace(net: Any) -> TracedNetwork:
+    """Trace one step of a network and let the executor optimise it."""
+    streaming = net.streaming()
+    history, overlap, recurrent_states = streaming.initial_state()
+    with torch.inference_mode(), use_threads(1):
+        example = (torch.zeros(1, net.channels, net.hop), history, overlap, *recurrent_states)
+        with warnings.catch_warnings():  # the trace is for one frame per step; jit is used although deprecated
+            warnings.simplefilter("ignore")
+            step = torch.jit.freeze(torch.jit.trace(_Flat(streaming).eval(), example, check_trace=False))
+        for _ in range(4):  # the profiling executor optimises during its first calls
+            step(*example)
+    return TracedNetwork(streaming, step)
+
+
+@lru_cache(maxsize=4)
+def trace_model(net: Any, passthrough: bool = False) -> TracedNetwork:
+    """Trace a model's network, which nothing changes, once per process; `passthrough` is with its masks open.
+
+    torch keeps some megabytes of every trace until the process ends.
+    """
+    return trace(net.with_passthrough_masks() if passthrough else net)
+
+
 class TorchStep:
-    """Runs a network hop by hop: (channels, hop) in, (stems, channels, hop) out, float32.
+    """Runs a traced network hop by hop: (channels, hop) in, (stems, channels, hop) out, float32.
 
     `backend` is the name of the runtime, for the report. A step runs on `threads` threads and flushes denormal numbers;
     both settings are restored after it for the calling program.
@@ -52,16 +83,9 @@ class TorchStep:
     backend = "torch, traced, float32, 1 thread"
     threads = 1
 
-    def __init__(self, net: Any) -> None:
-        self._net = net.streaming()
+    def __init__(self, traced: TracedNetwork) -> None:
+        self._net, self._step = traced
         self.reset()
-        with torch.inference_mode(), use_threads(1):
-            example = (torch.zeros(1, net.channels, net.hop), *self._state)
-            with warnings.catch_warnings():  # the trace is for one frame per step; jit is used although deprecated
-                warnings.simplefilter("ignore")
-                self._step = torch.jit.freeze(torch.jit.trace(_Flat(self._net).eval(), example, check_trace=False))
-            for _ in range(4):  # the profiling executor optimises during its first calls
-                self._step(*example)
 
     def reset(self) -> None:
         """Return to the state before the first hop."""
