@@ -125,10 +125,10 @@ def test_a_profile_is_drawn_for_each_ear_on_the_scale_of_its_limit() -> None:
 
 def test_meters_show_levels_of_stems_and_peaks_of_ears() -> None:
     control = Control.create()
-    control.wanted.begin(load_profile("flat"), loss=False)
-    control.playing.state = RUNNING
-    control.working.array("stems")[:] = 0.01, 0.04, 1.0, 0.0  # mean squares
-    control.playing.array("peaks")[:] = 0.1, 0.5
+    control.controls.begin(load_profile("flat"), loss=False)
+    control.playback_status.state = RUNNING
+    control.worker_status.array("stems")[:] = 0.01, 0.04, 1.0, 0.0  # mean squares
+    control.playback_status.array("peaks")[:] = 0.1, 0.5
     told = view.now(control)
     assert told["stems_db"] == pytest.approx([-20.0, -13.98, 0.0, view.LOWEST_SHOWN_DB], abs=0.01)
     assert told["ears_db"] == pytest.approx([-20.0, -6.02], abs=0.01)
@@ -137,7 +137,7 @@ def test_meters_show_levels_of_stems_and_peaks_of_ears() -> None:
 
 def test_orders_move_what_they_name_and_nothing_else() -> None:
     control = Control.create()
-    wanted = control.wanted
+    wanted = control.controls
     wanted.begin(load_profile("flat"), loss=True)
 
     def told(**order: Any) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def test_denormal_numbers_are_left_to_others() -> None:
 
 def test_the_step_of_the_aid_carries_its_state_and_forgets_it_at_a_reset() -> None:
     net = net_of(SHARED)
-    step, mix = TorchStep(net), 0.3 * torch.randn(1, 2, 8 * net.hop)
+    step, mix = TorchStep(trace(net)), 0.3 * torch.randn(1, 2, 8 * net.hop)
     with torch.no_grad():
         expected = net.stream(mix)[0].numpy()
     for _ in range(2):
