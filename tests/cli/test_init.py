@@ -147,6 +147,9 @@ def test_lists_hold_the_values_of_the_files(run: Run) -> None:
     listeners = {row["name"]: row for row in json.loads(run("show", "listeners", "--json")[1])}
     assert listeners["N3"]["left_db_hl"] == [35, 35, 40, 50, 60, 65]  # Bisgaard et al. 2010
     assert listeners["N3"]["description"] == "Standard audiogram N3: moderate loss, both ears alike"
+    unlike = listeners["asymmetric"]
+    assert unlike["left_db_hl"] == listeners["N2"]["left_db_hl"] != unlike["right_db_hl"]
+    assert unlike["right_db_hl"] == listeners["N4"]["right_db_hl"]
     systems = {row["name"]: row for row in json.loads(run("show", "systems", "--json")[1])}
     assert systems["hs-tasnet-lite-6ms"]["live_ms"] == pytest.approx(256 / 44.1, abs=1e-3)
     assert "vocals 6, drums -2" in run("show", "mixes")[1]

@@ -38,3 +38,15 @@ def test_one_scale_and_one_loudness() -> None:
     assert loudness[0] == pytest.approx(loudness[1], abs=0.05)
     assert max(np.abs(sound).max() for sound in matched.values()) <= 10 ** (-1 / 20) + 1e-4
     assert match_db["far"] - match_db["input"] == pytest.approx(100 - 20, abs=0.05)
+
+
+def test_an_excerpt_is_the_15_seconds_from_a_third_of_the_rest_on() -> None:
+    """Of 45 s: from the tenth on, whatever the blocks; of a short sound, all."""
+    rate = 1000
+    song = np.tile(np.arange(45 * rate, dtype=np.float32), (2, 1))
+    for block in (999, 45 * rate):
+        made = Clip(song.shape[1], rate)
+        for start in range(0, song.shape[1], block):
+            made.add(song[:, start : start + block])
+        np.testing.assert_array_equal(made.samples(), song[:, 10 * rate : 25 * rate])
+    assert clip(song[:, :100]).samples().shape == (2, 100)

@@ -32,8 +32,10 @@ def test_audio_shows_as_a_player_of_its_own_sound() -> None:
 
 def test_a_result_shows_players_measures_and_ledger() -> None:
     result = hs.listen(quick_profile("asymmetric-instrumental"), NOISE)
-    page = result._repr_html_()
+    page, sounds = result._repr_html_(), (result.unaided, result.aided, result.heard)
     assert page.count("<audio ") == 3 and [row[0] for row in cells(page)[:3]] == ["unaided", "aided", "heard"]
+    data = [re.findall(r'base64,([^"]*)"', sound._repr_html_() or "")[0] for sound in sounds]
+    assert re.findall(r'base64,([^"]*)"', page) == data
     rows = {row[0]: row[1:] for row in cells(page)}
     lufs = next(name for name in rows if "lufs" in name)
     assert rows[lufs][1] == f"{result.score(lufs):.3f}".replace("-", "−")
