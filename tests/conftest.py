@@ -2,11 +2,15 @@
 
 import ctypes
 import gc
+import os
 import signal
 import sys
 from collections.abc import Iterator
 
 import pytest
+
+# Two workers share the machine's cores: with more threads each, torch's operations would wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A job in the background (`make test &`, nohup, some CI) ignores these, and so would the commands that tests end.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,5 +1,6 @@
 """What a stage holds: no growth over 10,000 blocks, and no denormal number once silence has come."""
 
+import ctypes
 import gc
 import os
 import sys
@@ -92,3 +93,15 @@ def test_the_arrays_of_stages_are_found() -> None:
         found = [where for where, _ in arrays(stage, set(), name)]
         for end in wanted:
             assert any(where.endswith(end) for where in found), (end, found)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is given back by glibc's malloc_trim")
+def test_separators_that_are_gone_hold_no_memory() -> None:
+    """Of an own network each, as a study of networks makes them; torch would keep 4 MB of every compiled step."""
+    for count in (2, 10):
+        before = resident_bytes()
+        for _ in range(count):
+            make("separator")
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+    assert resident_bytes() - before < 10e6

@@ -43,6 +43,17 @@ def use_threads(count: int) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
+@contextmanager
+def own_compilation_unit() -> Iterator[None]:
+    """Let torch.jit compile into a unit that is freed with its modules: the common one lasts as long as the process."""
+    state = torch.jit._state
+    common, state._python_cu = state._python_cu, torch._C.CompilationUnit()
+    try:
+        yield
+    finally:
+        state._python_cu = common
+
+
 class TracedNetwork(NamedTuple):
     """A network with weights arranged for one frame, and its step as a traced function of hop and state."""
 
@@ -54,7 +65,7 @@ def trace(net: Any) -> TracedNetwork:
     """Trace one step of a network and let the executor optimise it."""
     streaming = net.streaming()
     history, overlap, recurrent_states = streaming.initial_state()
-    with torch.inference_mode(), use_threads(1):
+    with torch.inference_mode(), use_threads(1), own_compilation_unit():
         example = (torch.zeros(1, net.channels, net.hop), history, overlap, *recurrent_states)
         with warnings.catch_warnings():  # the trace is for one frame per step; jit is used although deprecated
             warnings.simplefilter("ignore")
@@ -66,10 +77,7 @@ def trace(net: Any) -> TracedNetwork:
 
 @lru_cache(maxsize=4)
 def trace_model(net: Any, passthrough: bool = False) -> TracedNetwork:
-    """Trace a model's network, which nothing changes, once per process; `passthrough` is with its masks open.
-
-    torch keeps some megabytes of every trace until the process ends.
-    """
+    """Trace a model's network, which nothing changes, once per process; `passthrough` is with its masks open."""
     return trace(net.with_passthrough_masks() if passthrough else net)
 
 
