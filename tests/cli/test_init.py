@@ -106,8 +106,8 @@ def test_an_uncommented_ucl_lowers_the_limit(run: Run) -> None:
         ("anna --thresholds 500:1 --aid nope", "no aid is called 'nope'"),
         ("a/b --thresholds 500:1", "'a/b' is not a name of a profile"),
         ("anna --thresholds 500:1 --out /proc/x", "can't be written"),
-        ("mine --thresholds 500:1", "mine.toml is already there and stays as it is"),
-        ("mine.toml --thresholds 500:1", "mine.toml is already there and stays as it is"),
+        ("mine --thresholds 500:1", "mine.toml exists already and is not changed"),
+        ("mine.toml --thresholds 500:1", "mine.toml exists already and is not changed"),
     ],
 )
 def test_bad_thresholds_are_one_sentence_and_write_nothing(run: Run, arguments: str, words: str) -> None:

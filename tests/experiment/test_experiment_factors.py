@@ -82,7 +82,7 @@ def test_shards_share_out_all_cells_and_keep_songs_together(tmp_path: Path) -> N
         ([('metrics = ["lufs"]', 'metrics = ["estoi_vocal"]')], "did you mean estoi_vocals"),
         ([('metrics = ["lufs"]', "metrics = []")], "metrics = [] is empty"),
         ([('"N2", "S1"', "")], "factors.listeners is empty, so there are no cells"),
-        ([('"N2", "S1"', '"N2", "N2"')], "factors.listeners[1]: 'N2' is there already"),
+        ([('"N2", "S1"', '"N2", "N2"')], "factors.listeners[1]: 'N2' exists already"),
         ([('"N2", "S1"', '"Q7"')], "factors.listeners[0]: no listener is called 'Q7'"),
         ([('"N2", "S1"', '{ degree = "heavy", slope = "flat", count = 2 }')], "listeners[0]: degree = 'heavy'"),
         ([('{ style = "pop", seconds = 3 }', '"no/such/folder"')], "factors.songs[0]: "),
