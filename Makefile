@@ -49,11 +49,11 @@ test test-all: export MALLOC_MMAP_THRESHOLD_ = 1048576
 test test-all: export MALLOC_TRIM_THRESHOLD_ = 1048576
 
 test: check system
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 	$(BIN)/pytest --doctest-modules hearsim
 
 test-all: check system
-	$(BIN)/pytest -n 2 --dist loadfile -m "slow or not slow"
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow or not slow"
 	$(BIN)/pytest --doctest-modules hearsim
 
 clean:

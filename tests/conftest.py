@@ -1,4 +1,4 @@
-"""What all tests share: signals as a terminal gives them, and memory that goes back to the system after each file."""
+"""What all tests share: their order, signals as in a terminal, and memory that is given back after each file."""
 
 import ctypes
 import gc
@@ -12,11 +12,22 @@ import pytest
 # Two workers share the machine's cores: with more threads each, torch's operations would wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A job in the background (`make test &`, nohup, some CI) ignores these, and so would the commands that tests end.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-for _name in ("SIGHUP", "SIGQUIT"):
-    if hasattr(signal, _name):
-        signal.signal(getattr(signal, _name), signal.SIG_DFL)
+LONG = {"experiment", "live", "training"}  # folders whose files take longest, and so come first
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
+
+
+SIGNALS = {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL, "SIGQUIT": signal.SIG_DFL}
+
+
+@pytest.fixture(autouse=True)
+def _signals_are_a_terminals() -> None:
+    """A background job ignores these, and so does a process of live sound: commands that tests end would as well."""
+    for name, handler in SIGNALS.items():
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), handler)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -61,6 +61,7 @@ class Aid(Settings):
 
     Examples
     --------
+    >>> from hearsim import Profile
     >>> aid = Aid(name="mine", scenario="closed dome", rule="nal-r", mpo_db_spl=105, block_samples=128)
     >>> Profile("N3", aid=aid).block_samples
     128

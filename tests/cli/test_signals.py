@@ -52,12 +52,14 @@ if COMMAND == "replay":
     replay.replay = lambda session, source: iter([np.zeros((2, 512))] * 2)
 else:
     place, name = {
-        "export": ("hearsim.listening_test.build", "_keep"),
+        "export": ("hearsim.listening_test.build", "_write_stimulus"),
         "train": ("hearsim.training.loop", "save_weights"),
         "experiment": ("hearsim.experiment.store.Store", "save"),
     }[COMMAND]
     module, _, kind = place.partition(".Store")
-    setattr(import_module(module).Store if kind else import_module(module), name, end)
+    owner = import_module(module).Store if kind else import_module(module)
+    assert hasattr(owner, name)
+    setattr(owner, name, end)
 from hearsim.cli import main
 main()
 """

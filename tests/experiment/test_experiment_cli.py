@@ -61,7 +61,7 @@ def test_a_run_and_its_report_on_a_folder_of_songs(typed: Run, tmp_path: Path) -
         (tmp_path / "mine" / "tune").mkdir(parents=True, exist_ok=True)
         write(tmp_path / "mine" / "tune" / f"{name}.wav", Audio(samples, stems.rate))
     code, out, _ = typed("run", "experiment.toml", "--songs", "mine", "--workers", "1")
-    assert code == 0 and "2 cells computed, 0 were there, 0 failed" in out
+    assert code == 0 and "2 cells computed, 0 reused from earlier runs, 0 failed" in out
     folder = tmp_path / "out" / "experiment-typed"
     assert (folder / "results.csv").read_text().count("N2,tune,0,") == 4
     code, out, _ = typed("report", "experiment.toml")

@@ -218,7 +218,7 @@ def test_a_listener_alone_keeps_aid_and_mix(stage: Stage, page: "Page") -> None:
     controls, before = stage.control.controls, stage.session.profile
     controls.set_gain("bass", -9.0)
     page.locator("#person").select_option("N4")
-    page.get_by_text("listener N4").wait_for()
+    page.get_by_text("listener N4", exact=True).wait_for()
     _, profile = controls.profile()
     assert profile.listener == load_listener("N4") and profile.aid == before.aid and profile.rig == before.rig
     assert controls.gain_db("bass") == -9.0
