@@ -75,7 +75,9 @@ def run(
     done = _with_bar(
         lambda progress: run_cells(study, cells, folder, Where(workers, cluster), part, retry_failed, progress)
     )
-    typer.echo(f"{counted(done.computed, 'cell')} computed, {done.earlier} reused from earlier runs, {done.failed} failed")
+    typer.echo(
+        f"{counted(done.computed, 'cell')} computed, {done.earlier} reused from earlier runs, {done.failed} failed"
+    )
     if done.missing:
         typer.echo(f"{done.missing} cells of other shards are missing: results.csv comes with the last of them")
     else:
