@@ -21,6 +21,8 @@ class Delay(Processor):
 
     Examples
     --------
+    >>> Delay(441)
+    Delay(samples=441, name='Delay')
     >>> Delay(441).latency
     441
     """

@@ -11,7 +11,9 @@ another stage. A stage whose settings move during a stream (the gains of `Remix`
 """
 
 import abc
+import inspect
 import math
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -69,6 +71,12 @@ class Processor(abc.ABC):
             if self._input_format is None and not attribute.startswith("__"):
                 raise not_prepared(self)
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {attribute!r}")
+
+    def __repr__(self) -> str:
+        """Return the stage with its settings: the arguments of the constructor that it holds under their names."""
+        held = {key.removeprefix("_"): value for key, value in vars(self).items()}
+        names = [key for key in inspect.signature(type(self)).parameters if key in held]
+        return f"{type(self).__name__}({', '.join(f'{key}={reprlib.repr(held[key])}' for key in names)})"
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for a copy in another process, which must be prepared again."""

@@ -12,6 +12,7 @@ import torch
 from cases import fs, quick_profile
 
 import hearsim as hs
+from hearsim.aid.limiter import MpoLimiter
 from hearsim.aid.separator import Separator
 from hearsim.core.processor import Processor
 from hearsim.core.units import FloatArray
@@ -314,6 +315,14 @@ def test_an_aid_takes_arrays_and_returns_arrays() -> None:
     np.testing.assert_array_equal(y, expected)
     assert aid(x.astype(np.float32)).dtype == np.float32
     np.testing.assert_array_equal(aid(x[:1]), aid(np.repeat(x[:1], 2, axis=0)))
+
+
+def test_the_repr_of_a_stage_has_its_settings() -> None:
+    assert repr(hs.Delay(5)) == "Delay(samples=5, name='Delay')"
+    stage = MpoLimiter((100.0, 95.0))
+    before = repr(stage)
+    stage.prepare(hs.Format(44100, 2, 512, unit="pa"))
+    assert repr(stage) == before and before.startswith("MpoLimiter(") and "95.0" in before
 
 
 def test_the_repr_of_a_chain_is_its_ledger() -> None:
