@@ -162,7 +162,7 @@ def models() -> list[Row]:
 
 def systems() -> list[Row]:
     """Return the systems of separation networks with window, hop and live delay."""
-    from hearsim.separation.registry import SYSTEMS, architecture_of
+    from hearsim.separation.registry import SYSTEM_NOTES, SYSTEMS, architecture_of
 
     return [
         {
@@ -171,6 +171,7 @@ def systems() -> list[Row]:
             "window": config.window,
             "hop": config.hop,
             "live_ms": round(config.live_ms, 3),
+            "description": SYSTEM_NOTES[name],
         }
         for name, config in SYSTEMS.items()
     ]

@@ -35,6 +35,15 @@ SYSTEMS: dict[str, NetConfig] = {
     "hs-tasnet-lite": HSTasNetConfig(units=256, layers=1, bases=128, fusion="shared", bands=160),
     "hs-tasnet-lite-6ms": HSTasNetConfig(hop=128, units=256, layers=1, bases=128, fusion="shared", bands=160),
 }
+SYSTEM_NOTES = {
+    "hs-tasnet": "HS-TasNet, the paper's full network: branches for spectrogram and waveform",
+    "hs-tasnet-small": "HS-TasNet, the paper's small network: one recurrent layer, none after the fusion",
+    "x-umx-23ms": "X-UMX, causal with windows of 23 ms: masks of the spectrogram",
+    "tasnet-23ms": "TasNet, stereo and causal with windows of 23 ms: masks of a learnt transform of the waveform",
+    "hs-tasnet-lite": "HS-TasNet to train and run on a CPU: both branches share one recurrent block; 160 bands",
+    "hs-tasnet-lite-6ms": "hs-tasnet-lite with a hop of 128 samples in place of 512: less delay, more work a second",
+}
+"""A sentence on each system for `hearsim show systems`."""
 
 
 def architecture_of(config: NetConfig) -> Architecture:

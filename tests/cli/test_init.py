@@ -14,6 +14,7 @@ from hearsim.cli import catalogue, completion, main
 from hearsim.cli.app import app
 from hearsim.profile.load import load_profile
 from hearsim.profile.schema import Listener
+from hearsim.separation.registry import SYSTEMS
 
 Run = Callable[..., tuple[int, str, str]]
 EARS = ("--left", "500:30,1000:40,2000:55", "--right", "2000:60, 500:10, 1000:20")
@@ -151,6 +152,7 @@ def test_lists_hold_the_values_of_the_files(run: Run) -> None:
     assert unlike["left_db_hl"] == listeners["N2"]["left_db_hl"] != unlike["right_db_hl"]
     assert unlike["right_db_hl"] == listeners["N4"]["right_db_hl"]
     systems = {row["name"]: row for row in json.loads(run("show", "systems", "--json")[1])}
+    assert set(systems) == set(SYSTEMS) and all(row["description"] for row in systems.values())
     assert systems["hs-tasnet-lite-6ms"]["live_ms"] == pytest.approx(256 / 44.1, abs=1e-3)
     assert "vocals 6, drums -2" in run("show", "mixes")[1]
 
