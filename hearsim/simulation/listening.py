@@ -1,5 +1,6 @@
 """`listen`: a song with and without an aid for a listener, with its measures, in Python."""
 
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,12 @@ from hearsim.core.errors import HearsimError
 from hearsim.core.latency import LatencyLedger
 from hearsim.core.processor import latency_ledger
 from hearsim.core.validation import nearest
+from hearsim.metrics.pair import Pair
 from hearsim.profile.load import load_profile
 from hearsim.profile.schema import STEMS, Profile
 from hearsim.simulation.condition import ListeningCondition, Rendered
 from hearsim.simulation.engine import AIDED, HEARD, UNAIDED, Collector, Engine, blocks_of
 from hearsim.simulation.true_stems import read_song
-
-_SHORT_NAMES = {"stoi": "stoi_vocals", "estoi": "estoi_vocals"}
 
 
 class Result:
@@ -48,7 +48,7 @@ class Result:
     >>> result = listen(hearsim.Profile("N3", mix={"vocals": 6}), hearsim.mixture(stems), stems)
     >>> result.heard
     <Audio: 2 channels, 3.000 s at 44100 Hz>
-    >>> 0 < result.score("stoi") < 1
+    >>> 0 < result.score("stoi_vocals") < result.score("stoi") < 1  # against the true vocals, and against the song
     True
     """
 
@@ -67,18 +67,31 @@ class Result:
         self._condition = condition
 
     def score(self, name: str) -> float:
-        """Return a measure by name, those of `hearsim experiment`; "stoi" and "estoi" are those of the vocals.
+        """Return a measure of the heard sound by name.
+
+        The names are those of `hearsim experiment` ("stoi_vocals" is against the true vocals), and those of `hearsim
+        score` ("stoi"), here with the input song as the reference, which needs no stems.
 
         Raises `HearsimError` for an unknown name, and for a measure that needs missing true stems.
         """
-        from hearsim.metrics.registry import compute, heard_names
+        from hearsim.metrics.registry import compute, compute_pair, heard_names, pair_names
 
         check_kind("score takes a measure's name", name, str, 'give "stoi", for example')
-        measures = [*_SHORT_NAMES, *heard_names()]
-        if name not in measures:
-            near = nearest(name, measures) or f"there are {', '.join(measures)}"
-            raise HearsimError(f"no metric of the heard sound is called {name!r}: {near}")
-        return compute(_SHORT_NAMES.get(name, name), self._condition)
+        if name in (of_condition := heard_names()):
+            return compute(name, self._condition)
+        if name in (of_pair := pair_names("reference")):
+            return compute_pair(name, self._pair)
+        measures = list(dict.fromkeys([*of_condition, *of_pair]))
+        near = nearest(name, measures) or f"there are {', '.join(measures)}"
+        raise HearsimError(f"no metric of the heard sound is called {name!r}: {near}")
+
+    @cached_property
+    def _pair(self) -> Pair:
+        """The heard sound and the song, its reference."""
+        pair = Pair(self.song.rate, lambda: (self.song.samples, self.heard.samples))
+        pair.add(self.song.samples, self.heard.samples)
+        pair.finish()
+        return pair
 
     def _repr_html_(self) -> str:
         """Return measures, players and ledger for a notebook."""
