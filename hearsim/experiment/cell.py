@@ -124,7 +124,7 @@ def _values(cell: Cell, folder: Path) -> tuple[Value, ...]:
     truth = _song(cell, folder)
     stems = cell.model.stems(truth, _separated(cell, truth, folder))
     late = cell.model.latency(cell.profile.block_samples)
-    condition = ListeningCondition(cell.profile, cell.worn, truth, stems, cell.model.hop, late)
+    condition = ListeningCondition(cell.profile, cell.aided, truth, stems, cell.model.hop, late)
     values = []
     for name in cell.metrics:
         try:

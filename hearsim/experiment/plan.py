@@ -35,7 +35,7 @@ class Cell:
     names: tuple[str, ...]  # in the order of `Study.factors`
     key: str
     profile: Profile
-    worn: bool
+    aided: bool
     song: Song
     song_seed: int
     song_key: str
@@ -104,14 +104,14 @@ def _cell(study: Study, chosen: dict[str, str], song_key: str) -> Cell:
             f"{study.path}: the aid remixes, so the unaided listener hears no mix {chosen['mix']!r}: add "
             f'[[exclude]] with aid = "unaided" and {levels}'
         )
-    worn = _changed(study, "aid", aid, chosen) if aid else load_aid("none")
-    block = worn.block_samples or model.hop or HOP
+    device = _changed(study, "aid", aid, chosen) if aid else load_aid("none")
+    block = device.block_samples or model.hop or HOP
     try:
         profile = Profile(
             name="-".join(chosen.values()),
             listener=_changed(study, "listener", study.listeners[chosen["listener"]], chosen),
             mix=mix,
-            aid=worn.model_copy(update={"block_samples": block}),
+            aid=device.model_copy(update={"block_samples": block}),
             rig=_changed(study, "rig", study.rig, chosen),
         )
     except HearsimError as error:
@@ -131,7 +131,7 @@ def _cell(study: Study, chosen: dict[str, str], song_key: str) -> Cell:
         names=tuple(chosen.values()),
         key=_key(settings),
         profile=profile,
-        worn=aid is not None,
+        aided=aid is not None,
         song=study.songs[chosen["song"]],
         song_seed=study.seeds[chosen["seed"]],
         song_key=song_key,

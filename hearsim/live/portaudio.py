@@ -14,7 +14,7 @@ from typing import Any
 from hearsim.core.errors import HearsimError
 
 JACK = "JACK"
-Heard = Callable[[Any, Any, float, Any], None]  # input or None, output, reported latency in seconds, flags
+Callback = Callable[[Any, Any, float, Any], None]  # input or None, output, reported latency in seconds, flags
 
 
 @cache
@@ -102,8 +102,8 @@ class Choice:
         """Channels in (0 without an input) and out that are opened: two at most."""
         return min(self.input.inputs, 2) if self.input else 0, min(self.output.outputs, 2)
 
-    def open(self, rate: int, heard: Heard) -> Any:
-        """Return a stream at the device's own period whose callback hands (frames, channels) to `heard`.
+    def open(self, rate: int, callback: Callback) -> Any:
+        """Return a stream at the device's own period whose callback hands (frames, channels) to `callback`.
 
         Raises `HearsimError` where it can't be opened.
         """
@@ -112,10 +112,10 @@ class Choice:
         inputs, outputs = self.channels
 
         def both(given: Any, out: Any, frames: int, when: Any, flags: Any) -> None:
-            heard(given, out, when.outputBufferDacTime - when.inputBufferAdcTime, flags)
+            callback(given, out, when.outputBufferDacTime - when.inputBufferAdcTime, flags)
 
         def only_out(out: Any, frames: int, when: Any, flags: Any) -> None:
-            heard(None, out, when.outputBufferDacTime - when.currentTime, flags)
+            callback(None, out, when.outputBufferDacTime - when.currentTime, flags)
 
         try:
             if self.input is None:

@@ -21,15 +21,15 @@ BETA = 0.1102 * (80.0 - 8.7)  # Kaiser's formula for 80 dB (Kaiser and Schafer 1
 
 
 class Polyphase:
-    """One way, streamed: output sample j is the input at (j - `late`) source / target, or j source / target - `late`.
+    """One way, streamed: output sample j is the input at (j - `delay`) source / target or j source / target - `delay`.
 
-    The first where `late` counts output samples (`by_output`), else it counts input samples. One thread uses it.
+    The first where `delay` counts output samples (`by_output`), else it counts input samples. One thread uses it.
     """
 
-    def __init__(self, source: int, target: int, late: int, by_output: bool, channels: int) -> None:
+    def __init__(self, source: int, target: int, delay: int, by_output: bool, channels: int) -> None:
         common = math.gcd(source, target)
         self._step, self._phases = source // common, target // common
-        self._next = -late * (self._step if by_output else self._phases)  # the next output's place, in 1/phases
+        self._next = -delay * (self._step if by_output else self._phases)  # the next output's place, in 1/phases
         self._reach = reach(source, target)
         self._table = _table(source, target, self._phases, self._reach)
         self._offsets = np.arange(1 - self._reach, self._reach + 1)

@@ -41,7 +41,7 @@ class Session:
     `song` is what plays, or None for the device's input; `device` as in `Stream`. With `loss` the hearing-loss
     simulation is part of the path. A session is silent until `control.controls.silent` is 0, or fades in to a
     `level_db`. `recording` (of the output, from the first sample on) and `log` must be new; the log of a device's
-    input has its recording beside it, `<log>.input.wav`. `heard` is the log's entry for the source,
+    input has its recording beside it, `<log>.input.wav`. `log_source` is the log's entry for the source,
     by default the song's path and checksum, or the device. `probe` is played to the device while its input goes
     through the engine (for a cable from output to input). With `loop` the song is played again and again.
     """
@@ -57,7 +57,7 @@ class Session:
         level_db: float | None = None,
         recording: Path | None = None,
         log: Path | None = None,
-        heard: dict[str, Any] | None = None,
+        log_source: dict[str, Any] | None = None,
         probe: Iterator[FloatArray] | None = None,
         loop: bool = False,
     ) -> None:
@@ -65,7 +65,7 @@ class Session:
         self._stream = Stream(device, "file" if song else "device", self.rate, probe is not None)
         self._level_db, self._recording_path, self._log_path = level_db, recording, log
         self._input_path = log.with_name(log.name + ".input.wav") if log is not None and song is None else None
-        self._heard = {**(heard or _source(song, device, self._input_path)), "loop": loop}
+        self._log_source = {**(log_source or _source(song, device, self._input_path)), "loop": loop}
         self._sound = (endless(song, PIECE) if loop else _blocks(song)) if song else probe
         self.messages: list[str] = []
 
@@ -101,7 +101,7 @@ class Session:
         self._await(lambda: self.control.worker_status.state == READY, LOADING_S, "the worker")
         self._say(f"worker: {self.control.worker_status.priority.decode()}")
         if self._log_path is not None:
-            self._recorder.log(self._log_path, header(self.profile, self.loss, self.rate, self._heard))
+            self._recorder.log(self._log_path, header(self.profile, self.loss, self.rate, self._log_source))
         if self._input_path is not None:
             self._recorder.record(self._input_path, "source")
         if self._recording_path is not None:

@@ -24,7 +24,7 @@ _BLOCK, _SETTLING_S, _SPEECH_S = 512, 1.0, 3.0
 _SILENCE_DB_SPL = -50.0  # of a band: the least level that a gain is measured from
 
 
-class Scene(NamedTuple):
+class VoiceLevels(NamedTuple):
     """Levels of a voice and of all other sound, dB SPL, per ear and 1/3-octave band (2, bands)."""
 
     voice: Curve
@@ -52,26 +52,26 @@ class VoiceMeter:
         for meter, sound in zip(self._levels.values(), sounds, strict=True):
             meter.add(sound * self._pascal)
 
-    def scene(self) -> Scene:
+    def levels(self) -> VoiceLevels:
         """Return the levels in the song at the input."""
-        return Scene(self._levels["voice"].db_spl(), self._levels["rest"].db_spl())
+        return VoiceLevels(self._levels["voice"].db_spl(), self._levels["rest"].db_spl())
 
-    def aided_scene(self, aided: BandLevels) -> Scene:
+    def aided_levels(self, aided: BandLevels) -> VoiceLevels:
         """Return the levels of voice and rest in the aid's output; `aided` are its total levels."""
         gain = _gain_db(self._levels["remix"].db_spl(), aided.db_spl())
-        return Scene(*(self._levels[f"remixed {name}"].db_spl() + gain for name in ("voice", "rest")))
+        return VoiceLevels(*(self._levels[f"remixed {name}"].db_spl() + gain for name in ("voice", "rest")))
 
 
 def sii_in_music(meter: VoiceMeter, aided: BandLevels, profile: Profile, rate_hz: int) -> dict[str, Ears]:
     """Return the SII of the voice in the music per ear, "music_unaided" and "music_aided"; `aided` is in dB SPL."""
-    unaided, through_aid = meter.scene(), meter.aided_scene(aided)
-    heard = Scene(*(
+    unaided, through_aid = meter.levels(), meter.aided_levels(aided)
+    heard = VoiceLevels(*(
         at_eardrum(out, direct, meter.bands_hz, profile, rate_hz)
         for out, direct in zip(through_aid, unaided, strict=True)
     ))  # fmt: skip
     return {
-        name: _per_ear(scene.voice, scene.rest, meter.bands_hz, profile)
-        for name, scene in (("music_unaided", unaided), ("music_aided", heard))
+        name: _per_ear(levels.voice, levels.rest, meter.bands_hz, profile)
+        for name, levels in (("music_unaided", unaided), ("music_aided", heard))
     }
 
 

@@ -38,7 +38,7 @@ def test_expected_results_are_those_of_the_spec(name: str) -> None:
 def test_an_expected_result_comes_out_again(tmp_path: Path) -> None:
     """Without a model, whose weights may change."""
     study = read_study(EXPERIMENTS / "listeners" / "experiment.toml")
-    cell = next(cell for cell in cells_of(study) if not cell.worn and cell.names[0] == "N3")
+    cell = next(cell for cell in cells_of(study) if not cell.aided and cell.names[0] == "N3")
     record = run_cell(cell, tmp_path)
     known = expected("listeners")
     assert record.error == "" and len(record.values) == 2

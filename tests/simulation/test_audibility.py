@@ -94,7 +94,7 @@ def test_the_level_moves_the_gain() -> None:
         meter.add(song, true[0], song)
         output = render(hearing_aid(who, separation=Delay(0)), Audio(song, RATE)).samples
         levels.add(output * np.float32(who.rig.headphones.pascal_per_unit))
-        aided.append(meter.aided_scene(levels).voice[0, 12])  # 1 kHz
+        aided.append(meter.aided_levels(levels).voice[0, 12])  # 1 kHz
     assert 6 < aided[1] - aided[0] < 17
 
 
