@@ -106,7 +106,8 @@ class HearingAid(Chain):
         """
         if isinstance(x, Audio):
             raise HearsimError("x must be an array, not Audio: hearsim.render(aid, audio) takes Audio")
-        samples = np.ascontiguousarray(np.broadcast_to(check_array("x", x), (2, x.shape[-1])), np.float32)
+        with np.errstate(over="ignore"):  # beyond float32 is infinite: an invalid sample like others
+            samples = np.ascontiguousarray(np.broadcast_to(check_array("x", x), (2, x.shape[-1])), np.float32)
         output = render(self, Audio(samples, rate), self.default_format.block).samples
         return output.astype(x.dtype, copy=False)
 

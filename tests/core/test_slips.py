@@ -317,6 +317,10 @@ def test_an_aid_takes_arrays_and_returns_arrays() -> None:
     np.testing.assert_array_equal(aid(x[:1]), aid(np.repeat(x[:1], 2, axis=0)))
 
 
+def test_samples_beyond_float32_are_silence_without_a_warning_of_numpy() -> None:
+    assert not quick_aid()(np.full((2, 2048), 1e300), rate=44100).any()
+
+
 def test_the_repr_of_a_stage_has_its_settings() -> None:
     assert repr(hs.Delay(5)) == "Delay(samples=5, name='Delay')"
     stage = MpoLimiter((100.0, 95.0))
