@@ -170,6 +170,17 @@ def whitened_lag(probe: Curve, response: Curve) -> int:
     return int(np.argmax(_whitened([probe], [response], 2 * probe.size)[: probe.size]))
 
 
+def whitened_peak(reference: Curve, processed: Curve, reach: int) -> tuple[int, float]:
+    """Return the delay of a sound relative to its reference, 0 to `reach` - 1 samples, and its peak's height, 0 to 1.
+
+    Both are (frames,); a low peak is none. Nothing is applied and checked, as `find_delay` does.
+    """
+    size = 1 << max(reference.size, processed.size).bit_length()
+    heights = np.abs(_whitened([reference], [processed], size)[:reach])
+    lag = int(np.argmax(heights))
+    return lag, float(heights[lag])
+
+
 def template_lag(sound: Curve, template: Curve) -> tuple[int, float]:
     """Return the position of a template in a sound, and the magnitude of their correlation there, 0 to 1."""
     size = 1 << (sound.size + template.size - 1).bit_length()

@@ -9,6 +9,7 @@ import pytest
 from scipy.signal import lfilter
 
 from hearsim.aid.hearing_aid import compensation
+from hearsim.core.alignment import whitened_peak
 from hearsim.core.audio import EARS
 from hearsim.core.latency import LatencyEntry
 from hearsim.live.control import RUNNING, Control
@@ -22,7 +23,7 @@ from hearsim.profile.load import load_profile
 
 @pytest.fixture
 def noise() -> np.ndarray:
-    return np.random.default_rng(0).standard_normal(view.HEARD + view.REACH)
+    return np.random.default_rng(0).standard_normal(view.WINDOW + view.REACH)
 
 
 @pytest.mark.parametrize("late", [0, 1, 940, 2348, view.REACH - 1])
@@ -30,14 +31,14 @@ def test_the_delay_is_read_off_to_the_sample(late: int, noise: np.ndarray) -> No
     """Behind a boost of 12 dB above about 2 kHz, of minimum phase, by which a plain correlation is misled."""
     came = lfilter([1.0], [1.0, -0.95], noise)
     went = np.concatenate((np.zeros(late), lfilter([1.0, -0.75], [1.0], came)))[: came.size]
-    samples, likeness = view.lag(went, came[: view.HEARD])
-    assert samples == late and likeness > 2 * view.LIKE
+    samples, likeness = whitened_peak(came[: view.WINDOW], went, view.REACH)
+    assert samples == late and likeness > 2 * view.LEAST_PEAK
 
 
 def test_sounds_that_have_nothing_to_do_with_each_other_tell_no_delay(noise: np.ndarray) -> None:
     other = np.random.default_rng(1).standard_normal(noise.size)
-    assert view.lag(other, noise[: view.HEARD])[1] < view.LIKE / 2
-    assert view.lag(np.zeros(noise.size), noise[: view.HEARD])[1] == 0.0
+    assert whitened_peak(noise[: view.WINDOW], other, view.REACH)[1] < view.LEAST_PEAK / 2
+    assert whitened_peak(noise[: view.WINDOW], np.zeros(noise.size), view.REACH)[1] == 0.0
 
 
 def test_the_delay_of_rings() -> None:

@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from hearsim.core.alignment import whitened_peak
 from hearsim.core.audio import EARS
 from hearsim.core.audio_files import AID_RATE_HZ
-from hearsim.core.units import Curve, gain_to_db
+from hearsim.core.units import gain_to_db
 from hearsim.live.control import CHANGING, ENDED, HIGHEST_DB, LOWEST_DB, QUIETEST_DB, READY, RUNNING, Control
 from hearsim.live.events import STEPS
 from hearsim.live.ledger import ledger, load, turn
@@ -63,8 +64,8 @@ def scene(
 
 
 LOWEST_SHOWN_DB = -100.0
-HEARD, REACH = 1 << 16, 1 << 13  # compared samples, and the longest delay searched for
-LIKE = 0.25  # least peak of a valid delay; noise reaches 0.14
+WINDOW, REACH = 1 << 16, 1 << 13  # compared samples, and the longest delay searched for
+LEAST_PEAK = 0.25  # least peak of a valid delay; noise reaches 0.14
 
 
 def now(control: Control) -> dict[str, Any]:
@@ -126,28 +127,14 @@ def delay(control: Control, rings: Rings) -> dict[str, Any] | None:
 
     Estimated from the newest seconds of both, so it needs sound. The device's own delay is excluded.
     """
-    begin = control.playback_status.position - HEARD - 2 * REACH
-    if begin < 0 or rings.source.ready(begin) < HEARD or rings.played.ready(begin) < HEARD + REACH:
+    begin = control.playback_status.position - WINDOW - 2 * REACH
+    if begin < 0 or rings.source.ready(begin) < WINDOW or rings.played.ready(begin) < WINDOW + REACH:
         return None
-    came, went = np.zeros((2, HEARD), np.float32), np.zeros((2, HEARD + REACH), np.float32)
-    rings.source.read(begin, came)
-    rings.played.read(begin, went)
-    samples, likeness = lag(went.sum(axis=0, dtype=np.float64), came.sum(axis=0, dtype=np.float64))
-    return {"samples": samples, "likeness": likeness} if likeness > LIKE else None
-
-
-def lag(went: Curve, came: Curve) -> tuple[int, float]:
-    """Return the delay of a sound relative to another in samples, and the height of its peak (0 .. 1).
-
-    Generalized cross-correlation with the phase transform (Knapp and Carter 1976): every frequency has the same weight,
-    so the aid's gains, of minimum phase, do not shift the peak as in a plain correlation.
-    """
-    size = 1 << went.size.bit_length()
-    cross = np.fft.rfft(went, size) * np.conj(np.fft.rfft(came, size))
-    magnitude = np.abs(cross)
-    matched = np.fft.irfft(cross / np.maximum(magnitude, 1e-12 * magnitude.max() + 1e-300), size)[:REACH]
-    samples = int(np.argmax(np.abs(matched)))
-    return samples, abs(float(matched[samples]))
+    song, played = np.zeros((2, WINDOW), np.float32), np.zeros((2, WINDOW + REACH), np.float32)
+    rings.source.read(begin, song)
+    rings.played.read(begin, played)
+    samples, likeness = whitened_peak(song.sum(axis=0), played.sum(axis=0), REACH)
+    return {"samples": samples, "likeness": likeness} if likeness > LEAST_PEAK else None
 
 
 def _sound(control: Control) -> str:
