@@ -146,7 +146,7 @@ def _rows_of_plugins(names: list[str], row: Callable[[str], Row]) -> list[Row]:
     return rows
 
 
-def models() -> list[Row]:
+def shipped_models() -> list[Row]:
     """Return the shipped models with their sizes."""
     from hearsim.core.files import find_model, model_names
     from hearsim.separation.models import read_info
@@ -158,6 +158,18 @@ def models() -> list[Row]:
             {"name": name, "parameters": info.parameters, "weights": str(info.weights), "description": info.summary}
         )
     return rows
+
+
+def models() -> list[Row]:
+    """Return the shipped models, then the separators that installed packages offer."""
+    from hearsim.core.plugins import load_plugin, plugin_names
+
+    def row(name: str) -> Row:
+        return {"name": name, "description": _first_sentence(load_plugin("hearsim.separators", name))}
+
+    shipped = shipped_models()
+    names = plugin_names("hearsim.separators", [one["name"] for one in shipped])
+    return [*shipped, *_rows_of_plugins(names, row)]
 
 
 def systems() -> list[Row]:
@@ -186,7 +198,7 @@ LISTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "rules": ("Fitting rules", rules),
     "stages": ("Stages of the aid, from installed packages (`hearsim docs own-stage`)", stages),
     "metrics": ("Objective metrics", metrics),
-    "models": ("Models: trained separation networks", models),
+    "models": ("Models: trained separation networks, and separators of installed packages", models),
     "systems": ("Systems: architectures and sizes of separation networks", systems),
 }
 """The lists of `hearsim show`: title and rows of each."""

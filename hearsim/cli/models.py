@@ -25,7 +25,7 @@ models = typer.Typer(cls=_Models, help="List the shipped separation models, or p
 @models.command("list")
 def list_models(as_json: Json = False) -> None:
     """List the shipped models with their size and source."""
-    from hearsim.cli.catalogue import models as rows
+    from hearsim.cli.catalogue import shipped_models as rows
 
     if as_json:
         print_json(rows())

@@ -137,11 +137,14 @@ def test_lists_say_the_same_as_text_and_as_json(run: Run, kind: str) -> None:
     assert len({row["name"] for row in rows}) == len(rows)
 
 
-def test_stages_of_installed_packages_are_listed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stages_and_separators_of_installed_packages_are_listed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "none is installed" in run("show", "stages")[1]
-    point = EntryPoint("gate", "hearsim.core.composites:Delay", "hearsim.stages")
+    shipped = [row["name"] for row in json.loads(run("show", "models", "--json")[1])]
+    point = EntryPoint("gate", "hearsim.core.composites:Delay", "any group")
     monkeypatch.setattr("hearsim.core.plugins.entry_points", lambda group: [point])
     assert [row["name"] for row in json.loads(run("show", "stages", "--json")[1])] == ["gate"]
+    assert [row["name"] for row in json.loads(run("show", "models", "--json")[1])] == [*shipped, "gate"]
+    assert run("models", "list")[0] == 0
 
 
 def test_lists_hold_the_values_of_the_files(run: Run) -> None:
