@@ -121,10 +121,10 @@ def is_shared(cell: Cell, folder: Path) -> bool:
 
 
 def _values(cell: Cell, folder: Path) -> tuple[Value, ...]:
-    truth = _song(cell, folder)
-    stems = cell.model.stems(truth, _separated(cell, truth, folder))
+    true_stems = _song(cell, folder)
+    stems = cell.model.stems(true_stems, _separated(cell, true_stems, folder))
     late = cell.model.latency(cell.profile.block_samples)
-    condition = ListeningCondition(cell.profile, cell.aided, truth, stems, cell.model.hop, late)
+    condition = ListeningCondition(cell.profile, cell.aided, true_stems, stems, cell.model.hop, late)
     values = []
     for name in cell.metrics:
         try:
@@ -135,7 +135,7 @@ def _values(cell: Cell, folder: Path) -> tuple[Value, ...]:
             values.append(Value(metric=name, value=None, error=_one_line(error)))
     for version in cell.outputs:
         make_folder(folder / AUDIO)
-        write(folder / AUDIO / f"{cell.key[:12]}-{version}.wav", Audio(getattr(condition, version), truth.rate))
+        write(folder / AUDIO / f"{cell.key[:12]}-{version}.wav", Audio(getattr(condition, version), true_stems.rate))
     return tuple(values)
 
 
@@ -148,9 +148,9 @@ def _song(cell: Cell, folder: Path) -> Audio:
     return Audio(shared(folder, cell.song_key, lambda: cell.song.stems(cell.song_seed).samples), AID_RATE_HZ)
 
 
-def _separated(cell: Cell, truth: Audio, folder: Path) -> FloatArray | None:
+def _separated(cell: Cell, true_stems: Audio, folder: Path) -> FloatArray | None:
     """Return the stems estimated by the cell's model; None for the true ones."""
     model = cell.model.model
     if model is None:
         return None
-    return shared(folder, cell.network_key, lambda: separate(model, mixture(truth), cell.model.sha256))
+    return shared(folder, cell.network_key, lambda: separate(model, mixture(true_stems), cell.model.sha256))

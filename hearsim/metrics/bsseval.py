@@ -52,20 +52,20 @@ class BssScores(NamedTuple):
 class BssEval:
     """Scores estimates of the stems of one track; terms of the true stems alone are computed once.
 
-    `truth` gives the true stems, `shape` is (stems, channels, frames) of the whole track, `window` the length of a
+    `true_stems` gives the true stems, `shape` is (stems, channels, frames) of the whole track, `window` the length of a
     frame in samples (museval: one second). Raises `HearsimError` for a stem that is silent in the whole track: omit it
     and its estimate.
     """
 
-    def __init__(self, truth: Signals, shape: tuple[int, int, int], window: int, taps: int = TAPS) -> None:
-        self._truth, self._shape, self._window = truth, shape, window
+    def __init__(self, true_stems: Signals, shape: tuple[int, int, int], window: int, taps: int = TAPS) -> None:
+        self._true_stems, self._shape, self._window = true_stems, shape, window
         stems, channels, frames = shape
         self._taps, self._size = taps, fft.next_fast_len(min(window, frames) + taps - 1, real=True)
         inputs = stems * channels
         correlations = Correlations(inputs, inputs, taps)
         plays = np.zeros(stems, np.bool_)
         for start, stop in self._pieces():
-            piece = truth(start, stop)
+            piece = true_stems(start, stop)
             plays |= ~_silent(piece)
             correlations.add(piece.reshape(inputs, -1), piece.reshape(inputs, -1))
         if not plays.all():
@@ -85,7 +85,7 @@ class BssEval:
         single, joint = self._filters(estimates)
         ratios = np.full((4, stems, max(1, frames // self._window)), np.nan)
         for index, (start, stop) in enumerate(self._pieces()[: ratios.shape[2]]):  # museval ignores the rest
-            s, e = self._truth(start, stop), estimates(start, stop)
+            s, e = self._true_stems(start, stop), estimates(start, stop)
             if _silent(s).any() or _silent(e).any():
                 continue
             true = fft.rfft(s.astype(np.float64), self._size)  # (stems, channels, bins)
@@ -105,7 +105,9 @@ class BssEval:
         inputs = stems * channels
         correlations = Correlations(inputs, inputs, self._taps)
         for start, stop in self._pieces():
-            correlations.add(self._truth(start, stop).reshape(inputs, -1), estimates(start, stop).reshape(inputs, -1))
+            correlations.add(
+                self._true_stems(start, stop).reshape(inputs, -1), estimates(start, stop).reshape(inputs, -1)
+            )
         cross = correlations.result()
         parts = [slice(stem * channels, (stem + 1) * channels) for stem in range(stems)]
         single = [solver.solve(cross[part, part]) for solver, part in zip(self._single, parts, strict=True)]

@@ -28,20 +28,20 @@ class Score(BaseModel):
 class StemJudge:
     """Scores systems on one track; terms of its true stems alone are computed once.
 
-    `truth` returns the true stems (stems, channels, n), named `stems`; `frames` is the length of the track. Raises
+    `true_stems` returns the true stems (stems, channels, n), named `stems`; `frames` is the length of the track. Raises
     `HearsimError` where one of them is silent.
     """
 
-    def __init__(self, truth: Signals, stems: list[str], channels: int, frames: int, rate_hz: int) -> None:
-        self._truth, self._stems, self._frames, self._rate = truth, stems, frames, rate_hz
-        self._bsseval = BssEval(truth, (len(stems), channels, frames), window=rate_hz)
+    def __init__(self, true_stems: Signals, stems: list[str], channels: int, frames: int, rate_hz: int) -> None:
+        self._true_stems, self._stems, self._frames, self._rate = true_stems, stems, frames, rate_hz
+        self._bsseval = BssEval(true_stems, (len(stems), channels, frames), window=rate_hz)
 
     def score(self, system: str, estimates: Signals) -> list[Score]:
         """Return the scores of a system's estimates, stem by stem; they are read three times, a second at once."""
         meters = [SdrMeter(self._rate) for _ in self._stems]
         for start in range(0, self._frames, self._rate):
             stop = min(start + self._rate, self._frames)
-            for meter, *pair in zip(meters, self._truth(start, stop), estimates(start, stop), strict=True):
+            for meter, *pair in zip(meters, self._true_stems(start, stop), estimates(start, stop), strict=True):
                 meter.add(*pair)
         ratios = self._bsseval.score(estimates).medians()
         return [

@@ -145,7 +145,7 @@ def listen(
         raise HearsimError(
             "listen needs an aid that knows its listener: give hearsim.hearing_aid(profile), or a profile"
         )
-    sound, truth = read_song(song, stems)
+    sound, true_stems = read_song(song, stems)
     engine = Engine(profile, sound.rate, aid if isinstance(aid, Chain) else None)
     frames = sound.frames
     sinks = {name: Collector(2, frames) for name in (AIDED, HEARD, UNAIDED)}
@@ -159,6 +159,6 @@ def listen(
     sounds = {name: Audio(one.samples, sound.rate) for name, one in sinks.items()}
     lead, late = engine.stem_latency, engine.separation_latency
     rendered = Rendered(sinks[AIDED].samples, sinks[HEARD].samples, sum(engine.mpo_events), engine.aid.latency - late)
-    condition = ListeningCondition(profile, True, truth, estimates.samples, lead, late, sound, rendered)
+    condition = ListeningCondition(profile, True, true_stems, estimates.samples, lead, late, sound, rendered)
     estimated_stems = Audio(np.ascontiguousarray(condition.estimated_stems), sound.rate)
     return Result(profile, sound, sounds, estimated_stems, latency_ledger(engine.aid, engine.format), condition)

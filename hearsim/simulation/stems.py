@@ -85,12 +85,12 @@ class Separation(Settings):
         settings = self.model_dump(exclude={"name", "model"})
         return settings | {"errors": settings.pop("error_scale")}  # its name in the first results
 
-    def stems(self, truth: Audio, separated: FloatArray | None) -> FloatArray:
+    def stems(self, true_stems: Audio, separated: FloatArray | None) -> FloatArray:
         """Return the stems (4, 2, hop + frames + `RING_OUT`); `separated` are those of `network`.
 
         The song begins at `hop`. A network has output before and after it, which the aid plays.
         """
-        true = np.pad(truth.samples, ((0, 0), (0, 0), (self.hop, RING_OUT)))
+        true = np.pad(true_stems.samples, ((0, 0), (0, 0), (self.hop, RING_OUT)))
         if separated is not None:
             return separated if self.error_scale == 1.0 else _blend(true, separated, self.error_scale)
         if self.leakage_db is None:
@@ -115,8 +115,8 @@ def _own(model: str, where: str) -> dict[str, Any]:
     return {"sha256": network_sha256(net), "hop": net.hop}
 
 
-def _blend(truth: FloatArray, other: FloatArray, share: float) -> FloatArray:
-    blend: FloatArray = truth + np.float32(share) * (other - truth)
+def _blend(true_stems: FloatArray, other: FloatArray, share: float) -> FloatArray:
+    blend: FloatArray = true_stems + np.float32(share) * (other - true_stems)
     return blend
 
 

@@ -61,7 +61,7 @@ def process(
     song: Source,
     profile: Profile,
     folder: Path,
-    truth: dict[str, Source],
+    true_stems: dict[str, Source],
     progress: Progress,
     stems_folder: Path | None = None,
 ) -> Result:
@@ -73,7 +73,7 @@ def process(
         The song and the profile.
     folder
         Gets aided.wav, heard.wav and unaided.wav.
-    truth
+    true_stems
         The true stems by name; the estimates are scored against them.
     progress
         Gets the finished share and the song's length in seconds.
@@ -82,16 +82,16 @@ def process(
     """
     engine = Engine(profile, song.rate)
     result = Result(profile, song, engine.format, engine.aid)
-    speech = result.speech = StoiMeter(song.rate, VERSIONS) if "vocals" in truth else None
-    true_vocals = truth["vocals"].blocks(engine.format.block) if "vocals" in truth else iter(())
+    speech = result.speech = StoiMeter(song.rate, VERSIONS) if "vocals" in true_stems else None
+    true_vocals = true_stems["vocals"].blocks(engine.format.block) if "vocals" in true_stems else iter(())
     with ExitStack() as stack:
         sinks = {}
         for name in VERSIONS:
             file = None if name == INPUT else stack.enter_context(open_wave(folder / f"{name}.wav", song.rate))
             sinks[name] = _Sink(file, song, profile, name, speech, true_vocals)
         stems = None
-        if truth or stems_folder is not None:
-            stems = _Stems(engine, song, truth, stems_folder, result, stack)
+        if true_stems or stems_folder is not None:
+            stems = _Stems(engine, song, true_stems, stems_folder, result, stack)
         engine.run(
             song.blocks(engine.format.block),
             song.frames,
@@ -105,7 +105,7 @@ def process(
         if speech:
             speech.finish()
         if stems and stems.fit is not None:
-            stems.fit.warn(f"the stems in {truth['vocals'].path.parent}", str(song.path))
+            stems.fit.warn(f"the stems in {true_stems['vocals'].path.parent}", str(song.path))
     return result
 
 
@@ -147,16 +147,16 @@ class _Stems:
         self,
         engine: Engine,
         song: Source,
-        truth: dict[str, Source],
+        true_stems: dict[str, Source],
         folder: Path | None,
         result: Result,
         stack: ExitStack,
     ) -> None:
         self._result = result
         self._weights = [np.float32(engine.profile.mix.gain(stem) - 1) for stem in STEMS]
-        result.sdr = {name: (SdrMeter(song.rate), SdrMeter(song.rate)) for name in truth}
-        result.voice = VoiceMeter(song.rate, engine.profile) if "vocals" in truth else None
-        self.fit = StemsFit(len(STEMS)) if len(truth) == len(STEMS) else None  # a part of the stems is not enough
+        result.sdr = {name: (SdrMeter(song.rate), SdrMeter(song.rate)) for name in true_stems}
+        result.voice = VoiceMeter(song.rate, engine.profile) if "vocals" in true_stems else None
+        self.fit = StemsFit(len(STEMS)) if len(true_stems) == len(STEMS) else None  # a part of the stems is not enough
         self._files: dict[str, WaveWriter] = {}
         if folder is not None:
             make_folder(folder)
@@ -165,22 +165,22 @@ class _Stems:
             result.stem_clips = {name: Clip(song.frames, song.rate) for name in STEMS}
         hop, late = result.separator.hop, engine.stem_latency
         # one array: the true stems and the mixture, with the estimates' latency
-        self._truth: dict[str, Iterator[FloatArray]] = {
-            name: padded(stem.blocks(hop), hop, engine.frames_in(song.frames)) for name, stem in truth.items()
+        self._true_stems: dict[str, Iterator[FloatArray]] = {
+            name: padded(stem.blocks(hop), hop, engine.frames_in(song.frames)) for name, stem in true_stems.items()
         }
-        self._lines = np.zeros((len(truth) + 1, 2, late + hop), np.float32)
+        self._lines = np.zeros((len(true_stems) + 1, 2, late + hop), np.float32)
         self._cut = Cut(late, song.frames, self._measure)
 
     def add(self, mixture: FloatArray, stems: FloatArray) -> None:
         hop = mixture.shape[1]
         self._lines[..., :-hop] = self._lines[..., hop:]
-        for line, block in zip(self._lines, (*map(next, self._truth.values()), mixture), strict=True):
+        for line, block in zip(self._lines, (*map(next, self._true_stems.values()), mixture), strict=True):
             line[:, -hop:] = block
         self._cut.add(np.concatenate((stems, self._lines[..., :hop])))
 
     def _measure(self, piece: FloatArray) -> None:
         *references, mixture = piece[len(STEMS) :]
-        true = dict(zip(self._truth, references, strict=True))
+        true = dict(zip(self._true_stems, references, strict=True))
         if self.fit is not None:
             self.fit.add(piece[len(STEMS) : -1], mixture)
         for name, estimate in zip(STEMS, piece[: len(STEMS)], strict=True):

@@ -94,16 +94,16 @@ def read_song(song: Audio | str | Path, stems: Audio | str | Path | None) -> tup
         )
     sources = open_stems(Path(stems), source)
     silent = np.zeros_like(sound.samples)
-    truth = np.stack([sources[n].read().samples if n in sources else silent for n in STEMS])
+    true_stems = np.stack([sources[n].read().samples if n in sources else silent for n in STEMS])
     if len(sources) == len(STEMS):
-        _warn_of_other_stems(truth, sound.samples, f"the stems in {stems}", str(song))
-    return sound, Audio(truth, sound.rate)
+        _warn_of_other_stems(true_stems, sound.samples, f"the stems in {stems}", str(song))
+    return sound, Audio(true_stems, sound.rate)
 
 
-def _warn_of_other_stems(truth: FloatArray, song: FloatArray, stems_name: str, song_name: str) -> None:
+def _warn_of_other_stems(true_stems: FloatArray, song: FloatArray, stems_name: str, song_name: str) -> None:
     """Warn of true stems (4, 2, frames) that do not sum to the song (2, frames)."""
     fit = StemsFit(len(STEMS))
     for start in range(0, song.shape[-1], _FIT_BLOCK):
         part = slice(start, start + _FIT_BLOCK)
-        fit.add(truth[..., part], song[:, part])
+        fit.add(true_stems[..., part], song[:, part])
     fit.warn(stems_name, song_name)

@@ -120,7 +120,7 @@ class Excerpt(NamedTuple):
     group: str
     track: str
     stems: list[str]
-    truth: FloatArray  # (stems, channels, frames)
+    true_stems: FloatArray  # (stems, channels, frames)
 
 
 def run_variants(variants: Variants, run: Path) -> Iterator[Run]:
@@ -201,13 +201,13 @@ def _excerpts(variants: Variants, tracks: list[Track]) -> list[Excerpt]:
 
 def _score(excerpt: Excerpt, net: SeparatorNet | None, rate: int) -> TrackScore:
     """Return a network's scores from the zero state, or the mixture's."""
-    mix = np.asarray(excerpt.truth.sum(0))
+    mix = np.asarray(excerpt.true_stems.sum(0))
     meters = [SdrMeter(rate) for _ in excerpt.stems]
     pieces = [np.stack([mix] * len(STEMS))] if net is None else separate(net, lambda a, b: mix[:, a:b], mix.shape[-1])
     start = 0
     for piece in pieces:
-        for meter, stem, truth in zip(meters, excerpt.stems, excerpt.truth, strict=True):
-            meter.add(truth[:, start : start + piece.shape[-1]], piece[STEMS.index(stem)])
+        for meter, stem, true_stem in zip(meters, excerpt.stems, excerpt.true_stems, strict=True):
+            meter.add(true_stem[:, start : start + piece.shape[-1]], piece[STEMS.index(stem)])
         start += piece.shape[-1]
     scores = {stem: meter.sdr_db() for stem, meter in zip(excerpt.stems, meters, strict=True)}
     return TrackScore(group=excerpt.group, track=excerpt.track, stems=scores)

@@ -47,11 +47,11 @@ def score_track(
     parts_of |= {stem: [index] for index, stem in enumerate(net.stems)}
     stems = [stem for stem in (*net.stems, ACCOMPANIMENT) if stem in track.stems]
 
-    def truth(start: int, stop: int) -> FloatArray:
+    def true_stems(start: int, stop: int) -> FloatArray:
         return np.stack([track.read(stem, start, stop - start) for stem in stems])
 
     def mixture(start: int, stop: int) -> FloatArray:
-        return np.asarray(truth(start, stop).sum(axis=0))
+        return np.asarray(true_stems(start, stop).sum(axis=0))
 
     def estimates() -> Iterator[FloatArray]:
         done = 0
@@ -62,7 +62,7 @@ def score_track(
 
     shape = (len(stems), net.channels, track.frames)
     with _spilled(estimates(), shape, cache) as estimate:
-        judge = StemJudge(truth, stems, net.channels, track.frames, net.rate)
+        judge = StemJudge(true_stems, stems, net.channels, track.frames, net.rate)
         model = judge.score(name, estimate)
     cached = cache / "scores" / f"{checksum}-{SCORING}.json"
     if cached.exists():
@@ -72,7 +72,7 @@ def score_track(
             raise HearsimError(f"{cached} is damaged: delete it") from error
     else:
         references = judge.score(MIXTURE, lambda start, stop: np.stack([mixture(start, stop)] * len(stems)))
-        with _spilled(ideal_ratio_mask_pieces(truth, track.frames), shape, cache) as estimate:
+        with _spilled(ideal_ratio_mask_pieces(true_stems, track.frames), shape, cache) as estimate:
             references += judge.score(CEILING, estimate)
         make_folder(cached.parent)
         write_text(cached, _ROWS.dump_json(references).decode())

@@ -31,11 +31,11 @@ class Validation:
         """Return the SDR of a network's estimates, from the zero state, mean over excerpts and the stems in them."""
         scores = []
         for excerpt in self._excerpts:
-            truth = torch.from_numpy(excerpt).to(net.synthesis.device)
-            mix = truth.sum(0)
+            true_stems = torch.from_numpy(excerpt).to(net.synthesis.device)
+            mix = true_stems.sum(0)
             estimate = net(mix[None])[0]
-            energy = truth.square().sum((1, 2))
-            error = (estimate - truth).square().sum((1, 2))
+            energy = true_stems.square().sum((1, 2))
+            error = (estimate - true_stems).square().sum((1, 2))
             there = energy > QUIET * mix.square().sum()
             scores += (10 * torch.log10(energy[there] / (error[there] + 1e-9))).tolist()
         return float(np.mean(scores))
