@@ -26,8 +26,8 @@ def converse(session: "Session", mixer: "PageProcess | None", seconds: float | N
     controls, playback_status, status_at = session.control.controls, session.control.playback_status, time.monotonic()
     try:
         while not session.ended:
-            said = session.poll()
-            for message in (*said, *(mixer.turn(said) if mixer else ())):
+            messages = session.poll()
+            for message in (*messages, *(mixer.turn(messages) if mixer else ())):
                 typer.echo(message)
             while not lines.empty():
                 try:

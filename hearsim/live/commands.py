@@ -23,32 +23,32 @@ def execute(line: str, session: Session) -> str:
     controls = session.control.controls
     match line.split():
         case []:
-            said = _panic(session)
+            answer = _panic(session)
         case [stem, what] if stem in STEMS:
-            said = _stem(stem, what, session)
+            answer = _stem(stem, what, session)
         case [step] if step in STEPS:
             controls.set_step(step)
-            said = f"bypass: {step}"
+            answer = f"bypass: {step}"
         case ["loss", "on" | "off" as what]:
             controls.set_loss(what == "on")
-            said = f"hearing loss {what}"
+            answer = f"hearing loss {what}"
         case ["level", db]:
             controls.set_level(_number(db))
-            said = f"{_number(db):g} dB of the calibrated level"
+            answer = f"{_number(db):g} dB of the calibrated level"
         case ["record"]:
             session.stop_recording()
-            said = "recording ended"
+            answer = "recording ended"
         case ["record", *name]:
             session.record(Path(" ".join(name)))
-            said = f"recording to {' '.join(name)}"
+            answer = f"recording to {' '.join(name)}"
         case ["stop"]:
             controls.stop = 1
-            said = "fading out"
+            answer = "fading out"
         case ["help"]:
-            said = HELP
+            answer = HELP
         case _:
             raise HearsimError(f"{line.strip()!r} is not a command: `help` lists them")
-    return said
+    return answer
 
 
 def _panic(session: Session) -> str:

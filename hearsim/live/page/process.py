@@ -54,21 +54,21 @@ class PageProcess:
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
+        self._pipe, server_end = context.Pipe()
         control, rings = self._session.control, self._session.rings
         self.process: SpawnProcess = context.Process(
-            target=run_page, args=(self._listening, self._token, control, rings, theirs), daemon=True
+            target=run_page, args=(self._listening, self._token, control, rings, server_end), daemon=True
         )
         with undisturbed():
             self.process.start()
-        theirs.close()  # so that each side notices the end of the other
+        server_end.close()  # so that each side notices the end of the other
         self._since = time.monotonic()
         self._show()
 
-    def turn(self, said: list[str]) -> list[str]:
-        """Answer orders, show the session's messages `said`, and return messages about the page."""
-        for line in said:
-            self._send(None, {"said": line})
+    def turn(self, messages: list[str]) -> list[str]:
+        """Answer orders, show the session's messages, and return messages about the page."""
+        for message in messages:
+            self._send(None, {"said": message})
         self._answer()
         age = time.monotonic() - self._since
         if self.process.exitcode is None or age < AGAIN_S or self._young_deaths > MOST_DEATHS:
