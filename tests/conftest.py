@@ -8,9 +8,14 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Two workers share the machine's cores: with more threads each, torch's operations would wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# On a shared machine a slow example says nothing of the code.
+settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")
 
 LONG = {"experiment", "live", "training"}  # folders whose files take longest, and so come first
 

@@ -36,7 +36,7 @@ def run(*words: object, typed: str = "") -> subprocess.CompletedProcess[str]:
 
 def test_live_then_replay(tmp_path: Path) -> None:
     song, played, log = tmp_path / "song.wav", tmp_path / "played.wav", tmp_path / "log.jsonl"
-    write(song, mixture(demo_song(6.0)))
+    write(song, mixture(demo_song(4.0)))
     typed = "bass solo\nnonsense\nlevel -6\n"
     live = run("live", "play", "--file", song, "--device", "null", "--record", played, "--log", log, typed=typed)
     assert live.returncode == 0, live.stderr

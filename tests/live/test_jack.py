@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from jack import jack, needs_jack, plug_cable, start_server, stop_server, talking_to
+from quick_model import with_quick_model
 from waiting import resident_kb, wait
 
 from hearsim.core.audio import Audio
@@ -28,9 +29,11 @@ from hearsim.live.replay import replay
 from hearsim.live.session import Session
 from hearsim.music.demo_song import demo_song, mixture
 from hearsim.profile.load import load_profile
+from hearsim.profile.schema import Profile
 
 pytestmark = needs_jack
-PROFILE = load_profile("moderate-vocals-up")
+SHIPPED = load_profile("moderate-vocals-up")  # for the minutes marked slow
+PROFILE = with_quick_model("moderate-vocals-up")
 
 
 def counts(session: Session) -> str:
@@ -44,9 +47,9 @@ def counts(session: Session) -> str:
     )
 
 
-def loop(period: int, seconds: float, rate: int = 44100) -> None:
+def loop(period: int, seconds: float, rate: int = 44100, profile: Profile = PROFILE) -> None:
     """Chirps through a cable: each as late as the ledger says, to the sample."""
-    with jack(period, rate), Session(PROFILE, probe=chirps()) as session:
+    with jack(period, rate), Session(profile, probe=chirps()) as session:
         playback_status, worker_status = session.control.playback_status, session.control.worker_status
         plug_cable()
         flatten(session)
@@ -80,12 +83,12 @@ def test_a_server_at_48_khz_is_resampled_and_the_cost_is_in_the_ledger() -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("period", [64, 128, 256, 512])
 def test_measured_delay_is_constant_and_the_ledger_for_a_minute(period: int) -> None:
-    loop(period, 60.0)
+    loop(period, 60.0, profile=SHIPPED)
 
 
 @pytest.mark.slow
 def test_ten_minutes_through_a_device_memory_is_flat_and_the_delay_is_what_it_was() -> None:
-    with jack(256), Session(PROFILE, probe=chirps()) as session:
+    with jack(256), Session(SHIPPED, probe=chirps()) as session:
         plug_cable()
         flatten(session)
         found, memory = [], []
@@ -119,7 +122,7 @@ def test_killed_in_mid_play_the_worker_is_replaced_and_the_log_renders_to_what_w
     song: Source, tmp_path: Path
 ) -> None:
     recording, log = tmp_path / "played.wav", tmp_path / "log.jsonl"
-    with jack(256), Session(PROFILE, song, level_db=0.0, recording=recording, log=log) as session:
+    with jack(256), Session(SHIPPED, song, level_db=0.0, recording=recording, log=log) as session:
         worker_status, playback_status = session.control.worker_status, session.control.playback_status
         wait(session, lambda: playback_status.position > 2 * session.rate)
         session.control.controls.set_gain("vocals", 9.0)

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
+from quick_model import with_quick_model
 from waiting import PATIENCE_S, resident_kb, wait
 
 from hearsim.core.audio import Audio
@@ -26,7 +27,7 @@ from hearsim.live.session import Session
 from hearsim.music.demo_song import demo_song, mixture
 from hearsim.profile.load import load_profile
 
-PROFILE = load_profile("moderate-vocals-up")
+PROFILE = with_quick_model("moderate-vocals-up")
 
 
 @pytest.fixture(scope="module")

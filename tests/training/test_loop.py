@@ -502,6 +502,8 @@ def test_checkpoints_of_other_specs_and_broken_ones_are_sentences(spec_file: Pat
 THROUGHPUT = """
 import torch
 from hearsim.bench import training as throughput
+from hearsim.separation.hs_tasnet import HSTasNetConfig
+throughput.system = lambda name: HSTasNetConfig(window=128, hop=64, units=16, layers=1, bases=12)
 throughput.RUNS, throughput.ROUNDS = (("hs-tasnet-lite", 2, 0.1, torch.float32),), 1
 print(*throughput.throughput(), sep="\\n")
 """
