@@ -21,6 +21,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from hearsim.separation.backends.torch_cpu import flush_denormals, use_threads
 from hearsim.separation.registry import build, system
 from hearsim.training.distributed import Group
 from hearsim.training.losses import loss_of
@@ -83,14 +84,14 @@ def throughput() -> Iterator[Throughput]:
     """Yield the speed of training each system. Of many processes, one yields."""
     group = Group("cpu")
     try:
-        yield from _throughput(group)
+        with use_threads(1), flush_denormals(), torch.random.fork_rng():
+            speeds = list(_throughput(group))
     finally:
         group.close()
+    yield from speeds
 
 
 def _throughput(group: Group) -> Iterator[Throughput]:
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
     torch.manual_seed(0)
     steps = [_step_of(*run, group) for run in RUNS]
     speeds: list[list[float]] = [[] for _ in RUNS]

@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import write_atomically
 from hearsim.music.tracks import Track, read_tracks, summary
+from hearsim.separation.backends.torch_cpu import flush_denormals, use_threads
 from hearsim.separation.models import AVERAGED, save_weights
 from hearsim.separation.net import SeparatorNet
 from hearsim.separation.registry import build
@@ -54,7 +55,8 @@ def train(
     """
     group = Group(spec.optimizer.device)
     try:
-        return _train(spec, run, resume, start_from, tensorboard, all_tracks, group)
+        with use_threads(spec.optimizer.threads), flush_denormals(), torch.random.fork_rng():
+            return _train(spec, run, resume, start_from, tensorboard, all_tracks, group)
     finally:
         group.close()
 
@@ -70,8 +72,6 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
 ) -> Path:
     optim, rows = spec.optimizer, group.rows(spec.optimizer.batch)
     _make_folder(run, resume, group)
-    torch.set_num_threads(optim.threads)
-    torch.set_flush_denormal(True)
     torch.manual_seed(optim.seed)
 
     net = build(spec.model.config("the spec")).train().to(group.device)

@@ -23,7 +23,8 @@ def models():
     table.add_row("Headset [bt] 5 :mouse: かな")
     output.print_tables(table)
     return []
-catalogue.models = models
+assert hasattr(catalogue, "shipped_models")
+catalogue.shipped_models = models
 main()
 """
 

@@ -104,6 +104,19 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     monkeypatch.setattr(loop, "loss_of", loss_of)
 
 
+def test_a_run_leaves_torch_as_it_was(spec_file: Path, tmp_path: Path) -> None:
+    """Threads, denormal numbers and random numbers belong to the program that hearsim runs in."""
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    torch.set_num_threads(3)
+    try:
+        train(read_spec(spec_file), tmp_path / "left")
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert np.float32(2e-38) / np.float32(4) > 0
+
+
 @pytest.mark.parametrize(("schedule", "method"), [("cosine", "muon"), ("plateau", "adamw")])
 def test_resuming_is_exact(
     spec_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schedule: str, method: str
