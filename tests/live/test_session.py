@@ -78,7 +78,13 @@ def test_what_comes_in_from_a_device_is_kept_beside_the_log_and_renders_to_what_
     assert np.abs(played).max() > 0.01
 
 
-@pytest.mark.parametrize(("how", "said_how"), [(signal.SIGKILL, "SIGKILL"), (signal.SIGSTOP, "stuck for 2 s")])
+@pytest.mark.parametrize(
+    ("how", "said_how"),
+    [
+        (signal.SIGKILL, "SIGKILL"),
+        pytest.param(signal.SIGSTOP, "stuck for 2 s", marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_or_stuck_worker_gives_the_dry_signal_a_sentence_and_a_new_worker(
     how: signal.Signals, said_how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
