@@ -63,6 +63,10 @@ def test_a_key_changes_with_what_decides_the_result_and_with_nothing_else(tmp_pa
     assert {cell.names[3] for cell in changed} == {"up"} and len(changed) == 8
     other = cells_of(read_study(spec(tmp_path, ("seconds = 3 }, {", "seconds = 4 }, {"))))
     assert {cell.names[1] for cell in other if cell.key != ours[cell.names]} == {"pop"}
+    measured = cells_of(read_study(spec(tmp_path, ('metrics = ["lufs"]', 'metrics = ["lufs", "mpo_events"]'))))
+    assert all(cell.key != ours[cell.names] for cell in measured)
+    worn = cells_of(read_study(spec(tmp_path, ('"closed", "unaided"', '"none", "unaided"'))))
+    assert len({cell.key for cell in worn}) == len(worn)  # a device that does nothing is late all the same
 
 
 def test_shards_share_out_all_cells_and_keep_songs_together(tmp_path: Path) -> None:
