@@ -150,9 +150,7 @@ class Separator(Processor):
         """Return the traced network: a model's once per process, a user's own as its weights are now."""
         from hearsim.separation.backends.torch_cpu import trace, trace_model
 
-        if self._info is not None:
-            return trace_model(self._net, passthrough)
-        return trace(self._net.with_passthrough_masks() if passthrough else self._net)
+        return (trace if self._info is None else trace_model)(self._net, passthrough)
 
     def reset(self) -> None:  # noqa: D102
         self._step.reset()

@@ -13,7 +13,7 @@ and the recurrent layers, which need the same time for two examples as for four.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -80,18 +80,17 @@ def _step_of(
     return step, batch * frames / net.rate
 
 
-def throughput() -> Iterator[Throughput]:
-    """Yield the speed of training each system. Of many processes, one yields."""
+def throughput() -> list[Throughput]:
+    """Return the speed of training each system. Of many processes, one returns them."""
     group = Group("cpu")
     try:
         with use_threads(1), flush_denormals(), torch.random.fork_rng():
-            speeds = list(_throughput(group))
+            return _throughput(group)
     finally:
         group.close()
-    yield from speeds
 
 
-def _throughput(group: Group) -> Iterator[Throughput]:
+def _throughput(group: Group) -> list[Throughput]:
     torch.manual_seed(0)
     steps = [_step_of(*run, group) for run in RUNS]
     speeds: list[list[float]] = [[] for _ in RUNS]
@@ -104,8 +103,11 @@ def _throughput(group: Group) -> Iterator[Throughput]:
             if round_:
                 measured.append(seconds / (clock() - started))
     if group.rank > 0:
-        return
+        return []
     where = "one core's time" if group.size == 1 else f"wall time, {group.size} processes"
-    for (name, batch, seconds, precision), measured in zip(RUNS, speeds, strict=True):
-        kind = str(precision).removeprefix("torch.")
-        yield Throughput(name, batch, seconds, kind, float(np.median(measured)), max(measured), where)
+    return [
+        Throughput(
+            name, batch, seconds, str(precision).removeprefix("torch."), float(np.median(speed)), max(speed), where
+        )
+        for (name, batch, seconds, precision), speed in zip(RUNS, speeds, strict=True)
+    ]

@@ -168,6 +168,12 @@ class Audio:
         return player(self) if self.samples.ndim == 2 and self.channels <= 2 else None
 
 
+def check_mixture(song: Audio) -> None:
+    """Raise `HearsimError` for stems, and for more than two channels."""
+    if song.samples.ndim != 2 or song.channels not in (1, 2):
+        raise HearsimError(f"the song has the shape {song.samples.shape}: give a mixture (1 or 2 channels, frames)")
+
+
 def player(audio: Audio) -> str:
     """Return an HTML player of audio (1 or 2, frames), with its sound as an embedded 16-bit WAV.
 

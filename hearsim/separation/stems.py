@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hearsim.core.arguments import check_kind
-from hearsim.core.audio import Audio, players
+from hearsim.core.audio import Audio, check_mixture, players
 from hearsim.core.audio_files import read
 from hearsim.core.errors import HearsimError
 from hearsim.separation.models import load_network
@@ -89,8 +89,7 @@ def separate(song: Audio | str | Path, model: "str | Path | SeparatorNet" = "hs-
         raise HearsimError(
             f"separate needs {net.rate} Hz, got {sound.rate} Hz: resample the song, as hearsim.read does"
         )
-    if sound.samples.ndim != 2 or sound.channels not in (1, 2):
-        raise HearsimError(f"the song has the shape {sound.samples.shape}: give a mixture (1 or 2 channels, frames)")
+    check_mixture(sound)
     mixture = sound.samples
     if sound.channels != net.channels:
         mixture = mixture.mean(0, keepdims=True) if net.channels == 1 else np.repeat(mixture, net.channels, axis=0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hearsim.core.arguments import check_kind
-from hearsim.core.audio import Audio
+from hearsim.core.audio import Audio, check_mixture
 from hearsim.core.audio_files import Source, open_source
 from hearsim.core.errors import HearsimError, HearsimWarning
 from hearsim.core.units import FloatArray
@@ -74,8 +74,7 @@ def read_song(song: Audio | str | Path, stems: Audio | str | Path | None) -> tup
     else:
         source = open_source(song)
         sound = source.read()
-    if sound.samples.ndim != 2 or sound.channels not in (1, 2):
-        raise HearsimError(f"the song has the shape {sound.samples.shape}: give a mixture (1 or 2 channels, frames)")
+    check_mixture(sound)
     if sound.channels == 1:
         sound = Audio(np.repeat(sound.samples, 2, axis=0), sound.rate)
     if stems is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from export_sample import write_spec
-from trees import noise_song
+from trees import TINY_MODEL, noise_song
 
 CODE = """
 import os, sys
@@ -72,15 +72,9 @@ songs = [{ style = "pop", seconds = 3 }]
 mixes = ["flat", "vocals-up"]
 models = ["oracle"]
 """
-TRAINING = """
-[model]
-name = "tiny"
-rate = 8000
-window = 64
-hop = 16
-units = 8
-bases = 6
-bands = 16
+TRAINING = (
+    TINY_MODEL
+    + """
 [data]
 root = "songs"
 cache = "cache"
@@ -90,6 +84,7 @@ batch = 1
 seconds = 0.1
 pieces = 2
 """
+)
 
 
 def ended(tmp_path: Path, command: str, arguments: str, number: int = signal.SIGTERM) -> str:

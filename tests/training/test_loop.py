@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from trees import RATE, TONES_HZ, noise_song, write, write_song
+from trees import RATE, TINY_MODEL, TONES_HZ, noise_song, write, write_song
 from typer.testing import CliRunner
 
 from hearsim.cli.app import app
@@ -31,16 +31,9 @@ from hearsim.training.optimizers import Progress, learning_rate
 from hearsim.training.spec import OptimizerSpec, TrainSpec, ValidationSpec, read_spec
 from hearsim.training.validation import Validation
 
-SPEC = f"""
-[model]
-name = "tiny"
-rate = {RATE}
-window = 64
-hop = 16
-units = 8
-bases = 6
-bands = 16
-
+SPEC = (
+    TINY_MODEL
+    + """
 [data]
 root = "songs"
 cache = "CACHE"
@@ -59,6 +52,7 @@ every = 10
 excerpts = 1
 seconds = 1.0
 """
+)
 
 
 @pytest.fixture

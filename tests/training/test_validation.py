@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from trees import RATE, noise_song
+from trees import RATE, TINY_MODEL, noise_song
 
 from hearsim.music.tracks import Track
 from hearsim.training import loop
@@ -61,15 +61,9 @@ def test_songs_kept_out_are_not_trained_on() -> None:
     assert roles["training"] == {"e", "f"} and roles["validation"] == {"c", "d"}
 
 
-SPEC = f"""
-[model]
-name = "tiny"
-rate = {RATE}
-window = 64
-hop = 16
-units = 8
-bases = 6
-bands = 16
+SPEC = (
+    TINY_MODEL
+    + """
 [data]
 root = "songs"
 cache = "cache"
@@ -86,6 +80,7 @@ every = 2
 excerpts = 1
 seconds = 0.5
 """
+)
 
 
 @pytest.fixture

@@ -6,6 +6,17 @@ import numpy as np
 import soundfile
 
 RATE = 8000
+TINY_MODEL = f"""
+[model]
+name = "tiny"
+rate = {RATE}
+window = 64
+hop = 16
+units = 8
+bases = 6
+bands = 16
+"""
+"""The network of a training spec, as TOML."""
 TONES_HZ = {"vocals": 440.0, "drums": 1300.0, "bass": 110.0, "other": 700.0}
 
 

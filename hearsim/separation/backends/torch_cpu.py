@@ -72,9 +72,9 @@ class TracedNetwork(NamedTuple):
     step: Any
 
 
-def trace(net: Any) -> TracedNetwork:
-    """Trace one step of a network and let the executor optimise it."""
-    streaming = net.streaming()
+def trace(net: Any, passthrough: bool = False) -> TracedNetwork:
+    """Trace one step of a network, with `passthrough` of one that passes the mixture; let the executor optimise it."""
+    streaming = (net.with_passthrough_masks() if passthrough else net).streaming()
     history, overlap, recurrent_states = streaming.initial_state()
     with torch.inference_mode(), use_threads(1), own_compilation_unit():
         example = (torch.zeros(1, net.channels, net.hop), history, overlap, *recurrent_states)
@@ -86,10 +86,8 @@ def trace(net: Any) -> TracedNetwork:
     return TracedNetwork(streaming, step)
 
 
-@lru_cache(maxsize=4)
-def trace_model(net: Any, passthrough: bool = False) -> TracedNetwork:
-    """Trace a model's network, which nothing changes, once per process; `passthrough` is with its masks open."""
-    return trace(net.with_passthrough_masks() if passthrough else net)
+trace_model = lru_cache(maxsize=4)(trace)
+"""`trace` for a model's network, which nothing changes: once per process."""
 
 
 class TorchStep:
