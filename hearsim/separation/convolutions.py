@@ -11,11 +11,11 @@ from torch.nn import functional
 
 TIME, BAND = 3, 3
 """Taps of a convolution along time and along bands."""
-APART = 512
+TAP_SPACING = 512
 """Spacing of taps along time, about so many samples: whole hops, at least one."""
-EARLY, LATE = 1, 3
+ENCODER_LAYERS, MASK_LAYERS = 1, 3
 """Convolutions after the first one, before and after the recurrent blocks."""
-NARROW = 8
+BOTTLENECK = 8
 """Channels of the input of the recurrent blocks."""
 
 
@@ -27,7 +27,7 @@ class Convolution(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, bands: int, hop: int) -> None:
         super().__init__()
-        self.inputs, self.bands, self.dilation = inputs, bands, max(1, APART // hop)
+        self.inputs, self.bands, self.dilation = inputs, bands, max(1, TAP_SPACING // hop)
         layer = nn.Linear(inputs * TIME * BAND, outputs)
         self.weight, self.bias = layer.weight, layer.bias
 
@@ -56,30 +56,35 @@ class Refinement(nn.Module):
     def __init__(self, features: int, masks: int, bands: int, units: int, conv_channels: int, hop: int) -> None:
         super().__init__()
         self.first = Convolution(features, conv_channels, bands, hop)
-        self.place = nn.Parameter(torch.zeros(1, 1, bands, conv_channels))  # the difference from band to band
-        self.early = nn.ModuleList(Convolution(conv_channels, conv_channels, bands, hop) for _ in range(EARLY))
-        self.narrow = nn.Linear(conv_channels, NARROW)
-        self.remembered = nn.Linear(NARROW * bands, units, bias=False)
-        self.guess = nn.Linear(masks, conv_channels)
-        self.late = nn.ModuleList(Convolution(conv_channels, conv_channels, bands, hop) for _ in range(LATE))
+        self.band_embedding = nn.Parameter(torch.zeros(1, 1, bands, conv_channels))  # the difference from band to band
+        self.encoder_convolutions = nn.ModuleList(
+            Convolution(conv_channels, conv_channels, bands, hop) for _ in range(ENCODER_LAYERS)
+        )
+        self.bottleneck = nn.Linear(conv_channels, BOTTLENECK)
+        self.to_recurrent = nn.Linear(BOTTLENECK * bands, units, bias=False)
+        self.mask_embedding = nn.Linear(masks, conv_channels)
+        self.mask_convolutions = nn.ModuleList(
+            Convolution(conv_channels, conv_channels, bands, hop) for _ in range(MASK_LAYERS)
+        )
         self.last = nn.Linear(conv_channels, masks)
-        for weights in (self.remembered.weight, self.last.weight, self.last.bias):
+        for weights in (self.to_recurrent.weight, self.last.weight, self.last.bias):
             nn.init.zeros_(weights)
 
     def convolutions(self) -> list[Convolution]:
         """Return the convolutions in the order of their states."""
-        return [module for module in (self.first, *self.early, *self.late) if isinstance(module, Convolution)]
+        layers = (self.first, *self.encoder_convolutions, *self.mask_convolutions)
+        return [layer for layer in layers if isinstance(layer, Convolution)]
 
     def encode(self, features: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Encode features (b, T, bands, features): channels, input of the recurrent blocks (b, T, units), states."""
         x, state = self.first(features, states[0])
-        x, after = self._pass(self.early, x + self.place.to(x.dtype), states[1:])
-        to_recurrent: Tensor = self.remembered(torch.relu(self.narrow(x)).flatten(-2))
+        x, after = self._pass(self.encoder_convolutions, x + self.band_embedding.to(x.dtype), states[1:])
+        to_recurrent: Tensor = self.to_recurrent(torch.relu(self.bottleneck(x)).flatten(-2))
         return x, to_recurrent, [state, *after]
 
     def refine_masks(self, logits: Tensor, x: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor]]:
         """Return the correction of mask logits (b, T, bands, masks) from `x`, the encoded channels, and states."""
-        x, after = self._pass(self.late, x + self.guess(logits), states[1 + EARLY :])
+        x, after = self._pass(self.mask_convolutions, x + self.mask_embedding(logits), states[1 + ENCODER_LAYERS :])
         more: Tensor = self.last(torch.relu(x))
         return more, after
 

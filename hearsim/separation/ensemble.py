@@ -50,7 +50,7 @@ class Ensemble(SeparatorNet):
         return [member for member in self.members if isinstance(member, HSTasNet)]
 
     def stateful_modules(self) -> list[Stateful]:  # noqa: D102
-        return [memory for member in self._members() for memory in member.stateful_modules()]
+        return [module for member in self._members() for module in member.stateful_modules()]
 
     def estimate_masks(self, frames: Tensor, recurrent_states: tuple[Tensor, ...]) -> MaskEstimate:  # noqa: D102
         estimates, at = [], 0

@@ -1,8 +1,8 @@
 """HS-TasNet (Venkatesh, Benilov, Coleman, Roskam 2024, arXiv 2402.17701): hybrid spectrogram and waveform.
 
-              +-- |STFT| ----- linear -- memory --+            +-- memory -- mask x STFT ----- iSTFT --+
-    frame ----+                                   +-- memory --+   (+ skip from the encoder)           +-- sum
-              +-- gated bases - linear - memory --+            +-- memory -- mask x bases - decoder ---+
+              +-- |STFT| ----- linear -- recurrent --+               +-- recurrent -- mask x STFT ----- iSTFT --+
+    frame ----+                                      +-- recurrent --+   (+ skip from the encoder)              +-- sum
+              +-- gated bases - linear - recurrent --+               +-- recurrent -- mask x bases - decoder ---+
 
 One configuration gives all sizes, and the network without one of its parts for the ablations. With `conv_channels`,
 convolutions encode the features for the recurrent blocks and refine the masks (`hearsim.separation.convolutions`).
@@ -96,13 +96,13 @@ class HSTasNet(SeparatorNet):
             self.encoder = nn.Linear(config.channels * config.window, 2 * config.bases, bias=False)
             self.basis_in = nn.Linear(config.bases, units)
         if spectral:
-            self.spectrum_memory = new_block(units, units, layers)
+            self.spectrum_recurrent = new_block(units, units, layers)
         if wave:
-            self.basis_memory = new_block(units, units, layers)
+            self.basis_recurrent = new_block(units, units, layers)
         wide = (spectral + wave) * units if config.fusion == "full" else units
-        self.fused_memory = new_block(wide, wide, layers)
-        late = {"full": spectral + wave, "shared": 1, "small": 0}[config.fusion]
-        self.late_memories = nn.ModuleList(new_block(units, units, layers) for _ in range(late))
+        self.fused_recurrent = new_block(wide, wide, layers)
+        after_fusion = {"full": spectral + wave, "shared": 1, "small": 0}[config.fusion]
+        self.mask_recurrent = nn.ModuleList(new_block(units, units, layers) for _ in range(after_fusion))
         if spectral:
             self.spectrum_norm = nn.RMSNorm(units)
         if wave:
@@ -164,21 +164,21 @@ class HSTasNet(SeparatorNet):
         self, inputs: list[Tensor], states: tuple[Tensor, ...]
     ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         """Return the input of each branch's mask layer (b, T, units), and the recurrent states."""
-        results = [memory(x, state) for memory, x, state in zip(self._recurrent(), inputs, states, strict=False)]
+        results = [block(x, state) for block, x, state in zip(self._recurrent(), inputs, states, strict=False)]
         outputs, after = [output for output, _ in results], [state for _, state in results]
         full = self.config.fusion == "full"
         joined = torch.cat(outputs, -1) if full else sum(outputs[1:], outputs[0])
-        fused, state = self.fused_memory(joined, states[len(inputs)])
+        fused, state = self.fused_recurrent(joined, states[len(inputs)])
         after.append(state)
         skips = inputs if self.config.skip else []
         if self.config.fusion == "shared":
-            fused, state = self.late_memories[0](sum(skips, fused), states[-1])
+            fused, state = self.mask_recurrent[0](sum(skips, fused), states[-1])
             return [fused] * len(inputs), (*after, state)
         parts = list(fused.chunk(len(inputs), -1)) if full else [fused] * len(inputs)
         if skips:
             parts = [part + skip for part, skip in zip(parts, skips, strict=True)]
-        for index, late in enumerate(self.late_memories):
-            parts[index], state = late(parts[index], states[len(inputs) + 1 + index])
+        for index, block in enumerate(self.mask_recurrent):
+            parts[index], state = block(parts[index], states[len(inputs) + 1 + index])
             after.append(state)
         return parts, tuple(after)
 
@@ -221,9 +221,9 @@ class HSTasNet(SeparatorNet):
         return by_band
 
     def _recurrent(self) -> list[RecurrentBlock]:
-        early = [self.spectrum_memory] if self.has_spectrum else []
-        early += [self.basis_memory] if self.has_waveform else []
-        return [*early, self.fused_memory, *self.late_memories]
+        encoders = [self.spectrum_recurrent] if self.has_spectrum else []
+        encoders += [self.basis_recurrent] if self.has_waveform else []
+        return [*encoders, self.fused_recurrent, *self.mask_recurrent]
 
     def stateful_modules(self) -> list[Stateful]:  # noqa: D102
         return [*self._recurrent(), *(self.refinement.convolutions() if self.refinement is not None else [])]

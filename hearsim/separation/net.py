@@ -9,7 +9,7 @@ The law, for every network, with random weights: stream(x)[n] == forward(x)[n - 
 
 import abc
 import copy
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -20,6 +20,20 @@ from hearsim.separation.recurrent import Stateful, arrange_for_streaming
 
 STEMS = ("vocals", "drums", "bass", "other")
 Count = Annotated[int, Field(strict=True, ge=1)]
+FORMER_KEYS = {
+    "spectrum_memory": "spectrum_recurrent",
+    "basis_memory": "basis_recurrent",
+    "fused_memory": "fused_recurrent",
+    "late_memories": "mask_recurrent",
+    "memory": "recurrent",
+    "place": "band_embedding",
+    "early": "encoder_convolutions",
+    "narrow": "bottleneck",
+    "remembered": "to_recurrent",
+    "guess": "mask_embedding",
+    "late": "mask_convolutions",
+}
+"""Names of layers in models and checkpoints of earlier versions, and those of today."""
 
 
 class NetConfig(BaseModel):
@@ -222,6 +236,14 @@ class SeparatorNet(nn.Module, abc.ABC):
         copied = copy.copy(self)
         object.__setattr__(copied, "estimate_masks", estimate_masks)
         return copied
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        """Load weights, those of `FORMER_KEYS` too: torch's place for it, called wherever this network is a part."""
+        own = {prefix + key for key in self.state_dict()}
+        for key in [key for key in state_dict if key.startswith(prefix) and key not in own]:
+            layers = key.removeprefix(prefix).split(".")
+            state_dict[prefix + ".".join(FORMER_KEYS.get(layer, layer) for layer in layers)] = state_dict.pop(key)
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
     def parameter_count(self) -> int:
         """Return the number of trained parameters."""

@@ -29,7 +29,7 @@ class TasNet(SeparatorNet):
         samples = config.channels * config.window
         self.encoder = nn.Linear(samples, 2 * config.bases, bias=False)
         self.encoder_norm = nn.LayerNorm(config.bases)
-        self.memory = LstmBlock(config.bases, config.units, config.layers)
+        self.recurrent = LstmBlock(config.bases, config.units, config.layers)
         self.mask_norm = nn.RMSNorm(config.units)
         self.mask = nn.Linear(config.units, len(config.stems) * config.bases)
         self.decoder = nn.Linear(config.bases, samples, bias=False)
@@ -37,9 +37,9 @@ class TasNet(SeparatorNet):
     def estimate_masks(self, frames: Tensor, recurrent_states: tuple[Tensor, ...]) -> MaskEstimate:  # noqa: D102
         signal, gate = self.encoder(frames.flatten(-2)).chunk(2, -1)
         bases = torch.relu(signal) * torch.sigmoid(gate)  # (b, T, n)
-        x, after = self.memory(self.encoder_norm(bases), recurrent_states[0])
+        x, after = self.recurrent(self.encoder_norm(bases), recurrent_states[0])
         masks = torch.softmax(self.mask(self.mask_norm(x.float())).unflatten(-1, (len(self.stems), -1)), -2)
         return MaskEstimate(None, None, masks * bases.unsqueeze(-2), (after,))
 
     def stateful_modules(self) -> list[Stateful]:  # noqa: D102
-        return [self.memory]
+        return [self.recurrent]

@@ -57,7 +57,7 @@ class _OpenUnmix(nn.Module):
         self.input_mean, self.input_scale = nn.Parameter(torch.zeros(bins)), nn.Parameter(torch.ones(bins))
         self.input = nn.Linear(config.channels * bins, units, bias=False)
         self.input_norm = _Norm(units)
-        self.memory = LstmBlock(units, units, config.layers, skip=False)
+        self.recurrent = LstmBlock(units, units, config.layers, skip=False)
         self.hidden = nn.Linear(2 * units, units, bias=False)
         self.hidden_norm = _Norm(units)
         self.output = nn.Linear(units, config.channels * bins, bias=False)
@@ -70,7 +70,7 @@ class _OpenUnmix(nn.Module):
         return torch.tanh(self.input_norm(self.input(scaled.flatten(-2))))
 
     def mask(self, x: Tensor, channels: int) -> Tensor:
-        """Return the mask (b, T, c, K) from the memory's output (b, T, 2 units)."""
+        """Return the mask (b, T, c, K) from the input and output of the recurrent layers (b, T, 2 units)."""
         hidden = torch.relu(self.hidden_norm(self.hidden(x)))
         values = self.output_norm(self.output(hidden)).unflatten(-1, (channels, -1))
         return torch.relu(values * self.output_scale + self.output_mean)
@@ -88,14 +88,14 @@ class XUmx(SeparatorNet):
         magnitudes = bins.unflatten(-1, (2, -1)).square().sum(-2).sqrt()
         parts = self._parts()
         crossed = torch.stack([part.encode(magnitudes) for part in parts]).mean(0)
-        results = [part.memory(crossed, state) for part, state in zip(parts, recurrent_states, strict=True)]
-        remembered = torch.stack([output for output, _ in results]).mean(0)
-        both = torch.cat((crossed, remembered), -1)
+        results = [part.recurrent(crossed, state) for part, state in zip(parts, recurrent_states, strict=True)]
+        recurrent = torch.stack([output for output, _ in results]).mean(0)
+        both = torch.cat((crossed, recurrent), -1)
         masks = torch.stack([part.mask(both, self.channels) for part in parts], 2)  # (b, T, stems, c, K)
         return MaskEstimate(masks, bins, None, tuple(state for _, state in results))
 
     def stateful_modules(self) -> list[Stateful]:  # noqa: D102
-        return [part.memory for part in self._parts()]
+        return [part.recurrent for part in self._parts()]
 
     def _parts(self) -> list[_OpenUnmix]:
         return [part for part in self.parts if isinstance(part, _OpenUnmix)]

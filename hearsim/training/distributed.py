@@ -65,9 +65,9 @@ class Group:
         if self.size == 1:
             return list(recurrent_states)
         states = []
-        for memory in recurrent_states:
-            all_of_them = [torch.empty_like(memory) for _ in range(self.size)]
-            distributed.all_gather(all_of_them, memory.contiguous())
+        for tensor in recurrent_states:
+            all_of_them = [torch.empty_like(tensor) for _ in range(self.size)]
+            distributed.all_gather(all_of_them, tensor.contiguous())
             states.append(torch.cat(all_of_them, 2))
         return states
 

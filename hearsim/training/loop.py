@@ -127,7 +127,7 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
 
             state.step += 1
             state.recent.append(mean)
-            state.recurrent_states = tuple(memory.detach() for memory in state.recurrent_states)
+            state.recurrent_states = tuple(tensor.detach() for tensor in state.recurrent_states)
             now = time.monotonic()
             state.hours = before + (now - started) / 3600
             score_db = None

@@ -55,7 +55,7 @@ def net_of(config: NetConfig, seed: int = 1) -> SeparatorNet:
         if isinstance(module, SeparatorNet) and module.decoder is not None:
             nn.init.normal_(module.decoder.weight, std=0.3)
         if isinstance(module, Refinement):  # which would change nothing
-            for weights in (module.remembered.weight, module.last.weight, module.place):
+            for weights in (module.to_recurrent.weight, module.last.weight, module.band_embedding):
                 nn.init.normal_(weights, std=0.3)
         if isinstance(module, nn.BatchNorm1d):  # as if trained: statistics that are not 0 and 1
             nn.init.normal_(module.running_mean, std=0.5)

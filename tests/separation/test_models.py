@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from nets import net_of
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
+from torch.optim.swa_utils import AveragedModel
 from typer.testing import CliRunner
 
 from hearsim.aid.hearing_aid import hearing_aid
@@ -19,7 +21,7 @@ from hearsim.core.processor import render
 from hearsim.profile.load import load_profile
 from hearsim.separation.ensemble import EnsembleConfig
 from hearsim.separation.hs_tasnet import HSTasNetConfig
-from hearsim.separation.models import AVERAGED, load_model, pack, read_info, save_model, save_weights
+from hearsim.separation.models import AVERAGED, checksum, load_model, pack, read_info, save_model, save_weights
 from hearsim.separation.net import STEMS, NetConfig
 from hearsim.separation.registry import build, read_config, system
 from hearsim.separation.tasnet import TasNetConfig
@@ -222,6 +224,29 @@ def test_half_the_bytes(architecture: str, tmp_path: Path) -> None:
             rounded = mine.ndim > 1 and weights == "float16"
             assert torch.equal(theirs, mine.half().float() if rounded else mine), key
     assert sizes[1] < 0.6 * sizes[0]
+
+
+FORMER_LAYERS = {
+    **{"spectrum_recurrent": "spectrum_memory", "basis_recurrent": "basis_memory", "recurrent": "memory"},
+    **{"fused_recurrent": "fused_memory", "mask_recurrent": "late_memories", "band_embedding": "place"},
+    **{"encoder_convolutions": "early", "mask_convolutions": "late", "mask_embedding": "guess"},
+    **{"bottleneck": "narrow", "to_recurrent": "remembered"},
+}
+
+
+@pytest.mark.parametrize("architecture", ["x-umx", "tasnet", "ensemble"])
+def test_former_names_of_layers_are_read(architecture: str, tmp_path: Path) -> None:
+    """In a model, and in a checkpoint's averaged network, which is a part of another module."""
+    net, sound = net_of(SMALL[architecture]), torch.randn(1, 2, 999)
+    names = {key: ".".join(FORMER_LAYERS.get(layer, layer) for layer in key.split(".")) for key in net.state_dict()}
+    former = {names[key]: tensor for key, tensor in net.state_dict().items()}
+    info, data = save_model(net, "net", "", tmp_path), save(former)
+    (tmp_path / "model.safetensors").write_bytes(data)
+    loaded, _ = load_model(changed(tmp_path, info.sha256, checksum(info, data)))
+    averaged = AveragedModel(build(net.config)).eval()
+    averaged.load_state_dict({"n_averaged": torch.tensor(1)} | {f"module.{key}": former[key] for key in former})
+    with torch.no_grad():
+        assert torch.equal(loaded(sound), net(sound)) and torch.equal(averaged(sound), net(sound))
 
 
 def test_what_pack_refuses(tmp_path: Path) -> None:

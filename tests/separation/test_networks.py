@@ -27,7 +27,7 @@ def test_the_law(config: NetConfig) -> None:
 
 @each
 def test_pieces_with_carried_state_are_the_whole(config: NetConfig) -> None:
-    """What training does: long examples in pieces, the memories carried over."""
+    """What training does: long examples in pieces, the recurrent states carried over."""
     net = net_of(config)
     frames = 0.3 * torch.randn(1, 9, config.channels, config.window)
     with torch.no_grad():
@@ -75,8 +75,8 @@ def test_layers_keep_their_order() -> None:
     """Optimizers keep their states by it: a checkpoint of a run could not be resumed after a change."""
     layers = [name.split(".")[0] for name, _ in net_of(CONFIGS["hs-tasnet"]).named_parameters()]
     assert list(dict.fromkeys(layers)) == [
-        *("spectrum_in", "encoder", "basis_in", "spectrum_memory", "basis_memory", "fused_memory", "late_memories"),
-        *("spectrum_norm", "basis_norm", "spectrum_mask", "basis_mask", "decoder"),
+        *("spectrum_in", "encoder", "basis_in", "spectrum_recurrent", "basis_recurrent"),
+        *("fused_recurrent", "mask_recurrent", "spectrum_norm", "basis_norm", "spectrum_mask", "basis_mask", "decoder"),
     ]
 
 
@@ -126,12 +126,12 @@ def test_tasnet_masks_share_the_bases_out() -> None:
 
 
 def test_x_umx_crosses_its_parts() -> None:
-    """Each stem hears the other parts' layers before and after the memory: that is the X in X-UMX."""
+    """Each stem hears the other parts' layers before and after the recurrent one: that is the X in X-UMX."""
     net = net_of(CONFIGS["x-umx"])
     mix = torch.randn(1, 2, 1000)
     with torch.no_grad():
         before = net(mix)[0, 0]
-        for layer in ("input", "memory"):
+        for layer in ("input", "recurrent"):
             other = net_of(CONFIGS["x-umx"])
             next(getattr(other.parts[3], layer).parameters()).zero_()
             assert (other(mix)[0, 0] - before).abs().max() > 1e-3

@@ -86,7 +86,7 @@ def test_a_step_downhill_lowers_every_loss(name: str, criterion: Criterion) -> N
     net = net_of(CONFIGS[name])
     stems = stems_of(net, 160)
     before, recurrent_states = loss_of(net, stems, net.initial_recurrent_states(3), torch.float32, criterion)
-    assert all(torch.isfinite(memory).all() for memory in recurrent_states)
+    assert all(torch.isfinite(state).all() for state in recurrent_states)
     before.backward()
     slope = sum(float(p.grad.square().sum()) for p in net.parameters())
     step = 1e-3 * abs(before.item()) / slope
