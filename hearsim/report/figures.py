@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from hearsim.core.latency import LIVE_DELAY, PROCESSING_DELAY
 from hearsim.core.units import Curve
-from hearsim.pages.svg import drawing, svg
+from hearsim.pages.svg import Margins, drawing, svg
 from hearsim.report.spectra import GAIN_BANDS_HZ, LOWEST_HZ, Spectrogram
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ OTHER_COLOUR = "#b9b9b9"  # of a kind that a user's stage defines
 EAR_COLOURS = {"left": "#1f5fbf", "right": "#c23b3b"}  # ASHA 1990: left ear blue x, right ear red o
 EAR_MARKS = {"left": "x", "right": "o"}
 _OCTAVES_HZ = (125, 250, 500, 1000, 2000, 4000, 8000)
+_SPACE = Margins(left=0.7, right=0.13, bottom=0.48, top=0.1)  # holds tick labels such as −100 and the axes' names
 _LABELLED_SHARE = 0.1  # of the bar: narrower segments are not labelled
 
 
@@ -59,6 +60,11 @@ def ledger_bar(latency: Table) -> Markup:
     return Markup('<svg class="bar" role="img" aria-label="{}">{}</svg>').format(label, Markup("").join(shapes))
 
 
+def _above_legend(rows: int) -> Margins:
+    """Return the space around axes with a legend of so many rows below them."""
+    return _SPACE._replace(bottom=_SPACE.bottom + 0.12 + 0.21 * rows)
+
+
 def kind_colour(kind: str) -> str:
     """Return the colour of a kind of delay."""
     return KIND_COLOURS.get(kind, OTHER_COLOUR)
@@ -92,7 +98,7 @@ def fitting(report: Table, ear: str) -> Markup:
     loss, fit = report["listener"][ear], report["fitting"][ear]
     lowest = max(120.0, *(10 * math.ceil(value / 10) for value in loss["thresholds_db_hl"]))
     octaves = [math.log2(f / 1000) for f in loss["frequencies_hz"]]
-    with drawing(4.2, 4.6) as (figure, axis):
+    with drawing(4.2, 4.6, _above_legend(rows=2)) as (figure, axis):
         axis.axhline(0, color="#999", linewidth=0.8)
         axis.plot(octaves, loss["thresholds_db_hl"], EAR_MARKS[ear] + "-", color=EAR_COLOURS[ear],
                   label="threshold, dB HL", markerfacecolor="none", markersize=8)  # fmt: skip
@@ -103,7 +109,7 @@ def fitting(report: Table, ear: str) -> Markup:
         axis.set(ylim=(lowest, -10), xlim=(min(-3.2, *octaves), max(3.2, *octaves)), xlabel="Hz",
                  ylabel="dB HL, and insertion gain in dB", yticks=range(0, int(lowest) + 1, 20))  # fmt: skip
         axis.set_aspect(1 / 20)
-        figure.legend(loc="outside lower center", ncols=2, frameon=False)
+        figure.legend(loc="lower center", ncols=2, frameon=False)
         label = f"Audiogram and prescribed insertion gain of the {ear} ear; the numbers are in the table below"
         return svg(figure, label, f"fitting-{ear}")
 
@@ -113,13 +119,13 @@ def band_levels(report: Table, ear: str) -> Markup:
     levels = report["levels"]
     limit = levels["mpo_db_spl"][ear]
     places = [math.log2(f / 1000) for f in levels["bands_hz"]]
-    with drawing(4.2, 3.3) as (figure, axis):
+    with drawing(4.2, 3.3, _above_legend(rows=1)) as (figure, axis):
         axis.step(places, levels["input_db_spl"][ear], where="mid", color="#777", label="in")
         axis.step(places, levels["aided_db_spl"][ear], where="mid", color=EAR_COLOURS[ear], label="aided")
         axis.axhline(limit, color="#111", linestyle="--", linewidth=1, label="MPO")
         _frequency_axis(axis, (62.5, 250, 1000, 4000, 16000))
         axis.set(ylim=(0, max(120, limit + 5)), xlabel="Hz, 1/3 octaves", ylabel="dB SPL")
-        figure.legend(loc="outside lower center", ncols=3, frameon=False)
+        figure.legend(loc="lower center", ncols=3, frameon=False)
         label = f"Band levels into and out of the aid, {ear} ear; the numbers are in the table below"
         return svg(figure, label, f"levels-{ear}")
 
@@ -136,7 +142,7 @@ def measured_gain(report: Table, gain: Curve, ear: str) -> Markup:
     `gain` is (ears, `GAIN_BANDS_HZ`), NaN where there is no sound.
     """
     fit, measured = report["fitting"][ear], gain[list(EAR_COLOURS).index(ear)]
-    with drawing(4.2, 3.3) as (figure, axis):
+    with drawing(4.2, 3.3, _above_legend(rows=2)) as (figure, axis):
         axis.axhline(0, color="#999", linewidth=0.8)
         places = [math.log2(f / 1000) for f in fit["frequencies_hz"]]
         for (level, gains), style in zip(fit["insertion_gain_db"].items(), (":", "-", "--"), strict=True):
@@ -144,8 +150,9 @@ def measured_gain(report: Table, gain: Curve, ear: str) -> Markup:
         axis.plot([math.log2(f / 1000) for f in GAIN_BANDS_HZ], measured, color=EAR_COLOURS[ear], linewidth=2.2,
                   label="measured in the excerpt")  # fmt: skip
         _frequency_axis(axis, (62.5, 250, 1000, 4000, 16000))
+        axis.locator_params("y", integer=True)
         axis.set(xlim=(math.log2(0.05) - 0.1, 4.1), xlabel="Hz, 1/3 octaves", ylabel="gain, dB")
-        figure.legend(loc="outside lower center", ncols=2, frameon=False)
+        figure.legend(loc="lower center", ncols=2, frameon=False)
         label = f"Gain from input to aided sound and its target, {ear} ear; the numbers are in the table below"
         return svg(figure, label, f"gain-{ear}")
 
@@ -155,7 +162,7 @@ def spectrogram_picture(drawn: Spectrogram, name: str, label: str, loudest_db_sp
     top = max(20.0, 10 * math.ceil(loudest_db_spl / 10))
     rows = drawn.levels_db_spl.shape[0]
     bottom = math.log2(LOWEST_HZ / 1000)
-    with drawing(4.2, 3.3) as (figure, axis):
+    with drawing(4.2, 3.3, _SPACE._replace(right=0.25)) as (figure, axis):
         image = axis.imshow(drawn.levels_db_spl, origin="lower", aspect="auto", cmap="magma", vmin=0, vmax=top,
                             extent=(0, drawn.seconds, bottom, bottom + rows / 12), interpolation="nearest")  # fmt: skip
         ticks = (62.5, 250, 1000, 4000, 16000)

@@ -5,12 +5,14 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from report_sample import EXCERPTS
 
+from hearsim.core.calibration import Calibration
 from hearsim.report.page import page
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -38,14 +40,21 @@ function measure(frame) {
 @pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine: apt-get install chromium")
 @pytest.mark.parametrize("long", [False, True])
 def test_no_sideways_scroll_in_a_browser(report: dict[str, Any], tmp_path: Path, long: bool) -> None:
-    """At 1280 and 390 px, also with words of 300 letters; no label of a figure sticks out of it, no table out."""
+    """At 1280 and 390 px, also with words of 300 letters, gains of −200 dB and levels of 130 dB.
+
+    No label of a figure sticks out of it, no table out of the page.
+    """
     report["latency"]["parts"][2]["name"] = "Compensation"  # the longest word of the aid's own parts
+    sounds = EXCERPTS
     if long:
+        sounds = replace(
+            EXCERPTS, full_scale=Calibration(160.0), sounds=EXCERPTS.sounds | {"aided": 0 * EXCERPTS.sounds["aided"]}
+        )
         word = "x" * 300
         report["input"]["path"] = f"/{word}.wav"
         report["profile"] = report["listener"]["name"] = report["latency"]["parts"][1]["name"] = word
         report["metrics"]["unavailable"]["sii music"] = report["latency"]["verdicts"][0]["sentence"] = word
-    text = html.escape(page(report, EXCERPTS))
+    text = html.escape(page(report, sounds))
     frames = "".join(
         f'<iframe style="border:0;width:{width}px;height:15000px" onload="measure(this)" srcdoc="{text}"></iframe>'
         for width in (1280, 390)
