@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from cases import quick_profile
+from quick_model import with_quick_model
 from typer.testing import CliRunner
 
 from hearsim.cli.app import app
@@ -16,7 +16,7 @@ from hearsim.report.run import render_song
 
 
 @pytest.fixture
-def songs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def songs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without_page: None) -> Path:
     """Two songs, one twice as loud, with a stem, a text and a hidden file beside them."""
     folder = tmp_path / "songs"
     folder.mkdir()
@@ -26,7 +26,7 @@ def songs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(folder / "b.wav", folder / "vocals.wav")
     shutil.copy(folder / "b.wav", folder / ".hidden.wav")
     (folder / "notes.txt").write_text("no sound")
-    monkeypatch.setattr("hearsim.profile.load.load_profile", quick_profile)
+    monkeypatch.setattr("hearsim.profile.load.load_profile", with_quick_model)
     monkeypatch.chdir(tmp_path)
     return folder
 
@@ -41,7 +41,7 @@ def test_a_folder_is_rendered_song_by_song(songs: Path) -> None:
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in table if line.startswith("│")]
     assert [row[:2] for row in rows] == [["A [live]", "1.0"], ["b", "1.0"]]
     assert float(rows[1][2]) - float(rows[0][2]) == pytest.approx(6.02, abs=0.11)  # LUFS of the input
-    render_song(songs / "b.wav", quick_profile("moderate-vocals-up"), Path("alone"))
+    render_song(songs / "b.wav", with_quick_model("moderate-vocals-up"), Path("alone"))
     assert (read("out/b/aided.wav").samples == read("alone/aided.wav").samples).all()
 
     before = {path: path.stat().st_mtime_ns for path in Path("out").rglob("*") if path.is_file()}

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import soundfile
-from cases import quick_profile
+from quick_model import with_quick_model
 
 from hearsim.aid.hearing_aid import compensation
 from hearsim.core.audio import EARS, Audio
@@ -49,7 +49,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     (folder / "stems").mkdir()
     for name, samples in zip(STEMS, truth.samples, strict=True):
         write(folder / "stems" / f"{name}.wav", Audio(samples, RATE))
-    profile = quick_profile("asymmetric-instrumental").model_copy(update={"mix": quick_profile("severe-vocals-up").mix})
+    profile = with_quick_model("asymmetric-instrumental").model_copy(
+        update={"mix": with_quick_model("severe-vocals-up").mix}
+    )
     report = render_song(folder / "song.wav", profile, folder / "run", folder / "stems", save_stems=True)
     return Run(profile, report, folder / "run", mixture(truth), truth)
 

@@ -51,6 +51,7 @@ def test_ledger_rows(whole: str) -> None:
     assert ["open dome", "1\u00a0ms", "over the 1 ms"] in rows
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_faults_are_told(report: dict[str, Any], whole: str) -> None:
     assert "the same, to the sample" in Reader(whole).text
     report["latency"]["measured_samples"] = 1246
@@ -82,6 +83,7 @@ def test_metrics_with_units(whole: str) -> None:
         assert expected in rows
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_missing_metrics_say_why(report: dict[str, Any], whole: str) -> None:
     reader = Reader(whole)
     assert ["SDR of the whole clip (cSDR)", "dB", "not computed: no true stems were given"] in reader.rows
@@ -93,6 +95,7 @@ def test_missing_metrics_say_why(report: dict[str, Any], whole: str) -> None:
         assert text.count(f"reason {name}") == 1
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_table_of_reasons_alone_is_set_to_the_left(report: dict[str, Any]) -> None:
     for name in ("si_sdr_db", "sdr_db", "sdr_mixture_db", "csdr_db"):
         report["metrics"].pop(name, None)
@@ -204,6 +207,7 @@ def test_same_report_same_bytes(report: dict[str, Any], whole: str, tmp_path: Pa
     assert (tmp_path / "other.html").read_text(encoding="utf-8") == whole
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_name_that_is_no_utf8(report: dict[str, Any], tmp_path: Path) -> None:
     report["input"]["path"] = os.fsdecode(b"/music/caf\xe9.wav")
     write_page(report, EXCERPTS, tmp_path / "report.html")

@@ -14,7 +14,7 @@ from hearsim.report.page import write_page
 from hearsim.simulation.clips import Excerpts
 
 pytestmark = needs_browser
-RATE, SECONDS, TONE_HZ = 44100, 8.0, 441.0
+RATE, SECONDS, TONE_HZ = 44100, 7.5, 441.0
 AMPLITUDES = (0.5, 0.25, 0.125, 0.0625)
 TAP = """
 const connect = AudioNode.prototype.connect;
@@ -86,9 +86,9 @@ def amplitude_and_phase(samples: np.ndarray, start: int) -> tuple[float, float]:
 
 
 def play(page: Any, then: str) -> np.ndarray:
-    """Play for 0.4 s, press a key, and return the newest 0.74 s once 0.3 s more have been played."""
+    """Play for 0.6 s, press a key, and return the newest 0.74 s once 0.3 s more have been played."""
     page.keyboard.press("Space")
-    until_played(page, 1.0)
+    until_played(page, 0.6)
     page.keyboard.press(then)
     until_played(page, seconds(page) + 0.3)
     return np.array(page.evaluate("() => window.samples()"))
@@ -121,7 +121,7 @@ def test_a_loop_returns_to_its_begin(page: Any) -> None:
     page.keyboard.press("b")
     assert page.text_content("#loop") == "6.0 to 7.0 s"
     page.keyboard.press("Space")
-    for _ in range(3):  # longer than the rest of the sound
+    for _ in range(2):  # longer than the rest of the sound
         page.wait_for_function("() => parseFloat(document.getElementById('time').textContent) > 6.6")
         page.wait_for_function("() => parseFloat(document.getElementById('time').textContent) < 6.4")
     assert page.get_attribute("#play", "aria-pressed") == "true" and 6.0 <= seconds(page) <= 7.0

@@ -6,11 +6,10 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from report_sample import EXCERPTS
+from report_sample import EXCERPTS, sample
 
 from hearsim.core.calibration import Calibration
 from hearsim.report.page import page
@@ -32,20 +31,15 @@ function measure(frame) {
   const cut = [...page.querySelectorAll(".scroll")].filter(one => one.scrollWidth > one.clientWidth)
     .map(one => one.ariaLabel + ": " + one.scrollWidth + " in " + one.clientWidth);
   const out = document.createElement("pre"), size = {width: root.clientWidth, needs: root.scrollWidth};
-  out.textContent = JSON.stringify({...size, height: page.body.offsetHeight, clipped, cut});
+  out.textContent = JSON.stringify({...size, title: frame.title, height: page.body.offsetHeight, clipped, cut});
   document.body.append(out);
 }</script>"""
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine: apt-get install chromium")
-@pytest.mark.parametrize("long", [False, True])
-def test_no_sideways_scroll_in_a_browser(report: dict[str, Any], tmp_path: Path, long: bool) -> None:
-    """At 1280 and 390 px, also with words of 300 letters, gains of −200 dB and levels of 130 dB.
-
-    No label of a figure sticks out of it, no table out of the page.
-    """
+def bent_page(long: bool) -> str:
+    """The page of a report, or of one with words of 300 letters, gains of −200 dB and levels of 130 dB."""
+    report, sounds = sample(), EXCERPTS
     report["latency"]["parts"][2]["name"] = "Compensation"  # the longest word of the aid's own parts
-    sounds = EXCERPTS
     if long:
         sounds = replace(
             EXCERPTS, full_scale=Calibration(160.0), sounds=EXCERPTS.sounds | {"aided": 0 * EXCERPTS.sounds["aided"]}
@@ -54,15 +48,31 @@ def test_no_sideways_scroll_in_a_browser(report: dict[str, Any], tmp_path: Path,
         report["input"]["path"] = f"/{word}.wav"
         report["profile"] = report["listener"]["name"] = report["latency"]["parts"][1]["name"] = word
         report["metrics"]["unavailable"]["sii music"] = report["latency"]["verdicts"][0]["sentence"] = word
-    text = html.escape(page(report, sounds))
+    return page(report, sounds)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What the browser measured: of the page and of that of long words, each at 1280 and 390 px."""
+    folder = tmp_path_factory.mktemp("browser")
     frames = "".join(
-        f'<iframe style="border:0;width:{width}px;height:15000px" onload="measure(this)" srcdoc="{text}"></iframe>'
+        f'<iframe title="{long}" style="border:0;width:{width}px;height:15000px" onload="measure(this)" '
+        f'srcdoc="{text}"></iframe>'
+        for long in (False, True)
+        for text in [html.escape(bent_page(long))]
         for width in (1280, 390)
     )
-    (tmp_path / "frames.html").write_text(f'<!doctype html><meta charset="utf-8">{MEASURE}{frames}', encoding="utf-8")
-    command = [str(BROWSER), *FLAGS.split(), f"--user-data-dir={tmp_path / 'user'}", f"file://{tmp_path}/frames.html"]
+    (folder / "frames.html").write_text(f'<!doctype html><meta charset="utf-8">{MEASURE}{frames}', encoding="utf-8")
+    command = [str(BROWSER), *FLAGS.split(), f"--user-data-dir={folder / 'user'}", f"file://{folder}/frames.html"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    found = [json.loads(html.unescape(one)) for one in re.findall(r"<pre>(.*?)</pre>", done.stdout)]
+    return [json.loads(html.unescape(one)) for one in re.findall(r"<pre>(.*?)</pre>", done.stdout)]
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine: apt-get install chromium")
+@pytest.mark.parametrize("long", [False, True])
+def test_no_sideways_scroll_in_a_browser(measured: list[dict[str, Any]], long: bool) -> None:
+    """No label of a figure sticks out of it, no table out of the page."""
+    found = [one for one in measured if one["title"] == str(long)]
     assert sorted(one["width"] for one in found) == [390, 1280]
     for one in found:
         assert one["needs"] <= one["width"]
