@@ -19,7 +19,7 @@ import math
 
 import numpy as np
 
-from hearsim.aid.fitting.fitting import PRESCRIBED_AT_DB_SPL
+from hearsim.aid.fitting.fitting import PRESCRIBED_AT_DB_SPL, insertion_gain_db
 from hearsim.aid.speech_level import speech_detector_offset_db
 from hearsim.core.arguments import check_kind, check_number, number_array
 from hearsim.core.audio import Format
@@ -36,7 +36,7 @@ from hearsim.dsp.equalizer import (
     section,
     section_designs,
 )
-from hearsim.profile.schema import Compression
+from hearsim.profile.schema import Compression, Profile
 
 SETTLING = 40  # corrections of the equalizer before the first sample: its gains are then right to 1e-6 dB
 MOST_GAIN_DB = 120.0
@@ -184,3 +184,9 @@ class Compensation(Processor):
             for band in range(BANDS):
                 g, inverse_q = self._designs[band]
                 section(g, inverse_q, band, BANDS, section_db[ear, band], self._sections[ear, band])
+
+
+def compensation(profile: Profile) -> Compensation:
+    """Return the compensation stage of a profile: each ear fitted to its own audiogram."""
+    gains = np.stack([insertion_gain_db(profile.aid.rule, ear.at) for ear in profile.listener.ears])
+    return Compensation(gains, profile.aid.compression)

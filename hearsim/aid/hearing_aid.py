@@ -11,11 +11,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from hearsim.aid.compensation import Compensation
+from hearsim.aid.compensation import compensation
 from hearsim.aid.device import HearingAid, plugin_stage
-from hearsim.aid.fitting.fitting import insertion_gain_db
 from hearsim.aid.limiter import MpoLimiter
 from hearsim.aid.remix import Remix
 from hearsim.aid.separator import Separator
@@ -85,9 +82,3 @@ def separate_and_remix(profile: Profile) -> Parallel:
         Chain(Reblock(separator, separator.hop), Remix({stem: profile.mix.gain(stem) for stem in STEMS})),
         name="separate + remix",
     )
-
-
-def compensation(profile: Profile) -> Compensation:
-    """Return the compensation stage of a profile: each ear fitted to its own audiogram."""
-    gains = np.stack([insertion_gain_db(profile.aid.rule, ear.at) for ear in profile.listener.ears])
-    return Compensation(gains, profile.aid.compression)

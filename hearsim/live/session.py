@@ -10,7 +10,8 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,11 +24,11 @@ from hearsim.live.devices import Stream, run_audio
 from hearsim.live.events import Kind
 from hearsim.live.log import header, profile_line
 from hearsim.live.player import Rings
-from hearsim.live.process import undisturbed
+from hearsim.live.process import preloaded, undisturbed
 from hearsim.live.recording import PIECE, SessionRecorder, check_new, endless
-from hearsim.live.worker import run_worker
 from hearsim.profile.schema import Profile
 
+WORKER = "hearsim.live.worker"  # imported by the worker alone: it brings torch
 LOADING_S, OPENING_S, CLOSING_S = 180.0, 20.0, 5.0
 REOPEN_EVERY_S = 1.0
 MOST_DEATHS, YOUNG_S = 3, 10.0  # so many early ends of workers in a row are a permanent fault
@@ -72,10 +73,9 @@ class Session:
     def __enter__(self) -> Self:
         """Load the path and open the device: the stream runs, silently. Raises `HearsimError` where it can't."""
         self.control, self.rings = Control.create(), Rings.create()
-        self._context = multiprocessing.get_context("spawn")
-        self._wake = self._context.Semaphore(0)
+        self._wake = multiprocessing.get_context("spawn").Semaphore(0)
         self._recorder = SessionRecorder(self.rings, self._sound, self.rate, self._say)
-        self._processes: list[SpawnProcess] = []
+        self._processes: list[BaseProcess] = []
         self._young_deaths, self._died_at, self._lost_at, self._lost_why, self._lost_calls = 0, 0.0, 0.0, "", 0
         try:
             self._begin()
@@ -97,7 +97,7 @@ class Session:
         if self._level_db is not None:
             controls.set_level(self._level_db)
             controls.silent = 0
-        self._worker, self._audio = self._start_worker(), self._start_audio()
+        self._audio, self._worker = self._start_audio(), self._start_worker()
         self._await(lambda: self.control.worker_status.state == READY, LOADING_S, "the worker")
         self._say(f"worker: {self.control.worker_status.priority.decode()}")
         if self._log_path is not None:
@@ -112,23 +112,30 @@ class Session:
         if message := self.control.playback_status.message:
             self._say(message.decode())
 
-    def _start_worker(self) -> SpawnProcess:
+    def _start_worker(self) -> BaseProcess:
         self.control.worker_status.state = 0
         self._worker_since = self._worked_at = time.monotonic()
         self._progress, self._worker_fault = (0, 0), ""
-        return self._start(run_worker, self.rate, self.control, self.rings, self._wake)
+        process = preloaded(WORKER, "run_worker", self.rate, *self._shared)
+        process.start()  # waits until the module is imported: Ctrl-C ends that
+        return self._keep(process)
 
-    def _start_audio(self) -> SpawnProcess:
+    def _start_audio(self) -> BaseProcess:
         self.control.playback_status.state = 0
         self._audio_since = time.monotonic()
         opened = self.control.playback_status.device.decode()  # a lost device may not be replaced by another
         stream = replace(self._stream, device=opened) if opened else self._stream
-        return self._start(run_audio, stream, self.control, self.rings, self._wake)
-
-    def _start(self, target: Any, *args: Any) -> SpawnProcess:
-        process = self._context.Process(target=target, args=args, daemon=True)
+        context = multiprocessing.get_context("spawn")
+        process = context.Process(target=run_audio, args=(stream, *self._shared), daemon=True)
         with undisturbed():
             process.start()
+        return self._keep(process)
+
+    @property
+    def _shared(self) -> tuple[Control, Rings, Semaphore]:
+        return self.control, self.rings, self._wake
+
+    def _keep(self, process: BaseProcess) -> BaseProcess:
         self._processes = [*(other for other in self._processes if other.exitcode is None), process]
         return process
 
@@ -280,7 +287,7 @@ def _blocks(song: Source) -> Iterator[FloatArray]:
         left -= PIECE
 
 
-def how(process: SpawnProcess) -> str:
+def how(process: BaseProcess) -> str:
     """Return a description of a process's end."""
     code = process.exitcode or 0
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

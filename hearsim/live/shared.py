@@ -6,6 +6,7 @@ processors that Python runs on; data of several numbers is published by a count 
 might make the count visible first, as there is no barrier: only microseconds of the interpreter are between both.
 """
 
+import sys
 from multiprocessing.shared_memory import SharedMemory
 from typing import Any, ClassVar, Generic, Self, TypeVar, overload
 
@@ -98,5 +99,8 @@ def _is_cell(value: object) -> bool:
 
 def _attach(kind: type[Block], arrays: Arrays, name: str) -> Block:
     block = kind.__new__(kind)
-    Block.__init__(block, arrays, name)
+    try:
+        Block.__init__(block, arrays, name)
+    except FileNotFoundError:  # the session ended while this process was starting: there is nobody to tell
+        sys.exit(1)
     return block

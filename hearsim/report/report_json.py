@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from hearsim.aid.compensation import compensation
 from hearsim.aid.fitting.fitting import LEVELS_DB_SPL
-from hearsim.aid.hearing_aid import compensation
 from hearsim.core.audio import EARS
 from hearsim.core.audio_files import sha256_of
 from hearsim.core.errors import HearsimError

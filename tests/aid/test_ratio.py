@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from hearsim.aid.hearing_aid import compensation
+from hearsim.aid.compensation import compensation
 from hearsim.core.audio import Format
 from hearsim.dsp.bands import AUDIOMETRIC_HZ
 from hearsim.profile.schema import Profile

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from hearsim.aid.compensation import compensation
 from hearsim.aid.fitting.fitting import insertion_gain_db
-from hearsim.aid.hearing_aid import compensation
 from hearsim.aid.speech_level import speech_noise
 from hearsim.core.audio import Format
 from hearsim.dsp.bands import AUDIOMETRIC_HZ, LTASS_70_DB_SPL, THIRD_OCTAVES_HZ

@@ -36,7 +36,7 @@ def run(*words: object, typed: str = "") -> subprocess.CompletedProcess[str]:
 
 def test_live_then_replay(tmp_path: Path) -> None:
     song, played, log = tmp_path / "song.wav", tmp_path / "played.wav", tmp_path / "log.jsonl"
-    write(song, mixture(demo_song(4.0)))
+    write(song, mixture(demo_song(3.0)))
     typed = "bass solo\nnonsense\nlevel -6\n"
     live = run("live", "play", "--file", song, "--device", "null", "--record", played, "--log", log, typed=typed)
     assert live.returncode == 0, live.stderr
@@ -45,14 +45,14 @@ def test_live_then_replay(tmp_path: Path) -> None:
         assert said in live.stdout
     before, after = live.stdout.split("fading in to")
     assert "device, out and in" in before and "device, out and in" in after  # the ledger, at the start and at the end
-    again = run("live", "replay", log, "--out", tmp_path / "out")
-    assert again.returncode == 0, again.stderr
+    again = CliRunner().invoke(app, ["live", "replay", str(log), "--out", str(tmp_path / "out")])
+    assert again.exit_code == 0, again.output
     assert f"equal to {played}, sample for sample" in again.stdout
     np.testing.assert_array_equal(read(tmp_path / "out/played.wav").samples, read(played).samples)
     # a log that says something else happened is found out
     log.write_text(log.read_text().replace('"step": "aid"', '"step": "dry"'))
-    wrong = run("live", "replay", log, "--out", tmp_path / "out2")
-    assert wrong.returncode == 2 and f"is not what {played} recorded" in wrong.stderr
+    with pytest.raises(HearsimError, match=f"is not what {played} recorded"):
+        CliRunner().invoke(app, ["live", "replay", str(log), "--out", str(tmp_path / "2")], catch_exceptions=False)
 
 
 def test_ended_from_outside_it_fades_out_and_the_recording_takes_its_name(tmp_path: Path) -> None:
@@ -166,8 +166,8 @@ def test_a_wrong_word_is_one_sentence_and_moves_nothing(line: str, said: str, se
     assert session.control.controls.version == version
 
 
-@pytest.mark.parametrize(("module", "heavy"), [("devices", {"starlette", "uvicorn"}), ("page.server", set())])
-def test_the_processes_of_audio_and_page_are_light(module: str, heavy: set[str]) -> None:
+@pytest.mark.parametrize(("module", "heavy"), [("devices", {"starlette", "uvicorn"}), ("page.server", set()), ("session", set())])
+def test_the_processes_of_audio_page_and_control_are_light(module: str, heavy: set[str]) -> None:
     heavy |= {"torch", "numba", "scipy", "matplotlib"}
     code = f"import sys, hearsim.live.{module}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from inline import RATE, Inline
+from quick_model import with_quick_model
 
 from hearsim.aid.hearing_aid import hearing_aid
 from hearsim.core.audio import Audio
@@ -19,7 +20,7 @@ from hearsim.music.demo_song import demo_song, mixture
 from hearsim.profile.load import load_profile
 from hearsim.profile.schema import STEMS
 
-PROFILE = load_profile("moderate-vocals-up")
+PROFILE = with_quick_model("moderate-vocals-up")
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +141,7 @@ def test_what_no_device_can_mean_is_silence_in_the_dry_signal_too() -> None:
     noise = (3e-3 * np.random.default_rng(1).standard_normal((3 * RATE // 2, 2))).astype(np.float32)
     noise[RATE:] = 0.0
     noise[RATE::1000] = 3e38  # finite, but not behind a gain, and infinity times silence is not a number
-    session = Inline(load_profile("severe-vocals-up"), None, 64).audible()
+    session = Inline(with_quick_model("severe-vocals-up"), None, 64).audible()
     for start in range(0, len(noise) - 64, 64):
         session.works = start < RATE
         session.turn(given=noise[start : start + 64])
@@ -300,7 +301,7 @@ def killed(*_: object) -> None:
 @pytest.mark.parametrize(("name", "loss"), [("severe-vocals-up", False), ("mild-open", True)])
 def test_another_profile_comes_through_silence(name: str, loss: bool, song: Audio, tmp_path: Path) -> None:
     """Another limit, another mix, with loss and vent another latency; and still what a replay renders."""
-    other = load_profile(name)
+    other = with_quick_model(name)
     session = Inline(PROFILE, song, 64, loss).audible(-10.0)
     session.until(RATE)
     session.switch(other)

@@ -71,7 +71,7 @@ def check(found: list[Arrival], device: int, total: int) -> None:
     assert {(chirp.device, chirp.total) for chirp in whole} == {(device, total)}
 
 
-@pytest.mark.parametrize("period", [64, 512])
+@pytest.mark.parametrize("period", [64, pytest.param(512, marks=pytest.mark.slow)])
 def test_measured_delay_is_constant_and_the_ledger(period: int) -> None:
     loop(period, 3.0)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from hearsim.aid.hearing_aid import compensation
+from hearsim.aid.compensation import compensation
 from hearsim.core.alignment import whitened_peak
 from hearsim.core.audio import EARS
 from hearsim.core.latency import LatencyEntry

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from quick_model import with_quick_model
 
-from hearsim.aid.hearing_aid import compensation
+from hearsim.aid.compensation import compensation
 from hearsim.core.audio import EARS, Audio
 from hearsim.core.audio_files import read, write
 from hearsim.metrics.levels import BandLevels

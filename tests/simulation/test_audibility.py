@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hearsim.aid.hearing_aid import compensation, hearing_aid
+from hearsim.aid.compensation import compensation
+from hearsim.aid.hearing_aid import hearing_aid
 from hearsim.core.audio import Audio
 from hearsim.core.composites import Delay
 from hearsim.core.processor import render

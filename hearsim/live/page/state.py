@@ -21,7 +21,7 @@ INPUT_LEVELS_DB_SPL = (50, 65, 80)
 
 def profile_scene(profile: Profile) -> dict[str, Any]:
     """Return a profile for the page's drawings: levels in dB SPL, thresholds in dB HL, gains in dB."""
-    from hearsim.aid.hearing_aid import compensation  # a heavy import, which the page's process does not need
+    from hearsim.aid.compensation import compensation  # a heavy import, which the page's process does not need
     from hearsim.dsp.bands import AUDIOMETRIC_HZ
 
     stage = compensation(profile)
