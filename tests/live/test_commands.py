@@ -166,7 +166,9 @@ def test_a_wrong_word_is_one_sentence_and_moves_nothing(line: str, said: str, se
     assert session.control.controls.version == version
 
 
-@pytest.mark.parametrize(("module", "heavy"), [("devices", {"starlette", "uvicorn"}), ("page.server", set()), ("session", set())])
+@pytest.mark.parametrize(
+    ("module", "heavy"), [("devices", {"starlette", "uvicorn"}), ("page.server", set()), ("session", set())]
+)
 def test_the_processes_of_audio_page_and_control_are_light(module: str, heavy: set[str]) -> None:
     heavy |= {"torch", "numba", "scipy", "matplotlib"}
     code = f"import sys, hearsim.live.{module}; print(sorted({heavy} & set(sys.modules)))"
