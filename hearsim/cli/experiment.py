@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.progress import TaskID
 
-    from hearsim.experiment.run import Outcome, Progress
+    from hearsim.experiment.run import Estimate, Outcome, Progress
 
 
 experiment = typer.Typer(
@@ -65,25 +65,13 @@ def run(
     if dry_run:
         for name, levels in study.levels().items():
             typer.echo(f"  {name}: {', '.join(levels)}")
-        forecast = estimate(shard_of(cells, part), folder, workers, retry_failed, progress=_say_timing)
-        typer.echo(
-            f"{counted(forecast.waiting, 'cell')} to compute, {forecast.shared} songs and separations to make: about "
-            f"{_duration(forecast.seconds)} on {forecast.workers} cores ({forecast.cell_s:.2f} s a cell, "
-            f"{forecast.shared_s:.1f} s a song and its separation, timed here)"
-        )
+        _print_forecast(estimate(shard_of(cells, part), folder, workers, retry_failed, progress=_print_timing))
         return
-    done = _with_bar(
+    outcome = _with_bar(
         lambda progress: run_cells(study, cells, folder, Where(workers, cluster), part, retry_failed, progress)
     )
-    typer.echo(
-        f"{counted(done.computed, 'cell')} computed, {done.earlier} reused from earlier runs, {done.failed} failed"
-    )
-    if done.missing:
-        typer.echo(f"{done.missing} cells of other shards are missing: results.csv comes with the last of them")
-    else:
-        typer.echo(f"results: {folder / 'results.csv'}")
-    if done.failed:
-        typer.echo("failed cells are in results.csv with their errors; --retry-failed computes them again")
+    _print_outcome(outcome, folder)
+    if outcome.failed:
         raise typer.Exit(ExitCode.FAILED)
 
 
@@ -122,10 +110,35 @@ def _with_bar(work: "Callable[[Progress], Outcome]") -> "Outcome":
         return work(show)
 
 
-def _say_timing(unit: str, done: int, total: int) -> None:
+def _print_timing(unit: str, done: int, total: int) -> None:
     """Print a line before each excerpt that a dry run times."""
     if done < total:
         typer.echo(f"timing {unit}: {done + 1} of {total} ...")
+
+
+def _print_forecast(forecast: "Estimate") -> None:
+    from hearsim.core.units import counted
+
+    typer.echo(
+        f"{counted(forecast.waiting, 'cell')} to compute, {forecast.shared} songs and separations to make: about "
+        f"{_duration(forecast.seconds)} on {forecast.workers} cores ({forecast.cell_s:.2f} s a cell, "
+        f"{forecast.shared_s:.1f} s a song and its separation, timed here)"
+    )
+
+
+def _print_outcome(outcome: "Outcome", folder: Path) -> None:
+    from hearsim.core.units import counted
+
+    typer.echo(
+        f"{counted(outcome.computed, 'cell')} computed, {outcome.earlier} reused from earlier runs, "
+        f"{outcome.failed} failed"
+    )
+    if outcome.missing:
+        typer.echo(f"{outcome.missing} cells of other shards are missing: results.csv comes with the last of them")
+    else:
+        typer.echo(f"results: {folder / 'results.csv'}")
+    if outcome.failed:
+        typer.echo("failed cells are in results.csv with their errors; --retry-failed computes them again")
 
 
 def _duration(seconds: float) -> str:

@@ -9,6 +9,7 @@ import typer
 from hearsim.cli import completion
 
 if TYPE_CHECKING:
+    from hearsim.profile.mix import Gains
     from hearsim.profile.schema import Listener
 
 ASKED_HZ = (250, 500, 1000, 2000, 4000, 8000)
@@ -69,7 +70,7 @@ def init(
     from hearsim.core.errors import HearsimError
     from hearsim.core.files import writes
     from hearsim.profile.load import load_mix
-    from hearsim.profile.schema import STEMS, Listener, Profile
+    from hearsim.profile.schema import Listener, Profile
 
     name = name.removesuffix(".toml")
     path = out / f"{name}.toml"
@@ -80,19 +81,10 @@ def init(
     ears = _ears(thresholds, left, right)
     listener = Listener.from_thresholds(left=ears[0], right=ears[1], name=name)
     aid = aid or ("power" if max(_mean_db_hl(listener)) >= POWER_FROM_DB_HL else "closed")
-    rig = RIGS.get(aid, "aid")
-    model = "hs-tasnet-lite"
+    parts = {"aid": aid, "rig": RIGS.get(aid, "aid"), "model": "hs-tasnet-lite"}
     gains = load_mix(mix).gains_db
-    Profile(listener, mix=mix, aid=aid, rig=rig, model=model, name=name)  # the checks of load_profile
-    width = max(len(aid), len(rig), len(model)) + 2
-    text = TEMPLATE.format(
-        **{"name": name, "path": path, "aid": aid, "rig": rig, "model": model},
-        pad_aid=" " * (width + 2 - len(aid)),
-        pad_rig=" " * (width + 2 - len(rig)),
-        gains="\n".join(f"{stem} = {_toml(getattr(gains, stem))}" for stem in STEMS),
-        **{f"{ear}_hz": _list(values) for ear, values in zip(("left", "right"), ears, strict=True)},
-        **{f"{ear}_db": _list(values.values()) for ear, values in zip(("left", "right"), ears, strict=True)},
-    )
+    Profile(listener, mix=mix, aid=aid, rig=parts["rig"], model=parts["model"], name=name)  # the checks of load_profile
+    text = _text(path, parts, gains, ears)
     with writes(path):
         out.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
@@ -127,6 +119,23 @@ def parse(text: str, context: str) -> Thresholds:
     if not thresholds:
         raise HearsimError(f"{context} is empty: give Hz:dB HL pairs, as 500:30,1000:40,2000:55")
     return dict(sorted(thresholds.items()))
+
+
+def _text(path: Path, parts: dict[str, str], gains: "Gains", ears: tuple[Thresholds, Thresholds]) -> str:
+    """Return the contents of a profile; `parts` are the names of aid, rig and model."""
+    from hearsim.profile.schema import STEMS
+
+    width = max(map(len, parts.values())) + 4
+    left, right = ears
+    return TEMPLATE.format(
+        **{"name": path.stem, "path": path},
+        **parts,
+        pad_aid=" " * (width - len(parts["aid"])),
+        pad_rig=" " * (width - len(parts["rig"])),
+        gains="\n".join(f"{stem} = {_toml(getattr(gains, stem))}" for stem in STEMS),
+        **{"left_hz": _list(left), "left_db": _list(left.values())},
+        **{"right_hz": _list(right), "right_db": _list(right.values())},
+    )
 
 
 def _ears(thresholds: str | None, left: str | None, right: str | None) -> tuple[Thresholds, Thresholds]:

@@ -1,7 +1,9 @@
 """`hearsim train` and `hearsim evaluate`: learn separators and score them."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +11,9 @@ from hearsim.cli import completion
 from hearsim.cli.old_forms import OldForms
 from hearsim.cli.options import Json
 from hearsim.cli.output import check_table, console, print_json, print_tables
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class _Train(OldForms):
@@ -86,46 +91,41 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score a model on whole tracks, beside the mixture and the ideal ratio mask; an interrupted run continues."""
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
     from hearsim.cli.tables import evaluation as tables_of
     from hearsim.core.files import cache_folder
     from hearsim.training.evaluate import evaluate as run_evaluation
-    from hearsim.training.evaluation_tables import Scores, describe_track, summarise, write_plot, write_scores
+    from hearsim.training.evaluation_tables import Scores, describe_track, summary_records, write_plot, write_scores
     from hearsim.training.evaluation_tables import write_summary as write_table
 
     out = out or Path("out") / f"evaluate-{Path(model).name}"
-    cache = cache_folder()
+    patterns, ignored = tuple(tracks or ["*"]), tuple(ignore or ())
     scores: Scores = {}
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     screen = console(stderr=as_json)
+    with _bar(screen) as progress:
+        for name, rows in run_evaluation(model, data, cache_folder(), patterns, out, progress, ignored):
+            if rows:
+                scores[name] = rows
+                write_scores(out / "scores.csv", scores)
+            screen.print(describe_track(name, rows), soft_wrap=True)
+    write_table(out / "summary.csv", scores)
+    write_plot(out / "scores.svg", scores)
+    if as_json:
+        print_json({"folder": str(out), "tracks": list(scores), "summary": summary_records(scores)})
+        return
+    print_tables(*tables_of(scores))
+    typer.echo(f"in {out}: scores.csv (every track), summary.csv (these tables, and ISR, SIR and SAR), scores.svg")
+
+
+@contextmanager
+def _bar(screen: "Console") -> Iterator[Callable[[str, float], None]]:
+    """Show a progress bar on a terminal; yield a function of a track's name and the share of it that is separated."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True, console=screen, disable=not screen.is_terminal) as bar:
         task = bar.add_task("reading", total=1.0)
 
         def progress(name: str, share: float) -> None:
             bar.update(task, description=name if share < 1 else f"{name}: scoring", completed=share)
 
-        for name, rows in run_evaluation(
-            model, data, cache, tuple(tracks or ["*"]), out, progress, tuple(ignore or ())
-        ):
-            if rows:
-                scores[name] = rows
-                write_scores(out / "scores.csv", scores)
-            bar.console.print(describe_track(name, rows), soft_wrap=True)
-    write_table(out / "summary.csv", scores)
-    write_plot(out / "scores.svg", scores)
-    if as_json:
-        summary = [
-            {
-                "definition": row.definition.field,
-                "over_tracks": row.definition.over_tracks,
-                "system": row.system,
-                **row.stems,
-                "overall": row.overall,
-            }
-            for row in summarise(scores)
-        ]
-        print_json({"folder": str(out), "tracks": list(scores), "summary": summary})
-        return
-    print_tables(*tables_of(scores))
-    typer.echo(f"in {out}: scores.csv (every track), summary.csv (these tables, and ISR, SIR and SAR), scores.svg")
+        yield progress

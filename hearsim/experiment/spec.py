@@ -51,6 +51,7 @@ PLURALS = dict(zip(("listeners", "songs", "seeds", "mixes", "aids", "models"), F
 
 UNAIDED, ORACLE = "unaided", "oracle"
 VERSIONS = ("heard", "aided")
+Entry = TypeVar("Entry")
 Level = TypeVar("Level")
 Part = TypeVar("Part", bound=Settings)
 
@@ -142,36 +143,11 @@ def read_study(path: Path, songs: Path | None = None) -> Study:
 
     Raises `HearsimError` naming file, key and value for any fault.
     """
-    table = read_toml(path)
-    settings: dict[str, dict[str, Any]] = {}
-    if isinstance(nested := table.get("factors"), dict):
-        flat = flatten(nested)
-        settings = read_settings(path, {key: values for key, values in flat.items() if "." in key})
-        table["factors"] = {key: values for key, values in flat.items() if "." not in key}
-    spec = check(path, SpecFile, table)
-    factors, base = spec.factors, path.parent
-    for metric in spec.metrics:
-        _known(metric, heard_names(), f"{path}: metrics: no metric is called")
-    for output in spec.outputs:
-        _known(output, VERSIONS, f"{path}: outputs: no output is called")
-    folder: Named = str(songs.resolve()) if songs else ""
-
-    def resolve(
-        key: str, entries: Sequence[Named], one: Callable[[Named, str], Mapping[str, Level]]
-    ) -> dict[str, Level]:
-        by_name: dict[str, Level] = {}
-        for index, level in enumerate(entries):
-            where = f"{path}: factors.{key}[{index}]"
-            for name, value in one(level, where).items():
-                if name in by_name:
-                    raise HearsimError(f"{where}: {name!r} exists already: rename it, or remove it")
-                by_name[name] = value
-        if not by_name:
-            raise HearsimError(f"{path}: factors.{key} is empty, so there are no cells: name at least one")
-        return by_name
-
-    listeners = resolve("listeners", factors.listeners, lambda level, where: _listeners(level, where, base))
-    tracks = resolve("songs", (folder,) if songs else factors.songs, lambda level, where: _songs(level, where, base))
+    spec, settings = _read_spec(path)
+    factors, base, prefix = spec.factors, path.parent, f"{path}: factors."
+    entries: Sequence[Named] = (str(songs.resolve()),) if songs else factors.songs
+    listeners = _levels(f"{prefix}listeners", factors.listeners, lambda level, at: _listeners(level, at, base))
+    tracks = _levels(f"{prefix}songs", entries, lambda level, at: _songs(level, at, base))
     study = Study(
         name=spec.name or (path.resolve().parent.name if path.stem == "experiment" else path.stem),
         path=path,
@@ -180,12 +156,10 @@ def read_study(path: Path, songs: Path | None = None) -> Study:
         outputs=spec.outputs,
         listeners=listeners,
         songs=tracks,
-        seeds=resolve(
-            "seeds", [str(seed) for seed in factors.seeds], lambda level, where: {str(level): int(str(level))}
-        ),
-        mixes=resolve("mixes", factors.mixes, lambda level, where: _part(level, where, Mix, base)),
-        aids=resolve("aids", factors.aids, lambda level, where: _aid(level, where, base)),
-        models=resolve("models", factors.models, lambda level, where: _model(level, where, base)),
+        seeds=_levels(f"{prefix}seeds", factors.seeds, lambda seed, _: {str(seed): seed}),
+        mixes=_levels(f"{prefix}mixes", factors.mixes, lambda level, at: _part(level, at, Mix, base)),
+        aids=_levels(f"{prefix}aids", factors.aids, lambda level, at: _aid(level, at, base)),
+        models=_levels(f"{prefix}models", factors.models, lambda level, at: _model(level, at, base)),
         settings=settings,
         exclude=spec.exclude,
         pairs=None if spec.pairs is None else read_pairs(spec.pairs, path, list(listeners), list(tracks)),
@@ -193,6 +167,41 @@ def read_study(path: Path, songs: Path | None = None) -> Study:
     )
     _check_names(study)
     return study
+
+
+def _read_spec(path: Path) -> tuple[SpecFile, dict[str, dict[str, Any]]]:
+    """Return the TOML's content, its metrics and outputs checked, and its settings of a profile as factors."""
+    table = read_toml(path)
+    settings: dict[str, dict[str, Any]] = {}
+    if isinstance(nested := table.get("factors"), dict):
+        flat = flatten(nested)
+        settings = read_settings(path, {key: values for key, values in flat.items() if "." in key})
+        table["factors"] = {key: values for key, values in flat.items() if "." not in key}
+    spec = check(path, SpecFile, table)
+    for metric in spec.metrics:
+        _known(metric, heard_names(), f"{path}: metrics: no metric is called")
+    for output in spec.outputs:
+        _known(output, VERSIONS, f"{path}: outputs: no output is called")
+    return spec, settings
+
+
+def _levels(
+    factor: str, entries: Sequence[Entry], read: Callable[[Entry, str], Mapping[str, Level]]
+) -> dict[str, Level]:
+    """Return the levels of a factor by name; `read` gets an entry and its place in the file.
+
+    Raises `HearsimError` for a name given twice, and for no levels at all.
+    """
+    by_name: dict[str, Level] = {}
+    for index, entry in enumerate(entries):
+        where = f"{factor}[{index}]"
+        for name, value in read(entry, where).items():
+            if name in by_name:
+                raise HearsimError(f"{where}: {name!r} exists already: rename it, or remove it")
+            by_name[name] = value
+    if not by_name:
+        raise HearsimError(f"{factor} is empty, so there are no cells: name at least one")
+    return by_name
 
 
 def _known(name: str, names: Sequence[str], sentence: str) -> None:

@@ -52,6 +52,20 @@ def summarise(scores: Scores) -> list[Row]:
     return [_row(definition, system, scores) for definition in DEFINITIONS for system in _systems(scores)]
 
 
+def summary_records(scores: Scores) -> list[dict[str, str | float | None]]:
+    """Return the rows of `summarise` by column: definition, over_tracks, system, each stem, overall."""
+    return [
+        {
+            "definition": row.definition.field,
+            "over_tracks": row.definition.over_tracks,
+            "system": row.system,
+            **row.stems,
+            "overall": row.overall,
+        }
+        for row in summarise(scores)
+    ]
+
+
 def describe_track(name: str, scores: list[Score]) -> str:
     """Return a track's name with the model's BSSEval v4 SDR per stem, and the mixture's in brackets."""
     if not scores:
@@ -102,11 +116,8 @@ def write_scores(path: Path, scores: Scores) -> None:
 
 def write_summary(path: Path, scores: Scores) -> None:
     """Write the summary over tracks to a CSV, one row per definition and system, stems side by side."""
-    rows = (
-        [row.definition.field, row.definition.over_tracks, row.system, *row.stems.values(), row.overall]
-        for row in summarise(scores)
-    )
-    write_csv(path, ["definition", "over_tracks", "system", *stems_of(scores), "overall"], rows)
+    columns = ["definition", "over_tracks", "system", *stems_of(scores), "overall"]
+    write_csv(path, columns, (record.values() for record in summary_records(scores)))
 
 
 def write_plot(path: Path, scores: Scores) -> None:

@@ -7,13 +7,15 @@ averaged.safetensors (to ship: `hearsim models pack`); with a validation score a
 
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hearsim.core.errors import HearsimError
@@ -61,7 +63,7 @@ def train(
         group.close()
 
 
-def _train(  # noqa: PLR0915  one loop, read from top to bottom
+def _train(
     spec: TrainSpec,
     run: Path,
     resume: bool,
@@ -70,19 +72,10 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
     all_tracks: list[Track] | None,
     group: Group,
 ) -> Path:
-    optim, rows = spec.optimizer, group.rows(spec.optimizer.batch)
+    optim = spec.optimizer
     _make_folder(run, resume, group)
-    torch.manual_seed(optim.seed)
-
-    net = build(spec.model.config("the spec")).train().to(group.device)
-    if start_from is not None:
-        checkpoint.start_from(start_from, net)
-    average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(optim.average)).eval()
-    optimizers = make_optimizers(net, optim)
-    parts: dict[str, Any] = {"net": net, "average": average, **optimizers}
-    state = State(net.initial_recurrent_states(len(rows)))
-    if resume:
-        state = checkpoint.load(run / CHECKPOINT, spec, parts, rows, group.device)
+    learner = _learner(spec, run, resume, start_from, group)
+    net, state = learner.net, learner.state
 
     all_tracks = _read_all(spec, net.rate, group) if all_tracks is None else all_tracks
     tracks, validation = _tracks(spec, net.rate, all_tracks)
@@ -90,62 +83,114 @@ def _train(  # noqa: PLR0915  one loop, read from top to bottom
         print(*(f"training on {line}" for line in summary(tracks)), sep="\n", flush=True)
     piece = max(1, round(optim.seconds * net.rate / net.hop)) * net.hop
     mixer = Mixer(tracks, piece * optim.pieces, spec.augmentation, spec.data.weights, net.rate)
-    stateful = StatefulBatches(mixer, rows, optim.batch, optim.pieces, net.window - net.hop, optim.seed, optim.reset)
-    precision: torch.dtype = getattr(torch, optim.precision)
-
-    def save() -> None:
-        recurrent_states = group.gather(state.recurrent_states)
-        if group.rank == 0:
-            checkpoint.save(run / CHECKPOINT, spec, parts, state, recurrent_states)
-            _save_weights(average, run / AVERAGED)
+    rows, context = group.rows(optim.batch), net.window - net.hop
+    stateful = StatefulBatches(mixer, rows, optim.batch, optim.pieces, context, optim.seed, optim.reset)
 
     if not resume:
-        save()  # from here on an interrupted run can be resumed
+        learner.save(run)  # from here on an interrupted run can be resumed
     first, before = state.step, state.hours
     started = saved_at = time.monotonic()
     with RunLog(run, first, optim.steps, tensorboard, writes=group.rank == 0) as log:
         for stems, continues in batches(stateful, first, optim.steps):
             if state.progress.is_over(spec.validation):
                 break
-            rate = learning_rate(state.step, optim, spec.validation, state.progress)
-            for settings in (part for each in optimizers.values() for part in each.param_groups):
-                settings["lr"] = rate
-            recurrent_states = tuple(m * continues.to(group.device)[:, None] for m in state.recurrent_states)
-            loss, state.recurrent_states = loss_of(net, stems.to(group.device), recurrent_states, precision, optim.loss)
-            net.zero_grad()
-            loss.backward()
-            group.average(p.grad for p in net.parameters() if p.grad is not None)
-            length = float(nn.utils.clip_grad_norm_(net.parameters(), optim.clip))  # before it is clipped
-            mean = group.mean(loss.item())
-            if not np.isfinite((mean, length)).all():
-                raise HearsimError(
-                    f"the loss is {mean} and its gradient {length} long at step {state.step}: lower the learning rate"
-                )
-            for optimizer in optimizers.values():
-                optimizer.step()
-            average.update_parameters(net)
+            rate = learner.set_rate()
+            learner.step(stems, continues)
 
-            state.step += 1
-            state.recent.append(mean)
-            state.recurrent_states = tuple(tensor.detach() for tensor in state.recurrent_states)
             now = time.monotonic()
             state.hours = before + (now - started) / 3600
             score_db = None
             if validation is not None and state.step % spec.validation.every == 0:
-                score_db = group.agree(validation.score_db(_net_of(average)) if group.rank == 0 else 0.0)
-                state.progress.add(score_db, spec.validation, optim.schedule == "plateau")
-                if state.progress.since_best == 0 and group.rank == 0:
-                    _save_weights(average, run / "best.safetensors")
+                score_db = learner.validate(validation, run)
             if state.step % LOG_EVERY == 0 or score_db is not None:
                 speed = (state.step - first) * optim.batch * piece / net.rate / (now - started)
                 log.row(state.step, float(np.mean(state.recent)), state.hours, speed, rate, score_db)
                 state.recent.clear()
             log.step(state.step)
             if group.agree(now - saved_at) > 60 * optim.save_minutes:
-                save()
+                learner.save(run)
                 saved_at = now
-    save()
+    learner.save(run)
     return run / AVERAGED
+
+
+@dataclass
+class _Learner:
+    """A network in training: its average over the steps, its optimizers, and the state of the run."""
+
+    spec: TrainSpec
+    group: Group
+    net: SeparatorNet
+    average: AveragedModel
+    optimizers: dict[str, Optimizer]
+    state: State
+
+    def parts(self) -> dict[str, Any]:
+        """Return the parts of a checkpoint with a `state_dict`."""
+        return {"net": self.net, "average": self.average, **self.optimizers}
+
+    def set_rate(self) -> float:
+        """Set the learning rate of the next step, and return it."""
+        rate = learning_rate(self.state.step, self.spec.optimizer, self.spec.validation, self.state.progress)
+        for settings in (part for each in self.optimizers.values() for part in each.param_groups):
+            settings["lr"] = rate
+        return rate
+
+    def step(self, stems: Tensor, continues: Tensor) -> None:
+        """Update the weights and their average by a batch; `continues` is 0 for rows that begin a new example.
+
+        Raises `HearsimError` where the loss or its gradient is not finite.
+        """
+        net, group, state, optim = self.net, self.group, self.state, self.spec.optimizer
+        recurrent_states = tuple(m * continues.to(group.device)[:, None] for m in state.recurrent_states)
+        precision: torch.dtype = getattr(torch, optim.precision)
+        loss, recurrent_states = loss_of(net, stems.to(group.device), recurrent_states, precision, optim.loss)
+        net.zero_grad()
+        loss.backward()
+        group.average(p.grad for p in net.parameters() if p.grad is not None)
+        length = float(nn.utils.clip_grad_norm_(net.parameters(), optim.clip))  # before it is clipped
+        mean = group.mean(loss.item())
+        if not np.isfinite((mean, length)).all():
+            raise HearsimError(
+                f"the loss is {mean} and its gradient {length} long at step {state.step}: lower the learning rate"
+            )
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+        self.average.update_parameters(net)
+        state.step += 1
+        state.recent.append(mean)
+        state.recurrent_states = tuple(tensor.detach() for tensor in recurrent_states)
+
+    def validate(self, validation: Validation, run: Path) -> float:
+        """Return the validation score of the averaged network, and save its weights where they are the best so far."""
+        group, progress = self.group, self.state.progress
+        score_db = group.agree(validation.score_db(_net_of(self.average)) if group.rank == 0 else 0.0)
+        progress.add(score_db, self.spec.validation, self.spec.optimizer.schedule == "plateau")
+        if progress.since_best == 0 and group.rank == 0:
+            _save_weights(self.average, run / "best.safetensors")
+        return score_db
+
+    def save(self, run: Path) -> None:
+        """Write the checkpoint and the averaged weights."""
+        recurrent_states = self.group.gather(self.state.recurrent_states)
+        if self.group.rank == 0:
+            checkpoint.save(run / CHECKPOINT, self.spec, self.parts(), self.state, recurrent_states)
+            _save_weights(self.average, run / AVERAGED)
+
+
+def _learner(spec: TrainSpec, run: Path, resume: bool, start_from: Path | None, group: Group) -> _Learner:
+    """Return a network with random weights, with those of `start_from`, or as the run's checkpoint left it."""
+    optim, rows = spec.optimizer, group.rows(spec.optimizer.batch)
+    torch.manual_seed(optim.seed)
+    net = build(spec.model.config("the spec")).train().to(group.device)
+    if start_from is not None:
+        checkpoint.start_from(start_from, net)
+    average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(optim.average)).eval()
+    state = State(net.initial_recurrent_states(len(rows)))
+    learner = _Learner(spec, group, net, average, make_optimizers(net, optim), state)
+    if resume:
+        learner.state = checkpoint.load(run / CHECKPOINT, spec, learner.parts(), rows, group.device)
+    return learner
 
 
 def _make_folder(run: Path, resume: bool, group: Group) -> None:
