@@ -118,7 +118,7 @@ def check_ledger(stage: Processor) -> None:
 
 
 def check_host_blocks(make: Callable[[], Processor], formats: Sequence[Format], frames: int = 3500) -> None:
-    """Check the ledger in each format, which differ in the block, and that the output, aligned by the latency, agrees."""
+    """Check the ledger in each format, and that the output, aligned by the latency, is the same for every block."""
     silent = frames * 3 // 7
     first: FloatArray | None = None
     for fmt in formats:
