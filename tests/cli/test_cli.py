@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from quick_model import with_quick_model
 
 from hearsim.cli import main
 from hearsim.core import audio_files
@@ -130,14 +131,17 @@ def test_wrong_usage_has_code_2(run: Run, arguments: str) -> None:
     assert "Usage: hearsim" in err and "Traceback" not in err
 
 
-def test_the_command_itself() -> None:
+def test_the_command_itself(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("x")
     code = "from hearsim.cli import main; main()"
-    done = subprocess.run([sys.executable, "-c", code, "show", "nope"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "show", "mine.toml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("hearsim: no profile is called 'nope'")
+    assert done.stderr.startswith(f"hearsim: {tmp_path / 'mine.toml'} is not TOML")
 
 
-def test_commands_print_what_they_should(run: Run) -> None:
+def test_commands_print_what_they_should(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "moderate-vocals-up" in run("show")[1]
     ledger = run("latency", "moderate-vocals-up")[1]
     for source in ("declared", "measured"):
@@ -145,6 +149,7 @@ def test_commands_print_what_they_should(run: Run) -> None:
     assert "\nclosed dome: too slow: 24.2 ms is over the limit of 10 ms\n" in ledger
     p50, p99, longest = map(float, re.findall(r"p50 ([\d.]+), p99 ([\d.]+), max ([\d.]+) of 11\.61 ms", ledger)[0])
     assert 0 < p50 <= p99 <= longest + 0.005  # the longest with two places
+    monkeypatch.setattr("hearsim.profile.load.load_profile", with_quick_model)
     assert "notches every" in run("latency", "mild-open")[1]
     assert "hs-tasnet-lite" in run("models", "list")[1]
 
@@ -159,6 +164,8 @@ def test_every_sound_is_decoded_as_often_as_needed(run: Run, monkeypatch: pytest
         return open_decoder(path)
 
     monkeypatch.setattr(audio_files, "open_decoder", counted)
+    monkeypatch.setattr("hearsim.profile.load.load_profile", with_quick_model)
+    monkeypatch.setattr("hearsim.report.run.write_page", lambda report, sounds, path: Path(path).touch())
     assert run("render", "song.wav", "--out", "a")[0] == 0
     assert decoded == {"song.wav": 2}
     decoded.clear()

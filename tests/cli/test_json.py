@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from quick_model import with_quick_model
 
 from hearsim.bench import blocks, networks, training
 from hearsim.cli import main
@@ -54,7 +55,8 @@ def test_show(run: Run) -> None:
     assert sum(part["samples"] for part in found["latency"]["parts"]) == found["latency"]["total_samples"]
 
 
-def test_latency(run: Run) -> None:
+def test_latency(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hearsim.profile.load.load_profile", with_quick_model)
     found, text = run("latency", "mild-open")
     assert found["measured_samples"] == found["total_samples"]
     assert re.search(rf"live delay +measured +{found['measured_samples']} ", text)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from quick_model import with_quick_model
 
-from hearsim.profile.load import load_profile
 from hearsim.report.run import render_song
 
 
@@ -13,7 +13,7 @@ def test_the_report_counts_what_was_no_sound(tmp_path: Path) -> None:
     song = (1e-4 * np.random.default_rng(0).standard_normal((22050, 2))).astype(np.float32)
     song[5000, 0], song[5001, 1] = 90.0, -90.0
     soundfile.write(tmp_path / "song.wav", song, 44100, subtype="FLOAT")
-    profile = load_profile("moderate-vocals-up")
+    profile = with_quick_model("moderate-vocals-up")
     loud = profile.rig.model_copy(update={"microphone_full_scale_db_spl": 160.0})  # 90 x full scale: 199 dB SPL
     report = render_song(tmp_path / "song.wav", profile.model_copy(update={"rig": loud}), tmp_path / "out")
     assert report["levels"]["non_finite_samples"] == 2

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cases import quick_profile
+from quick_model import with_quick_model
 from typer.testing import CliRunner
 
 from hearsim.cli.app import app
@@ -66,7 +66,7 @@ def test_a_render_gets_its_stems_and_options(arguments: Any, monkeypatch: pytest
 
 
 def test_the_comb_of_the_vent_is_that_of_the_level_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hearsim.profile.load.load_profile", quick_profile)
+    monkeypatch.setattr("hearsim.profile.load.load_profile", with_quick_model)
     text = CliRunner().invoke(app, ["latency", "mild-open"]).stdout
     (line,) = [line for line in text.splitlines() if line.startswith("through the vent")]
     total_ms = next(float(row.split()[-1]) for row in text.splitlines() if row.startswith("live delay"))

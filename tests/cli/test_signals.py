@@ -4,16 +4,26 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from export_sample import write_spec
 from trees import TINY_MODEL, noise_song
 
+from hearsim.cli import main
+from hearsim.cli.exits import ExitCode
+
 CODE = """
 import os, sys
 NUMBER = int(sys.argv.pop())
+from hearsim.music import songs
 from hearsim.report import run
+
+demo_song = songs.demo_song
+songs.demo_song = lambda: demo_song(3.0)
 
 def process(source, profile, folder, *rest):
     assert (folder / "demo" / "song.wav").exists()
@@ -25,7 +35,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_render_that_is_ended_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     done = subprocess.run(
         [sys.executable, "-c", CODE, "render", "--out", "new/out", str(int(number))],
@@ -37,29 +47,13 @@ def test_a_render_that_is_ended_leaves_nothing(tmp_path: Path, number: signal.Si
 
 HOOK = """
 import os, sys
-from importlib import import_module
-COMMAND, NUMBER = sys.argv.pop(), int(sys.argv.pop())
+NUMBER = int(sys.argv.pop())
+from hearsim.experiment.store import Store
 
 def end(*arguments, **settings):
     os.kill(os.getpid(), NUMBER)
 
-if COMMAND == "replay":
-    from types import SimpleNamespace
-    import numpy as np
-    from hearsim.live import log, replay
-    session = SimpleNamespace(source={"demo": True}, rate=44100, end=44100, recordings=[])
-    log.read_log, replay.Checksums = lambda path: session, lambda log: SimpleNamespace(add=end)
-    replay.replay = lambda session, source: iter([np.zeros((2, 512))] * 2)
-else:
-    place, name = {
-        "export": ("hearsim.listening_test.build", "_write_stimulus"),
-        "train": ("hearsim.training.loop", "save_weights"),
-        "experiment": ("hearsim.experiment.store.Store", "save"),
-    }[COMMAND]
-    module, _, kind = place.partition(".Store")
-    owner = import_module(module).Store if kind else import_module(module)
-    assert hasattr(owner, name)
-    setattr(owner, name, end)
+Store.save = end
 from hearsim.cli import main
 main()
 """
@@ -87,34 +81,56 @@ pieces = 2
 )
 
 
-def ended(tmp_path: Path, command: str, arguments: str, number: int = signal.SIGTERM) -> str:
-    """Run a command that is ended in the middle of its work; return what it printed on stderr."""
-    done = subprocess.run(
-        [sys.executable, "-c", HOOK, *arguments.split(), str(int(number)), command],
-        cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, "HOME": str(tmp_path / "home")},
-    )  # fmt: skip
-    assert done.returncode == 128 + number, done.stderr
-    assert not [path for path in tmp_path.rglob("*") if ".part" in path.name]
-    return done.stderr
+Ended = Callable[..., str]
 
 
-def test_an_export_that_is_ended_leaves_nothing(tmp_path: Path) -> None:
+@pytest.fixture
+def ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Ended]:
+    """Run a command, here, that gets SIGTERM where it calls a function; return what it printed on stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+    def run(command: str, function: str) -> str:
+        monkeypatch.setattr(function, end)
+        monkeypatch.setattr(sys, "argv", ["hearsim", *command.split()])
+        with pytest.raises(SystemExit) as left:
+            main()
+        assert left.value.code == ExitCode.TERMINATED
+        assert not [path for path in tmp_path.rglob("*") if ".part" in path.name]
+        return capsys.readouterr().err
+
+    previous = signal.getsignal(signal.SIGTERM)
+    yield run
+    signal.signal(signal.SIGTERM, previous)
+
+
+def end(*arguments: object, **settings: object) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_an_export_that_is_ended_leaves_nothing(tmp_path: Path, ended: Ended) -> None:
     write_spec(tmp_path)
-    assert ended(tmp_path, "export", "export write spec.toml --out new/out") == "hearsim: terminated (SIGTERM)\n"
+    said = ended("export write spec.toml --out new/out", "hearsim.listening_test.build._write_stimulus")
+    assert said == "hearsim: terminated (SIGTERM)\n"
     assert not (tmp_path / "new").exists()
 
 
-def test_a_replay_that_is_ended_leaves_nothing(tmp_path: Path) -> None:
+def test_a_replay_that_is_ended_leaves_nothing(tmp_path: Path, ended: Ended, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "log.jsonl").touch()
-    assert ended(tmp_path, "replay", "live replay log.jsonl --out new/out") == "hearsim: terminated (SIGTERM)\n"
+    session = SimpleNamespace(source={"demo": True}, rate=44100, end=44100, recordings=[])
+    monkeypatch.setattr("hearsim.live.log.read_log", lambda path: session)
+    monkeypatch.setattr("hearsim.live.replay.replay", lambda session, source: iter([np.zeros((2, 512))] * 2))
+    said = ended("live replay log.jsonl --out new/out", "hearsim.live.replay.Checksums.add")
+    assert said == "hearsim: terminated (SIGTERM)\n"
     assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
 
 
-def test_a_training_that_is_ended_leaves_nothing_half_written(tmp_path: Path) -> None:
+def test_a_training_that_is_ended_leaves_nothing_half_written(tmp_path: Path, ended: Ended) -> None:
     for number in range(2):
         noise_song(tmp_path / "songs" / f"song{number}", number)
     (tmp_path / "spec.toml").write_text(TRAINING)
-    assert ended(tmp_path, "train", "train run spec.toml --run run") == "hearsim: terminated (SIGTERM)\n"
+    said = ended("train run spec.toml --run run", "hearsim.training.loop.save_weights")
+    assert said == "hearsim: terminated (SIGTERM)\n"
 
 
 @pytest.mark.slow
@@ -122,8 +138,14 @@ def test_a_training_that_is_ended_leaves_nothing_half_written(tmp_path: Path) ->
 def test_an_experiment_that_is_ended_leaves_no_shared_memory(tmp_path: Path, number: signal.Signals) -> None:
     """While its worker processes are at work."""
     (tmp_path / "spec.toml").write_text(STUDY)
-    said = ended(tmp_path, "experiment", "experiment run spec.toml --out out --workers 2", number)
-    assert said.count("\n") == 1, said  # neither "leaked" nor a traceback
+    command = ["experiment", "run", "spec.toml", "--out", "out", "--workers", "2", str(int(number))]
+    done = subprocess.run(
+        [sys.executable, "-c", HOOK, *command], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "HOME": str(tmp_path / "home")},
+    )  # fmt: skip
+    assert done.returncode == 128 + number, done.stderr
+    assert not [path for path in tmp_path.rglob("*") if ".part" in path.name]
+    assert done.stderr.count("\n") == 1, done.stderr  # neither "leaked" nor a traceback
 
 
 @pytest.mark.parametrize("module", ["shlex", "numpy", "hearsim.live.session"])

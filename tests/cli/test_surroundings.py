@@ -42,7 +42,9 @@ def test_tables_show_names_that_the_terminal_has_no_letters_for(tmp_path: Path, 
     assert "Größe".encode(encoding, "replace") in done.stdout
 
 
-@pytest.mark.parametrize("command", ["render", "show", "experiment run --dry-run"])
+@pytest.mark.parametrize(
+    "command", ["show", *(pytest.param(one, marks=pytest.mark.slow) for one in ("render", "experiment run --dry-run"))]
+)
 def test_sentences_name_files_that_the_terminal_has_no_letters_for(tmp_path: Path, command: str) -> None:
     (tmp_path / "かなÜ.toml").write_text("x", encoding="utf-8")
     main = "from hearsim.cli import main; main()"
