@@ -111,7 +111,9 @@ def test_prescribed_gain_is_given(name: str) -> None:
     np.testing.assert_allclose(measured, np.stack([wanted, wanted[::-1]]), atol=0.1)
 
 
-@pytest.mark.parametrize(("attack_ms", "release_ms"), [(5, 50), (10, 100), (20, 300)])
+@pytest.mark.parametrize(
+    ("attack_ms", "release_ms"), [(5, 50), pytest.param(10, 100, marks=pytest.mark.slow), (20, 300)]
+)
 @given(ratio=st.one_of(st.sampled_from([1.14, 1.2, 10.0]), st.floats(1.1, 10.0)))
 @settings(max_examples=10, deadline=None, derandomize=True)
 def test_attack_and_release_of_ansi_s3_22(ratio: float, attack_ms: float, release_ms: float) -> None:

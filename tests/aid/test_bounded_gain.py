@@ -82,7 +82,7 @@ def check_finite(stage: Compensation, sound: np.ndarray) -> None:
         assert np.isfinite(stage._sections).all() and np.isfinite(stage._memory).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(listeners(), aids(), st.floats(100, 16000), st.floats(0, 140), st.integers(0, 1000))
 def test_every_profile_gives_finite_sound(listener: Listener, aid: Aid, hz: float, db_spl: float, seed: int) -> None:
     """The compensation alone, then the whole aid and the ear behind it; all but the network."""
@@ -118,7 +118,7 @@ def error_db(wanted: np.ndarray, sections: np.ndarray) -> float:
     return float(np.linalg.norm(wanted - response_db(sections, np.array(AUDIOMETRIC_HZ), RATE)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(gains_db, gains_db)
 def test_a_correction_never_makes_the_response_worse(before: list[float], wanted: list[float]) -> None:
     """From the sections of any gains towards any others, out of reach or not."""

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 import soundfile
 from export_sample import TINY, write_spec
 
+from hearsim.cli import main
 from hearsim.core.errors import HearsimError
 from hearsim.listening_test import build as building
 from hearsim.listening_test.build import build
@@ -195,18 +195,22 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
     assert "Permission denied" in refused(path, locked / "out")
 
 
-def test_the_command_line_says_it_and_exits_with_2(tmp_path: Path) -> None:
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "hearsim", "export", *words]
-        return subprocess.run(command, check=False, capture_output=True, text=True)
+def test_the_command_line_says_it_and_exits_with_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*words: str) -> tuple[object, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hearsim", "export", *words])
+        with pytest.raises(SystemExit) as left:
+            main()
+        return left.value.code, *capsys.readouterr()
 
     path = write_spec(tmp_path, secnds="1")
-    done = run(str(path), "--out", str(tmp_path / "out"))
-    assert done.returncode == 2
-    assert done.stderr == f"hearsim: {path}: the key secnds is not known: did you mean seconds or seed or songs?\n"
-    done = run("collect", str(tmp_path), "--webmushra", str(tmp_path))
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"hearsim: {tmp_path} is not webMUSHRA: give a checkout")
-    done = run("--help")
-    assert done.returncode == 0
-    assert all(name in done.stdout for name in ("write", "collect", "analyse"))
+    code, _, said = run(str(path), "--out", str(tmp_path / "out"))
+    assert code == 2
+    assert said == f"hearsim: {path}: the key secnds is not known: did you mean seconds or seed or songs?\n"
+    code, _, said = run("collect", str(tmp_path), "--webmushra", str(tmp_path))
+    assert code == 2
+    assert said.startswith(f"hearsim: {tmp_path} is not webMUSHRA: give a checkout")
+    code, text, _ = run("--help")
+    assert code in (None, 0)
+    assert all(name in text for name in ("write", "collect", "analyse"))
