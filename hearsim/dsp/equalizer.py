@@ -74,12 +74,15 @@ def section(shape_g, inverse_q, band, bands, gain_db, out):  # type: ignore[no-u
 
 
 def response_db(gains_db: Curve, frequencies_hz: Curve, rate_hz: int) -> Curve:
-    """Return the gain in dB at frequencies of the sections set to `gains_db` (bands,); analytic, for design."""
+    """Return the gain in dB at frequencies of the sections set to `gains_db` (bands,); analytic, for design.
+
+    A section at 0 dB is exactly 1 and is left out.
+    """
     designs = section_designs(rate_hz)
     s = 1j * np.tan(np.pi * np.asarray(frequencies_hz, np.float64) / rate_hz)  # bilinear, prewarped
     total = np.ones(len(s), np.complex128)
     coefficients = np.empty(6)
-    for band in range(BANDS):
+    for band in np.flatnonzero(gains_db):
         section(designs[band, 0], designs[band, 1], band, BANDS, float(gains_db[band]), coefficients)
         a1, a2, _, m0, m1, m2 = coefficients
         g = a2 / a1
