@@ -16,9 +16,11 @@ from safetensors.torch import load_file
 from trees import RATE, TINY_MODEL, TONES_HZ, noise_song, write, write_song
 from typer.testing import CliRunner
 
+from hearsim.bench import training as throughput
 from hearsim.cli.app import app
 from hearsim.core.errors import HearsimError
 from hearsim.music.tracks import read_tracks
+from hearsim.separation.hs_tasnet import HSTasNetConfig
 from hearsim.separation.models import read_weights
 from hearsim.separation.registry import build
 from hearsim.training import checkpoint, loop
@@ -55,13 +57,17 @@ seconds = 1.0
 )
 
 
+def spec_in(folder: Path) -> Path:
+    for number in range(3):
+        noise_song(folder / "songs" / f"song{number}", number)
+    path = folder / "spec.toml"
+    path.write_text(SPEC.replace("CACHE", str(folder / "cache")))
+    return path
+
+
 @pytest.fixture
 def spec_file(tmp_path: Path) -> Path:
-    for number in range(3):
-        noise_song(tmp_path / "songs" / f"song{number}", number)
-    path = tmp_path / "spec.toml"
-    path.write_text(SPEC.replace("CACHE", str(tmp_path / "cache")))
-    return path
+    return spec_in(tmp_path)
 
 
 def change(path: Path, old: str, new: str) -> TrainSpec:
@@ -286,63 +292,67 @@ def gradients(spec: TrainSpec) -> dict[str, object]:
     return {"loss": group.mean(loss.item()), "tensors": [*grads, *group.gather(recurrent_states), *statistics]}
 
 
-GRADIENTS = """
-import sys, torch
+SHARED = """
+import os, sys, torch
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from test_loop import gradients
-from hearsim.training.spec import read_spec
-found = gradients(read_spec(Path(sys.argv[2])))
-torch.save(found, sys.argv[3] + str(torch.distributed.get_rank()))
-torch.distributed.destroy_process_group()
-"""
-BOTH = """
-import sys, torch
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from test_loop import gradients
+from test_loop import gradients, tiny_throughput
 from hearsim.training.loop import train
 from hearsim.training.spec import read_spec
-spec, run = read_spec(Path(sys.argv[2])), Path(sys.argv[3])
-found = gradients(spec)
-if torch.distributed.get_rank() == 0:
-    torch.save(found, str(run) + ".pt")
-train(spec, run)
+folder, port = Path(sys.argv[2]), sys.argv[3]
+for name in ("spec", "norms"):
+    found = gradients(read_spec(folder / f"{name}.toml"))
+    torch.save(found, folder / f"{name}{torch.distributed.get_rank()}.pt")
+train(read_spec(folder / "spec.toml"), folder / "two")
 threads = [(thread / "comm").read_text() for thread in Path("/proc/self/task").iterdir()]
 assert not [name for name in threads if "gloo" in name], threads
+os.environ["MASTER_PORT"] = port
+print(*tiny_throughput(), sep="\\n")
 """
 
 
-def test_two_processes_give_the_gradient_of_one_and_train_as_one(spec_file: Path, tmp_path: Path) -> None:
-    spec = change(spec_file, "steps = 30", "steps = 10")
-    one = gradients(spec)
-    train(spec, tmp_path / "one")
-    done = run_processes(2, "-c", BOTH, str(Path(__file__).parent), str(spec_file), str(tmp_path / "two"))
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """What two processes compute in turn: their folder, and what each has printed."""
+    folder = tmp_path_factory.mktemp("two")
+    spec_in(folder)
+    change(folder / "spec.toml", "steps = 30", "steps = 10")
+    text = (folder / "spec.toml").read_text()
+    sizes = "rate = 8000\nwindow = 64\nhop = 16\nunits = 8\nbases = 6\nbands = 16"
+    assert sizes in text
+    norms = 'system = "x-umx-23ms"\nrate = 8000\nwindow = 64\nhop = 32\nunits = 8\nlayers = 1'
+    (folder / "norms.toml").write_text(text.replace(sizes, norms))
+    done = run_processes(2, "-c", SHARED, str(Path(__file__).parent), str(folder), str(free_port()))
     assert [process.returncode for process in done] == [0, 0], done
-    two = torch.load(tmp_path / "two.pt", weights_only=True)
-    assert one["loss"] == pytest.approx(two["loss"], rel=1e-6)
-    for single, shared in zip(one["tensors"], two["tensors"], strict=True):
+    return folder, [process.stdout for process in done]
+
+
+def test_two_processes_give_the_gradient_of_one_and_train_as_one(two: tuple[Path, list[str]], tmp_path: Path) -> None:
+    folder, _ = two
+    spec = read_spec(folder / "spec.toml")
+    one, shared_one = gradients(spec), torch.load(folder / "spec0.pt", weights_only=True)
+    train(spec, tmp_path / "one")
+    assert one["loss"] == pytest.approx(shared_one["loss"], rel=1e-6)
+    for single, shared in zip(one["tensors"], shared_one["tensors"], strict=True):
         assert single.abs().max() > 0
         torch.testing.assert_close(shared, single, rtol=0, atol=1e-6)
-    shared_weights = weights(tmp_path / "two")
+    shared_weights = weights(folder / "two")
     for key, tensor in weights(tmp_path / "one").items():
         torch.testing.assert_close(shared_weights[key], tensor, rtol=0, atol=1e-5)
-    states = [torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)["state"] for name in ("one", "two")]
+    runs = (tmp_path / "one", folder / "two")
+    states = [torch.load(run / "checkpoint.pt", weights_only=True)["state"] for run in runs]
     for single, shared in zip(*(state["recurrent_states"] for state in states), strict=True):
         torch.testing.assert_close(shared, single, rtol=0, atol=1e-4)
-    train(spec, tmp_path / "two", resume=True)  # nothing left to do, but it fits one process too
+    train(spec, folder / "two", resume=True)  # nothing left to do, but it fits one process too
 
 
-def test_batch_norms_have_the_statistics_of_all_processes(spec_file: Path, tmp_path: Path) -> None:
-    sizes = "rate = 8000\nwindow = 64\nhop = 16\nunits = 8\nbases = 6\nbands = 16"
-    spec = change(spec_file, sizes, 'system = "x-umx-23ms"\nrate = 8000\nwindow = 64\nhop = 32\nunits = 8\nlayers = 1')
-    one = gradients(spec)
-    done = run_processes(2, "-c", GRADIENTS, str(Path(__file__).parent), str(spec_file), str(tmp_path / "found"))
-    assert [process.returncode for process in done] == [0, 0], done
+def test_batch_norms_have_the_statistics_of_all_processes(two: tuple[Path, list[str]]) -> None:
+    folder, _ = two
+    one = gradients(read_spec(folder / "norms.toml"))
     for rank in (0, 1):
-        two = torch.load(tmp_path / f"found{rank}", weights_only=True)
-        assert one["loss"] == pytest.approx(two["loss"], rel=1e-6)
-        for single, shared in zip(one["tensors"], two["tensors"], strict=True):
+        shared_one = torch.load(folder / f"norms{rank}.pt", weights_only=True)
+        assert one["loss"] == pytest.approx(shared_one["loss"], rel=1e-6)
+        for single, shared in zip(one["tensors"], shared_one["tensors"], strict=True):
             torch.testing.assert_close(shared, single, rtol=1e-4, atol=1e-6)
 
 
@@ -506,23 +516,25 @@ def test_checkpoints_of_other_specs_and_broken_ones_are_sentences(spec_file: Pat
     assert "is not a checkpoint of this version" in sentence(str(spec_file), "--run", str(run), "--resume")
 
 
-THROUGHPUT = """
-import torch
-from hearsim.bench import training as throughput
-from hearsim.separation.hs_tasnet import HSTasNetConfig
-throughput.system = lambda name: HSTasNetConfig(window=128, hop=64, units=16, layers=1, bases=12)
-throughput.RUNS, throughput.ROUNDS = (("hs-tasnet-lite", 2, 0.1, torch.float32),), 1
-print(*throughput.throughput(), sep="\\n")
-"""
+def tiny_throughput() -> list[throughput.Throughput]:
+    """Return what the benchmark finds for a small network."""
+    sizes = HSTasNetConfig(window=128, hop=64, units=16, layers=1, bases=12)
+    runs = (("hs-tasnet-lite", 2, 0.1, torch.float32),)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(throughput, "system", lambda _: sizes)
+        patch.setattr(throughput, "RUNS", runs)
+        patch.setattr(throughput, "ROUNDS", 1)
+        return throughput.throughput()
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_throughput_is_told_once_by_however_many_processes(count: int) -> None:
-    done = run_processes(count, "-c", THROUGHPUT)
-    assert [process.returncode for process in done] == [0] * count, done[-1].stderr
-    (line, *more), *others = (process.stdout.split("\n") for process in done)
-    where = "one core's time" if count == 1 else "wall time, 2 processes"
-    assert re.fullmatch(
-        rf"training hs-tasnet-lite, 2 x 0.1 s, float32: [\d.]+ x real time \(best .*\) in {where}", line
-    )
-    assert not "".join(more) and not any("".join(text) for text in others)
+def is_told(line: str, clock: str) -> bool:
+    said = rf"training hs-tasnet-lite, 2 x 0.1 s, float32: [\d.]+ x real time \(best .*\) in {clock}"
+    return re.fullmatch(said, line) is not None
+
+
+def test_throughput_is_told_once_by_however_many_processes(two: tuple[Path, list[str]]) -> None:
+    (line,) = map(str, tiny_throughput())
+    assert is_told(line, "one core's time")
+    first, second = (text.strip().splitlines() for text in two[1])
+    assert [is_told(line, "wall time, 2 processes") for line in first if line.startswith("training hs")] == [True]
+    assert not [line for line in second if line.startswith("training hs")]
