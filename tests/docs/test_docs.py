@@ -68,21 +68,24 @@ def fences(page: Path) -> list[Fence]:
 
 @pytest.fixture(scope="session")
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The songs that the pages speak of."""
+    """The songs that the pages speak of, for the pages of the quick suite half as long."""
     folder = tmp_path_factory.mktemp("sounds")
     stems = hearsim.demo_song(3.0)
-    hearsim.write(folder / "song.flac", hearsim.Audio(stems.samples.sum(axis=0), stems.rate))
-    for place in ("stems", "songs/one"):
-        (folder / place).mkdir(parents=True)
-        for name, samples in zip(("vocals", "drums", "bass", "other"), stems.samples, strict=True):
-            hearsim.write(folder / place / f"{name}.wav", hearsim.Audio(np.asarray(samples), stems.rate))
+    for length, seconds in (("whole", 3.0), ("short", 1.5)):
+        parts = stems.samples[..., : round(seconds * stems.rate)]
+        for place in ("stems", "songs/one"):
+            (folder / length / place).mkdir(parents=True)
+            for name, samples in zip(("vocals", "drums", "bass", "other"), parts, strict=True):
+                hearsim.write(folder / length / place / f"{name}.wav", hearsim.Audio(np.asarray(samples), stems.rate))
+        hearsim.write(folder / length / "song.flac", hearsim.Audio(parts.sum(axis=0), stems.rate))
     return folder
 
 
 @pytest.fixture
-def here(sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(request: pytest.FixtureRequest, sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to follow a page in, with the files of profiles.md."""
-    shutil.copytree(sounds, tmp_path, dirs_exist_ok=True)
+    length = "whole" if request.node.get_closest_marker("slow") else "short"
+    shutil.copytree(sounds / length, tmp_path, dirs_exist_ok=True)
     for one in fences(PACKAGE / "docs" / "profiles.md"):
         if one.file:
             (tmp_path / one.file).write_text(one.text, encoding="utf-8")
