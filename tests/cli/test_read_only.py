@@ -9,21 +9,19 @@ from pathlib import Path
 import numpy as np
 
 import hearsim
-from hearsim.aid.compensation import Compensation
+from hearsim.aid.limiter import MpoLimiter
 from hearsim.core.audio import Format
-from hearsim.profile.schema import Compression
 
 CODE = """
 import sys
 import numpy as np
 import hearsim
 from hearsim.core.audio import Format
-from hearsim.aid.compensation import Compensation
-from hearsim.profile.schema import Compression
+from hearsim.aid.limiter import MpoLimiter
 assert hearsim.__file__.startswith(sys.argv[1]), hearsim.__file__
-stage = Compensation(np.full((2, 9), 20.0), Compression(ratio=2.0, knee_db_spl=45.0, attack_ms=5.0, release_ms=50.0))
+stage = MpoLimiter((98.0, 98.0))
 stage.prepare(Format(44100, 2, 64, unit="pa"))
-print(stage.process(np.full((2, 64), 0.01, np.float32)).tobytes().hex())
+print(stage.process(np.full((2, 64), 10.0, np.float32)).tobytes().hex())
 """
 
 
@@ -44,7 +42,7 @@ def test_loops_compile_where_nothing_can_be_written(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    here = Compensation(np.full((2, 9), 20.0), Compression(ratio=2.0, knee_db_spl=45.0, attack_ms=5.0, release_ms=50.0))
+    here = MpoLimiter((98.0, 98.0))
     here.prepare(Format(44100, 2, 64, unit="pa"))
-    assert done.stdout.strip() == here.process(np.full((2, 64), 0.01, np.float32)).tobytes().hex()
+    assert done.stdout.strip() == here.process(np.full((2, 64), 10.0, np.float32)).tobytes().hex()
     assert not list(site.rglob("*.nbi"))
