@@ -61,9 +61,10 @@ def test_each_seed_draws_an_excerpt_of_its_own(tmp_path: Path) -> None:
     assert [song.identity(seed)["seed"] for seed in range(2)] == [0, 1]
 
 
-def test_the_demo_lies_in_files_of_its_stems(tmp_path: Path) -> None:
-    path = write_demo(tmp_path / "demo")
+def test_the_demo_lies_in_files_of_its_stems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     song = demo_song()
+    monkeypatch.setattr("hearsim.music.songs.demo_song", lambda: song)
+    path = write_demo(tmp_path / "demo")
     for name, samples in zip(STEMS, song.samples, strict=True):
         np.testing.assert_allclose(read_audio(tmp_path / "demo" / f"{name}.wav").samples, samples, atol=1e-6)
     np.testing.assert_allclose(read_audio(path).samples, song.samples.sum(axis=0), atol=1e-6)
