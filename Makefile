@@ -44,17 +44,14 @@ ifeq ($(shell command -v ffmpeg),)
 	$(call bring,ffmpeg)
 endif
 
-# Large arrays go back to the system when they are freed: a worker stays under 2 GB.
-test test-all: export MALLOC_MMAP_THRESHOLD_ = 1048576
-test test-all: export MALLOC_TRIM_THRESHOLD_ = 1048576
+# The tests, and the examples in the docstrings; --no-loadscope-reorder: in the order of tests/conftest.py.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --doctest-modules tests hearsim
 
 test: check system
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
-	$(BIN)/pytest --doctest-modules hearsim
+	$(PYTEST)
 
 test-all: check system
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow or not slow"
-	$(BIN)/pytest --doctest-modules hearsim
+	$(PYTEST) -m "slow or not slow"
 
 clean:
 	rm -rf $(VENV) out .pytest_cache .ruff_cache .mypy_cache
