@@ -2,8 +2,12 @@
 
 import math
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
+
+IntArray = npt.NDArray[np.intp]
 
 POWER_FLOOR = 1e-7
 """Power of a pooled, windowed bin (full scale) under which differences don't matter: about -90 dBFS."""
@@ -13,28 +17,29 @@ COMPRESSION = 0.3
 """Exponent of the magnitudes of complex features."""
 
 
-def band_owners(window: int, bands: int) -> Tensor:
+def band_owners(window: int, bands: int) -> IntArray:
     """Return the band of each bin (bins,): the lowest 60 % of the bands are single bins, the rest log-spaced.
 
-    Raises `ValueError` where a band would hold no bin.
+    In numpy, as configurations are checked by it when modules are imported: a first operation of torch starts threads,
+    and no process may be forked after that (`hearsim.live.process.preloaded`). Raises `ValueError` where a band would
+    hold no bin.
     """
     bins = window // 2 + 1
     singles = round(0.6 * bands)
     if not 2 <= bands <= bins or singles == bands:
         raise ValueError(f"a window of {window} has {bins} bins for it: give 0, or 2 to about {bins // 2}")
     ratio = math.log(bins / singles) / (bands - singles)
-    edges = torch.arange(bands + 1, dtype=torch.float64)
-    edges[singles:] = singles * torch.exp(ratio * (edges[singles:] - singles))
-    owner = torch.bucketize(torch.arange(bins, dtype=torch.float64) + 0.5, edges) - 1
-    owner = owner.clamp(max=bands - 1)
-    if owner.unique().numel() < bands:
+    edges = np.arange(bands + 1, dtype=np.float64)
+    edges[singles:] = singles * np.exp(ratio * (edges[singles:] - singles))
+    owner = np.minimum(np.searchsorted(edges, np.arange(bins) + 0.5) - 1, bands - 1)
+    if np.unique(owner).size < bands:
         raise ValueError(f"a window of {window} has {bins} bins for it, too few: give a smaller number, or 0")
     return owner
 
 
 def band_matrices(window: int, bands: int) -> tuple[Tensor, Tensor]:
     """Return `pool` (bins, bands), which averages power, and `spread` (bands, bins), which interpolates masks."""
-    owner = band_owners(window, bands)
+    owner = torch.from_numpy(band_owners(window, bands))
     bins = owner.numel()
     member = torch.nn.functional.one_hot(owner, bands).double()  # (bins, bands)
     counts = member.sum(0)
