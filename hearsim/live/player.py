@@ -185,9 +185,13 @@ class Player:
         self._post(Kind.LEVEL, now, aim, round(seconds * self._rate))
 
     def _hand_over(self, sound: FloatArray, out: FloatArray) -> None:
-        """Copy to the device: two ears to its first two channels, or their mean to a single one."""
+        """Copy to the device: two ears to its first two channels, or their mean to a single one.
+
+        Both ears hear a single channel, so the lower of their ceilings limits it.
+        """
         if out.shape[1] == 1:
-            out[:, 0] = 0.5 * (sound[0] + sound[1])
+            ceiling = self.ceiling.min()
+            np.clip(0.5 * (sound[0] + sound[1]), -ceiling, ceiling, out=out[:, 0])
             return
         out[:, :2] = sound.T
         out[:, 2:] = 0.0

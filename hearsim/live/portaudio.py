@@ -65,7 +65,7 @@ class Choice:
         """Remarks on the device, in sentences."""
         found = []
         if self.output.outputs == 1:
-            found.append(f"{self.label} has one channel: it gets the mean of both ears")
+            found.append(f"{self.label} has one channel: it gets the mean of both ears, at most the lower limit")
         if self.input is not None and self.input.inputs == 1:
             found.append(f"{self.input.name} has one channel: both ears hear it")
         return found

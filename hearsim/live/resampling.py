@@ -74,7 +74,7 @@ class Resampled:
     """A player behind a device of another rate. `callback`: audio thread only.
 
     `channels` are the device's, in (0: no input) and out. `ceiling` (2,) holds at the device's rate too:
-    overshoots between the engine's samples are clipped.
+    overshoots between the engine's samples are clipped; the lower one holds for a single channel, which both ears hear.
     """
 
     def __init__(
@@ -98,5 +98,5 @@ class Resampled:
         heard = None if given is None else self._inwards.process(given.T, count).T
         sound = np.empty((count, channels), np.float32)
         self._player.callback(heard, sound, xrun)
-        limit = self._ceiling.mean(keepdims=True) if self._mono else self._ceiling
+        limit = self._ceiling.min() if self._mono else self._ceiling
         np.clip(self._outwards.process(sound.T, frames).T, -limit, limit, out=out)

@@ -15,6 +15,8 @@ from hearsim.live.events import Kind
 from hearsim.live.ledger import turn, waiting
 from hearsim.live.output_stage import FADE
 from hearsim.live.path import LivePath, ceiling_of
+from hearsim.live.player import Player
+from hearsim.live.resampling import Resampled
 from hearsim.live.worker import Worker
 from hearsim.music.demo_song import demo_song, mixture
 from hearsim.profile.load import load_profile
@@ -169,6 +171,24 @@ def test_no_sample_passes_the_limit(step: str, song: Audio) -> None:
     assert np.abs(played).max() > 0.9 * ceiling.min()
     assert (np.abs(played[:, -2000:]).max(axis=1) > 0.3 * ceiling).all()  # no NaN has stayed inside
     assert session.control.playback_status.fallbacks > 2
+    session.close()
+
+
+@pytest.mark.parametrize("device_rate", [RATE, 48000])
+def test_a_single_channel_keeps_the_limit_of_the_ear_with_the_lower_one(device_rate: int) -> None:
+    """Limits of 104 and 98 dB SPL, headphones of 112 dB SPL at an RMS of 1.0: sqrt(2) 10 ** ((98 - 112) / 20)."""
+    session = Inline(with_quick_model("asymmetric-instrumental"), None, 64).audible()
+    device: Player | Resampled = session.player
+    if device_rate != RATE:
+        device = Resampled(session.player, session.player.ceiling, RATE, device_rate, (2, 1))
+    given, out, peaks = np.full((64, 2), 40.0, np.float32), np.zeros((64, 1), np.float32), []
+    for call in range(2 * RATE // 64):
+        device.callback(given, out)
+        peaks.append(np.abs(out).max())
+        while call < RATE // 64 and session.worker.turn():  # then it stalls: the dry signal, at both ears' limits
+            pass
+    np.testing.assert_allclose(session.player.ceiling, [0.563009, 0.282173], rtol=1e-5)
+    assert max(peaks) == pytest.approx(0.282173, rel=1e-5)
     session.close()
 
 

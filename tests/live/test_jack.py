@@ -196,7 +196,7 @@ def test_a_measurement_whose_server_goes_ends_with_a_sentence() -> None:
 def test_a_mono_device_gets_the_mean_of_both_ears_and_says_so() -> None:
     with jack(256, channels=1), Session(PROFILE, level_db=-20.0) as session:
         said = wait(session, lambda: session.control.playback_status.position > session.rate // 2)
-    assert any("has one channel: it gets the mean of both ears" in line for line in said)
+    assert any("has one channel: it gets the mean of both ears, at most the lower limit" in line for line in said)
     assert any("both ears hear it" in line for line in said)
 
 

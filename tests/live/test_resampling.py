@@ -25,10 +25,12 @@ class Through:
         out[...] = 0.0 if given is None else given
 
 
-def play(sound: np.ndarray, device_rate: int, block: int, ceiling: float = 10.0) -> tuple[np.ndarray, Through]:
+def play(
+    sound: np.ndarray, device_rate: int, block: int, ceiling: float | tuple[float, float] = 10.0
+) -> tuple[np.ndarray, Through]:
     """Run (frames, channels) at the device's rate there and back."""
     through, channels = Through(), sound.shape[1]
-    limit = np.full(2, ceiling, np.float32)
+    limit = np.broadcast_to(np.float32(ceiling), 2)
     resampled = Resampled(through, limit, RATE, device_rate, (channels, channels))  # type: ignore[arg-type]
     out = np.full_like(sound, np.nan)
     for start in range(0, len(sound), block):
@@ -87,6 +89,11 @@ def test_what_overshoots_is_cut_at_the_limit() -> None:
     square = np.sign(np.sin(2 * np.pi * 3000 * np.arange(24000) / 48000))[:, None].repeat(2, axis=1).astype(np.float32)
     assert np.abs(play(square, 48000, 256)[0]).max() > 1.05
     assert np.abs(play(square, 48000, 256, ceiling=1.0)[0]).max() == 1.0
+
+
+def test_a_single_channel_overshoots_up_to_the_lower_limit() -> None:
+    square = np.sign(np.sin(2 * np.pi * 3000 * np.arange(24000) / 48000))[:, None].astype(np.float32)
+    assert np.abs(play(square, 48000, 256, ceiling=(1.5, 0.5))[0]).max() == 0.5
 
 
 def test_what_is_no_number_leaves_no_trace() -> None:
