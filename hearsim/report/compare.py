@@ -1,6 +1,6 @@
 """`hearsim compare`: two renders side by side: different settings, metrics, latency, and one player of both."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from hearsim.report.player import LABELS, player
 from hearsim.simulation.clips import Clip, excerpts
 
 Table = dict[str, Any]
-_SETTINGS = ("profile", "input", "listener", "mix", "rig", "model", "fitting")
-_RESULTS = {"input": ("lufs",), "model": ("non_finite_blocks",)}  # results among the settings of these tables
+_SETTINGS = ("profile", "input", "listener", "mix", "aid", "rig", "model", "fitting")
+_RESULTS = ("input.lufs", "model.non_finite_blocks")  # results among the settings
 _VERSIONS = ("unaided", "aided", "heard")
 _BLOCK = 1 << 16
 
@@ -25,28 +25,32 @@ def compare(first: Path, second: Path) -> Table:
     """Return the differences between two render folders, schema "hearsim.compare/1".
 
     `settings` holds {key, values} of each different one, `metrics` and `latency` {key, values, difference} of all; a
-    missing value is None. Raises `HearsimError` for a folder that holds no run.
+    missing value is None. `not_recorded` names the settings that a report of an earlier version lacks, which are not
+    compared. Raises `HearsimError` for a folder that holds no run.
     """
     runs = [_read(folder) for folder in (first, second)]
-    songs, settings, latencies, metrics = zip(*runs, strict=True)
+    songs, tables, latencies, metrics = zip(*runs, strict=True)
+    missing = _not_recorded(*tables)
+    settings = [_flat(table, leave=(*_RESULTS, *missing)) for table in tables]
     return {
         "schema": "hearsim.compare/1",
         "runs": [str(first), str(second)],
         "same_song": songs[0] == songs[1],
         "settings": [row for row in _rows(*settings) if row["values"][0] != row["values"][1]],
+        "not_recorded": missing,
         "latency": [_with_difference(row) for row in _rows(*latencies)],
         "metrics": [_with_difference(row) for row in _rows(*metrics)],
     }
 
 
 def _read(folder: Path) -> tuple[str, Table, Table, Table]:
-    """Return a run's song by its checksum, its settings, its latency in ms and its metrics."""
+    """Return a run's song by its checksum, its tables of settings, its latency in ms and its metrics."""
     report = _report(folder)
     try:
-        settings = {key: report.get(key) for key in _SETTINGS}
+        settings = {key: report[key] for key in _SETTINGS if key in report}
         settings["mix"] = {stem: "muted" if gain is None else gain for stem, gain in report["mix"].items()}
         metrics = {name: value for name, value in report["metrics"].items() if name != "unavailable"}
-        return report["input"]["sha256"], _flat(settings), _latency(report["latency"]), _flat(metrics)
+        return report["input"]["sha256"], settings, _latency(report["latency"]), _flat(metrics)
     except (KeyError, TypeError, AttributeError) as error:
         raise HearsimError(f"{folder / 'report.json'} is damaged ({error!r}): render the song again") from None
 
@@ -61,14 +65,23 @@ def _report(folder: Path) -> Table:
     return report
 
 
-def _flat(value: Any, key: str = "") -> Table:
-    """Return nested tables as one, with dotted keys."""
+def _not_recorded(first: Table, second: Table) -> list[str]:
+    """Return the tables of settings, and their keys, that only one report has."""
+    missing = [key for key in _SETTINGS if key not in first or key not in second]
+    for key, inner in first.items():
+        if isinstance(inner, dict) and isinstance(second.get(key), dict):
+            missing += [f"{key}.{name}" for name in sorted(inner.keys() ^ second[key].keys())]
+    return missing
+
+
+def _flat(value: Any, key: str = "", leave: Collection[str] = ()) -> Table:
+    """Return nested tables as one, with dotted keys, `leave` left out."""
     if not isinstance(value, dict):
         return {key: value}
     flat: Table = {}
     for name, inner in value.items():
-        if name not in _RESULTS.get(key, ()):
-            flat |= _flat(inner, f"{key}.{name}" if key else name)
+        if (place := f"{key}.{name}" if key else name) not in leave:
+            flat |= _flat(inner, place, leave)
     return flat
 
 
@@ -121,6 +134,8 @@ def _summary(comparison: Table) -> str:
     song = (
         "the song is the same" if comparison["same_song"] else "the songs are not the same, so metrics do not compare"
     )
+    if comparison["not_recorded"]:
+        settings += f" (unknown, in a report of an earlier version: {', '.join(comparison['not_recorded'])})"
     return f"{settings}; {song}; from A to B the live delay changes by {number(delay, 2, '+')} ms."
 
 

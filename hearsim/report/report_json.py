@@ -50,11 +50,9 @@ def collect(result: Result, folder: Path, outputs: list[Path]) -> Table:
             "seconds": source.seconds,
             "lufs": metrics.get("lufs", {}).get("input"),
         },
-        "listener": {
-            "name": profile.listener.name,
-            **{ear: getattr(profile.listener, ear).model_dump(mode="json") for ear in EARS},
-        },
+        "listener": profile.listener.model_dump(mode="json"),
         "mix": {stem: _gain(profile.mix.gain(stem)) for stem in STEMS},
+        "aid": profile.aid.model_dump(mode="json") | {"block_samples": profile.block_samples},
         "rig": profile.rig.model_dump(mode="json"),
         "model": {
             **result.separator.identity()._asdict(),

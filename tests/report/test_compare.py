@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 
 from hearsim.cli.app import app
 from hearsim.core.errors import HearsimError
+from hearsim.profile.schema import Aid, Compression, Ears, Listener, Profile, Vent
 from hearsim.report.compare import compare, write_comparison
+from hearsim.report.run import render_song
 
 RATE = 44100
 
@@ -97,3 +99,49 @@ def test_a_folder_without_a_run_is_refused(runs: tuple[Path, Path], tmp_path: Pa
     (runs[1] / "report.json").write_text("{")
     with pytest.raises(HearsimError, match=r"report\.json"):
         compare(*runs)
+
+
+def test_every_setting_of_the_profile_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two profiles of one name, unlike in each kind of setting that a profile's file has."""
+    monkeypatch.setattr("hearsim.report.run.write_page", lambda report, sounds, path: Path(path).touch())
+    song = tmp_path / "song.wav"
+    soundfile.write(song, 0.1 * np.random.default_rng(0).standard_normal((RATE, 2)), RATE)
+    aid = Aid(
+        scenario="open dome",
+        rule="nal-r",
+        mpo_db_spl=100,
+        compression=Compression(ratio=2, knee_db_spl=45, attack_ms=5, release_ms=50),
+        vent=Vent(cutoff_hz=4000),
+        block_samples=512,
+    )
+    compression = Compression(ratio=2, knee_db_spl=50, attack_ms=6, release_ms=60)
+    other = aid.model_copy(update={"mpo_db_spl": 80.0, "compression": compression, "vent": Vent(cutoff_hz=200)})
+    ears = {500: 30, 2000: 50}
+    listeners = [
+        Listener.from_thresholds(ears, ucl_db_spl=Ears(left=ucl, right=110), name="Anna") for ucl in (110, 105)
+    ]
+    profiles = [Profile(listener, aid=device) for listener, device in zip(listeners, (aid, other), strict=True)]
+    for name, profile in zip("ab", profiles, strict=True):
+        render_song(song, profile.model_copy(update={"model": "hs-tasnet-lite"}), tmp_path / name)
+    compared = compare(tmp_path / "a", tmp_path / "b")
+    settings = {row["key"]: row["values"] for row in compared["settings"] if not row["key"].startswith("fitting.")}
+    assert settings == {
+        "listener.ucl_db_spl.left": [110.0, 105.0],
+        "aid.mpo_db_spl": [100.0, 80.0],
+        "aid.compression.knee_db_spl": [45.0, 50.0],
+        "aid.compression.attack_ms": [5.0, 6.0],
+        "aid.compression.release_ms": [50.0, 60.0],
+        "aid.vent.cutoff_hz": [4000.0, 200.0],
+    }
+    assert compared["not_recorded"] == []
+
+
+def test_a_report_of_an_earlier_version_has_no_aid_to_compare(tmp_path: Path) -> None:
+    newer = sample() | {"aid": {"mpo_db_spl": 100.0}}
+    newer["listener"]["ucl_db_spl"] = {"left": 110.0, "right": 110.0}
+    folders = run(tmp_path / "one", 0.4, sample()), run(tmp_path / "two", 0.4, newer)
+    compared = compare(*folders)
+    assert (compared["settings"], compared["not_recorded"]) == ([], ["aid", "listener.ucl_db_spl"])
+    write_comparison(compared, tmp_path / "page.html")
+    page = Reader((tmp_path / "page.html").read_text()).text
+    assert "No setting differs (unknown, in a report of an earlier version: aid, listener.ucl_db_spl)" in page
