@@ -66,7 +66,9 @@ def check_streaming(net: SeparatorNet, tolerance: float = 1e-5) -> None:
     with torch.no_grad():
         whole = net(mix)
         streamed = net.stream(torch.nn.functional.pad(mix, (0, late + net.hop)))[..., late : late + mix.shape[-1]]
-    _compare(net, streamed, whole, tolerance, f"step, {late} samples later (its latency), differs from forward")
+    causes = "a layer is not causal, a state is not carried over, or the latency is another"
+    fault = f"step, {late} samples later (its latency), differs from forward ({causes})"
+    _compare(net, streamed, whole, tolerance, fault)
 
 
 def check_causality(net: SeparatorNet, tolerance: float = 1e-5) -> None:
