@@ -154,8 +154,8 @@ def choose(name: str | None, wants_input: bool, rate: int) -> Choice:
     outputs = [device for device in devices if device.outputs]
     if not outputs:
         raise HearsimError(
-            "there is no sound device: plug one in, or run `jackd -d dummy -r 44100 -p 128 &`, then `hearsim live play`; "
-            "`--device null` plays without one"
+            "there is no sound device: plug one in, or run `jackd -d dummy -r 44100 -p 128 &`, then `hearsim live play`"
+            "; or play without one: `--device null`"
         )
     if name is not None:
         output, why = _named(name, outputs), "it was asked for"
