@@ -1,5 +1,6 @@
 """`hearsim init`: a new profile from the thresholds of an audiogram."""
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -67,8 +68,10 @@ def init(
     out: Annotated[Path, typer.Option(help="Folder for the file.")] = Path(),
 ) -> None:
     """Write a commented profile from the thresholds of an audiogram."""
-    from hearsim.core.errors import HearsimError
+    from hearsim.core.audio import EARS
+    from hearsim.core.errors import HearsimError, HearsimWarning
     from hearsim.core.files import writes
+    from hearsim.profile.listener import MEASURED_HZ
     from hearsim.profile.load import load_mix
     from hearsim.profile.schema import Listener, Profile
 
@@ -79,7 +82,14 @@ def init(
     if path.exists():
         raise HearsimError(f"{path} exists already and is not changed: choose another NAME")
     ears = _ears(thresholds, left, right)
-    listener = Listener.from_thresholds(left=ears[0], right=ears[1], name=name)
+    with warnings.catch_warnings(action="ignore", category=HearsimWarning):  # refused below
+        listener = Listener.from_thresholds(left=ears[0], right=ears[1], name=name)
+    for ear, audiogram in zip(EARS, listener.ears, strict=True):
+        if where := audiogram.unmeasured:
+            lowest, highest = MEASURED_HZ
+            raise HearsimError(
+                f"{ear} ear: thresholds {where} are missing: give them from {lowest:g} to {highest:g} Hz at least"
+            )
     aid = aid or ("power" if max(_mean_db_hl(listener)) >= POWER_FROM_DB_HL else "closed")
     parts = {"aid": aid, "rig": RIGS.get(aid, "aid"), "model": "hs-tasnet-lite"}
     gains = load_mix(mix).gains_db

@@ -1,6 +1,7 @@
 """Who listens: an audiogram for each ear, and the uncomfortable level where it is measured."""
 
 import reprlib
+import warnings
 from collections.abc import Mapping
 from typing import Annotated, Self
 
@@ -8,7 +9,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from hearsim.core.arguments import number_array
-from hearsim.core.errors import HearsimError
+from hearsim.core.audio import EARS
+from hearsim.core.errors import HearsimError, HearsimWarning
 from hearsim.core.units import Curve
 from hearsim.core.validation import Number, Settings
 
@@ -17,6 +19,8 @@ MPO_DB_SPL = (60.0, 140.0)
 
 ThresholdDbHl = Annotated[Number, Field(ge=-20, le=130)]
 FrequencyHz = Annotated[Number, Field(ge=100, le=20000)]
+MEASURED_HZ = (500.0, 2000.0)
+"""The range that an audiogram should reach: fitting rules need the mean loss at 500, 1000 and 2000 Hz."""
 LimitDbSpl = Annotated[Number, Field(ge=MPO_DB_SPL[0], le=MPO_DB_SPL[1])]
 
 
@@ -53,6 +57,18 @@ class Audiogram(Settings):
         thresholds: Curve = np.interp(np.log(given_hz), np.log(self.frequencies_hz), self.thresholds_db_hl)
         return thresholds
 
+    @property
+    def unmeasured(self) -> str:
+        """The frequencies at which `at` holds a threshold constant, "" for an audiogram that spans `MEASURED_HZ`.
+
+        >>> Audiogram(frequencies_hz=(1000, 2000), thresholds_db_hl=(10, 30)).unmeasured
+        'below 1000 Hz'
+        """
+        lowest, highest = self.frequencies_hz[0], self.frequencies_hz[-1]
+        below = [f"below {lowest:g} Hz"] if lowest > MEASURED_HZ[0] else []
+        above = [f"above {highest:g} Hz"] if highest < MEASURED_HZ[1] else []
+        return " and ".join(below + above)
+
 
 class Ears(Settings):
     """One level in dB SPL per ear."""
@@ -63,6 +79,9 @@ class Ears(Settings):
 
 class Listener(Settings):
     """A person: an audiogram per ear and, where measured, the uncomfortable level (UCL) per ear.
+
+    An audiogram that does not reach from 500 to 2000 Hz is taken with a `HearsimWarning`: the aid is then fitted to
+    thresholds that were not measured.
 
     Examples
     --------
@@ -76,6 +95,14 @@ class Listener(Settings):
     right: Audiogram
     ucl_db_spl: Ears | None = None
     source: str = ""
+
+    @model_validator(mode="after")
+    def _warn_of_unmeasured(self) -> Self:
+        for ear, audiogram in zip(EARS, self.ears, strict=True):
+            if where := audiogram.unmeasured:
+                sentence = f"thresholds {where} are not measured: the nearest one is assumed there"
+                warnings.warn(f"{self.name}, {ear} ear: {sentence}", HearsimWarning, stacklevel=2)
+        return self
 
     @classmethod
     def from_thresholds(
@@ -110,8 +137,8 @@ class Listener(Settings):
         >>> listener = Listener.from_thresholds({500: 30, 2000: 55, 1000: 40})
         >>> listener.right.frequencies_hz
         (500.0, 1000.0, 2000.0)
-        >>> Listener.from_thresholds(left={1000: 20}, right={1000: 60}).right.thresholds_db_hl
-        (60.0,)
+        >>> Listener.from_thresholds(left={500: 20, 2000: 20}, right={500: 60, 2000: 70}).right.thresholds_db_hl
+        (60.0, 70.0)
 
         """
         if thresholds_db_hl is not None and (left is not None or right is not None):

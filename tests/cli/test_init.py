@@ -69,7 +69,7 @@ def test_severe_losses_get_the_power_aid_and_its_rig(run: Run) -> None:
     assert run("init", "--thresholds", "500:80,1000:85,2000:90,4000:95")[0] == 0
     profile = load_profile("my-profile.toml")
     assert (profile.aid.name, profile.rig.name) == ("power", "power")
-    assert run("init", "light", "--thresholds", "500:80", "--aid", "closed")[0] == 0
+    assert run("init", "light", "--thresholds", "500:80,2000:80", "--aid", "closed")[0] == 0
     assert load_profile("light.toml").aid.name == "closed"
 
 
@@ -102,11 +102,14 @@ def test_an_uncommented_ucl_lowers_the_limit(run: Run) -> None:
         ("anna --thresholds ,", "--thresholds is empty"),
         ("anna --thresholds 500:1,500:2", "gives 500 Hz twice"),
         ("anna --thresholds 500:1 --left 500:1", "--thresholds is for both ears"),
+        ("anna --thresholds 8000:90", "left ear: thresholds below 8000 Hz are missing: give them from 500 to 2000 Hz"),
+        ("anna --left 500:1,2000:1 --right 500:1,1500:1", "right ear: thresholds above 1500 Hz are missing"),
+        ("anna --thresholds 1000:1", "left ear: thresholds below 1000 Hz and above 1000 Hz are missing"),
         ("anna --left 500:1", "--left needs --right"),
-        ("anna --thresholds 500:1 --mix nope", "no mix is called 'nope'"),
-        ("anna --thresholds 500:1 --aid nope", "no aid is called 'nope'"),
+        ("anna --thresholds 500:1,2000:1 --mix nope", "no mix is called 'nope'"),
+        ("anna --thresholds 500:1,2000:1 --aid nope", "no aid is called 'nope'"),
         ("a/b --thresholds 500:1", "'a/b' is not a name of a profile"),
-        ("anna --thresholds 500:1 --out /proc/x", "can't be written"),
+        ("anna --thresholds 500:1,2000:1 --out /proc/x", "can't be written"),
         ("mine --thresholds 500:1", "mine.toml exists already and is not changed"),
         ("mine.toml --thresholds 500:1", "mine.toml exists already and is not changed"),
     ],

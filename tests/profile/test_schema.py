@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -13,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from hearsim.core.errors import HearsimError
+from hearsim.core.errors import HearsimError, HearsimWarning
 from hearsim.core.units import spl_to_pascal
 from hearsim.core.validation import Settings
 from hearsim.profile.clarity import load_listeners, load_mixes
-from hearsim.profile.load import load_listener, load_mix, load_profile, load_rig, profile_names
+from hearsim.profile.load import listener_names, load_listener, load_mix, load_profile, load_rig, profile_names
 from hearsim.profile.schema import STEMS, Aid, Audiogram, Compression, Ears, Listener, Mix, Profile, Rig, Vent
 
 BISGAARD_HZ: tuple[float, ...] = (250, 375, 500, 750, 1000, 1500, 2000, 3000, 4000, 6000)
@@ -268,6 +269,36 @@ def test_settings_are_frozen() -> None:
 def test_nothing_inside_a_profile_can_be_changed(name: str) -> None:
     """Only what holds no list, set or dict has a hash; the same profile, loaded twice, is one key."""
     assert len({load_profile(name), load_profile(name)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "where"),
+    [
+        ({8000: 90}, "below 8000 Hz"),
+        ({250: 10, 1500: 20}, "above 1500 Hz"),
+        ({501: 20}, "below 501 Hz and above 501 Hz"),
+        ({500: 30, 2000: 40}, ""),
+        ({250: 10, 8000: 90}, ""),
+    ],
+)
+def test_thresholds_that_are_assumed_are_said(thresholds: dict[float, float], where: str, tmp_path: Path) -> None:
+    """An audiogram that does not span 500 to 2000 Hz is used, with a warning that names the frequencies without one."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        Listener.from_thresholds(left={500: 30, 2000: 40}, right=thresholds, name="Anna")
+    sentence = f"Anna, right ear: thresholds {where} are not measured: the nearest one is assumed there"
+    assert [str(one.message) for one in said] == ([sentence] if where else [])
+    ear = f"frequencies_hz = {list(thresholds)}\nthresholds_db_hl = {list(thresholds.values())}\n"
+    (tmp_path / "anna.toml").write_text(f"[left]\n{ear}[right]\n{ear}")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        load_listener(tmp_path / "anna.toml")
+    assert [one.category for one in said] == ([HearsimWarning] * 2 if where else [])
+
+
+def test_no_shipped_listener_has_assumed_thresholds() -> None:
+    for name in listener_names():
+        assert [ear.unmeasured for ear in load_listener(name).ears] == ["", ""], name
 
 
 def test_a_listener_from_thresholds() -> None:
