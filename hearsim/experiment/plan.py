@@ -69,18 +69,22 @@ def count(study: Study) -> int:
 
 
 def cells_of(study: Study) -> list[Cell]:
-    """Return the cells, song by song, in the order of the spec.
+    """Return the cells, song by song, in the order of the spec; a song that two seeds give alike counts once.
 
     Raises `HearsimError` without cells, for a rig that can't play an aid, and for remixes with an unaided listener.
     """
     songs: dict[tuple[str, str], str] = {}
     for (name, song), (seed_name, seed) in product(study.songs.items(), study.seeds.items()):
-        songs[name, seed_name] = _key({"counting": RESULTS_VERSION, "song": song.identity(seed)})
+        key = _key({"counting": RESULTS_VERSION, "song": song.identity(seed)})
+        if (name, key) not in {(earlier, known) for (earlier, _), known in songs.items()}:
+            songs[name, seed_name] = key
     cells = []
     by_song = (study.songs, study.seeds, study.models, study.listeners, study.aids, study.mixes)
     for song_name, seed_name, model, listener, aid, mix, *settings in product(*by_song, *study.settings.values()):
         names = (listener, song_name, seed_name, mix, aid, model, *settings)
         chosen = dict(zip(study.factors, names, strict=True))
+        if (song_name, seed_name) not in songs:
+            continue
         if study.pairs is not None and (listener, song_name) not in study.pairs:
             continue
         if any(all(chosen[factor] == level for factor, level in one.items()) for one in study.exclude):

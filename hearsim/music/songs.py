@@ -118,7 +118,8 @@ class TrackSong(Settings):
 
     def identity(self, seed: int) -> dict[str, Any]:
         """Return what determines the samples: the checksum of the track's stems and the excerpt, not their path."""
-        return {"sha256": _checksum(Path(self.root), self.track, self.ignore), "seconds": self.seconds, "seed": seed}
+        start, frames = self._excerpt_frames(seed)
+        return {"sha256": _checksum(Path(self.root), self.track, self.ignore), "start": start, "frames": frames}
 
     @property
     def length_s(self) -> float:
@@ -133,9 +134,13 @@ class TrackSong(Settings):
     def stems(self, seed: int) -> Audio:
         """Return the true stems (4, 2, frames) of the excerpt that a seed draws; missing ones are silent."""
         track = _tracks(Path(self.root), self.ignore)[self.track]
-        frames = track.frames if self.seconds is None else min(track.frames, round(self.seconds * AID_RATE_HZ))
-        start = int(np.random.default_rng(seed).integers(track.frames - frames + 1))
-        return Audio(track.read_stems(start, frames), AID_RATE_HZ)
+        return Audio(track.read_stems(*self._excerpt_frames(seed)), AID_RATE_HZ)
+
+    def _excerpt_frames(self, seed: int) -> tuple[int, int]:
+        """Return the first sample and the length of the excerpt that a seed draws; of a whole song all draw the same."""
+        whole = _tracks(Path(self.root), self.ignore)[self.track].frames
+        frames = whole if self.seconds is None else min(whole, round(self.seconds * AID_RATE_HZ))
+        return int(np.random.default_rng(seed).integers(whole - frames + 1)), frames
 
 
 Song = MadeSong | TrackSong

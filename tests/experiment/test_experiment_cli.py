@@ -10,6 +10,8 @@ import pytest
 from hearsim.cli import main
 from hearsim.core.audio import Audio
 from hearsim.core.audio_files import write
+from hearsim.experiment.plan import cells_of
+from hearsim.experiment.spec import read_study
 from hearsim.music.demo_song import demo_song
 from hearsim.profile.schema import STEMS
 
@@ -72,6 +74,24 @@ def test_a_run_and_its_report_on_a_folder_of_songs(typed: Run, tmp_path: Path) -
     assert f"{means['lufs', 'flat']:.4f}" in (folder / "summary.csv").read_text()
     assert "tune" not in (folder / "summary.csv").read_text()  # takes are what means are over
     assert "vocals-up" in (folder / "summary.csv").read_text()
+
+
+def test_a_whole_song_is_one_take_with_any_number_of_seeds(typed: Run, tmp_path: Path) -> None:
+    """An excerpt of another song, beside it, is drawn by each seed."""
+    stems = demo_song(4.0, seed=5)
+    (tmp_path / "mine" / "tune").mkdir(parents=True)
+    for name, samples in zip(STEMS, stems.samples, strict=True):
+        write(tmp_path / "mine" / "tune" / f"{name}.wav", Audio(samples, stems.rate))
+    spec = SPEC.replace('{ style = "pop", seconds = 3 }', '{ folder = "mine", seconds = 5 }')
+    spec = spec.replace("models =", "seeds = [0, 1, 2]\nmodels =") + '[report]\nbaseline = { mix = "flat" }\n'
+    (tmp_path / "experiment.toml").write_text(spec)
+    code, out, _ = typed("run", "experiment.toml", "--workers", "1")
+    assert code == 0 and "2 cells computed, 0 reused" in out
+    code, out, _ = typed("report", "experiment.toml", "--json")
+    differences = json.loads(out)["differences"]
+    assert code == 0 and differences and all(row["takes"] == 1 and row["low"] is None for row in differences)
+    (tmp_path / "experiment.toml").write_text(spec.replace("seconds = 5", "seconds = 3"))
+    assert len(cells_of(read_study(tmp_path / "experiment.toml"))) == 6
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_each_seed_draws_an_excerpt_of_its_own(tmp_path: Path) -> None:
     (song,) = FolderSongs(folder="songs", seconds=3).named("spec", tmp_path).values()
     starts = [song.stems(seed).samples[0, 0, 0] for seed in range(4)]
     assert len(set(starts)) == 4 and song.stems(2).samples[0, 0, 0] == starts[2]
-    assert [song.identity(seed)["seed"] for seed in range(2)] == [0, 1]
+    assert len({song.identity(seed)["start"] for seed in range(4)}) == 4
 
 
 def test_the_demo_lies_in_files_of_its_stems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
