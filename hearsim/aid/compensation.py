@@ -16,21 +16,24 @@ profiles (tests/aid/test_speech_gain.py).
 """
 
 import math
+import warnings
 
 import numpy as np
 
 from hearsim.aid.fitting.fitting import PRESCRIBED_AT_DB_SPL, insertion_gain_db
 from hearsim.aid.speech_level import speech_detector_offset_db
 from hearsim.core.arguments import check_kind, check_number, number_array
-from hearsim.core.audio import Format
-from hearsim.core.errors import HearsimError
+from hearsim.core.audio import EARS, Format
+from hearsim.core.errors import HearsimError, HearsimWarning
 from hearsim.core.processor import Processor
 from hearsim.core.units import Curve, FloatArray, spl_to_pascal
-from hearsim.dsp.bands import analysis_sections, speech_band_levels
+from hearsim.dsp.bands import AUDIOMETRIC_HZ, analysis_sections, speech_band_levels
 from hearsim.dsp.dynamics import DETECTOR_HOP, compress
 from hearsim.dsp.equalizer import (
     BANDS,
+    SETTLING,
     interaction_inverse,
+    reached_gain_db,
     refine_section_gains,
     response_table,
     section,
@@ -38,8 +41,9 @@ from hearsim.dsp.equalizer import (
 )
 from hearsim.profile.schema import Compression, Profile
 
-SETTLING = 40  # corrections of the equalizer before the first sample: its gains are then right to 1e-6 dB
 MOST_GAIN_DB = 120.0
+MOST_DEVIATION_DB = 1.0  # of the aid's gain from the rule's, without a warning
+REPORTED_RATE_HZ = 44100  # of the models; another rate gives other gains where the target lies beyond the sections
 STEP_DB = 35.0  # ANSI S3.22: 55 -> 90 dB SPL
 TIMED_ATTACK_DB, TIMED_RELEASE_DB = 3.15, 4.1
 """The least changes of gain with a defined time: the norm's time ends within 3 dB or 4 dB of the final gain."""
@@ -93,13 +97,19 @@ class Compensation(Processor):
         return curve
 
     def insertion_gain_db(self, overall_db_spl: float) -> Curve:
-        """Return the gain (2, 9) in dB at `AUDIOMETRIC_HZ` for average speech of an overall level in dB SPL."""
+        """Return the gain (2, 9) in dB at `AUDIOMETRIC_HZ` for average speech of an overall level in dB SPL.
+
+        It is the gain that the equalizer reaches, which differs from a target that lies beyond its sections.
+        """
         check_number("Compensation: overall_db_spl", overall_db_spl, -200, 200)
-        if self._compression is None:
-            return self._prescribed.copy()
-        over = np.maximum(speech_band_levels(overall_db_spl) - self._compression.knee_db_spl, 0.0)
-        gain: Curve = np.maximum(self._curve[..., 0] - self._curve[..., 2] * over, 0.0)
-        return gain
+        target = self._curve[..., 0].copy()
+        if self._compression is not None:
+            over = np.maximum(speech_band_levels(overall_db_spl) - self._compression.knee_db_spl, 0.0)
+            slope = self._curve[..., 2]
+            target = np.where(slope > 0, np.maximum(target - slope * over, self._curve[..., 3]), target)
+        return np.stack(
+            [reached_gain_db(*gains, REPORTED_RATE_HZ) for gains in zip(self._curve[..., 0], target, strict=True)]
+        )
 
     @property
     def compression_ratio(self) -> Curve:
@@ -187,6 +197,20 @@ class Compensation(Processor):
 
 
 def compensation(profile: Profile) -> Compensation:
-    """Return the compensation stage of a profile: each ear fitted to its own audiogram."""
+    """Return the compensation stage of a profile: each ear fitted to its own audiogram.
+
+    A `HearsimWarning` says where it gives another gain than the rule prescribes.
+    """
     gains = np.stack([insertion_gain_db(profile.aid.rule, ear.at) for ear in profile.listener.ears])
-    return Compensation(gains, profile.aid.compression)
+    stage = Compensation(gains, profile.aid.compression)
+    reached = stage.insertion_gain_db(PRESCRIBED_AT_DB_SPL)
+    for ear, wanted, given in zip(EARS, gains, reached, strict=True):
+        band = int(np.argmax(np.abs(given - wanted)))
+        if abs(given[band] - wanted[band]) > MOST_DEVIATION_DB:
+            warnings.warn(
+                f"aid {profile.aid.name}, {ear} ear: the rule {profile.aid.rule!r} prescribes {wanted[band]:.1f} dB at "
+                f"{AUDIOMETRIC_HZ[band]:g} Hz, but the equalizer's bands reach {given[band]:.1f} dB there",
+                HearsimWarning,
+                stacklevel=2,
+            )
+    return stage

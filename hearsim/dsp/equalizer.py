@@ -39,6 +39,7 @@ SHELF_Q = math.sqrt(0.5)
 PROTOTYPE_DB = 10.0  # the gain at which the interaction of sections is taken for the matrix
 TABLE_DB = 80  # section gains stay within -80 .. +80 dB; responses are tabled for them, a dB apart
 TOLERANCE_DB = 3.0  # root of the sum of squares over nine frequencies: 1 dB each; under it corrections are free
+SETTLING = 40  # corrections until constant gains within reach are right to 1e-6 dB
 HALVINGS = 4  # of a correction that would increase the error, before it is omitted
 
 
@@ -101,6 +102,15 @@ def interaction_inverse(rate_hz: int) -> Curve:
     table = response_table(rate_hz)
     interaction = table[:, :, TABLE_DB + round(PROTOTYPE_DB)].T / PROTOTYPE_DB
     return np.asarray(np.linalg.inv(interaction), np.float64)
+
+
+def reached_gain_db(first_db: Curve, target_db: Curve, rate_hz: int) -> Curve:
+    """Return the gain (bands,) in dB at the nine frequencies, settled on `first_db`, then on `target_db`."""
+    sections, inverse, table = np.zeros(BANDS), interaction_inverse(rate_hz), response_table(rate_hz)
+    for target in (first_db, target_db):
+        for _ in range(SETTLING):
+            refine_section_gains(target, sections, inverse, table)
+    return response_db(sections, np.array(AUDIOMETRIC_HZ), rate_hz)
 
 
 @functools.lru_cache(maxsize=8)
