@@ -10,7 +10,7 @@ from hearsim.core.files import write_csv, write_text
 from hearsim.core.units import counted
 from hearsim.experiment.figures import Picture, cells, pictures
 from hearsim.experiment.spec import Study
-from hearsim.experiment.statistics import POOLED, RESAMPLES, Results, Summary, differences, read_results, summarise
+from hearsim.experiment.statistics import POOLED, Results, Summary, differences, read_results, summarise
 from hearsim.experiment.store import RESULTS, check_plan
 from hearsim.metrics.registry import metric as metric_of
 from hearsim.pages.html import fill, number, table
@@ -39,8 +39,8 @@ def write_report(study: Study, folder: Path) -> Path:
         title=study.report.title or f"Experiment {study.name}",
         summary=_summary(results),
         findings=_findings(results, means, against, baseline),
-        note="Means over takes (a song and a seed); in brackets the 95 % interval of the percentile bootstrap over "
-        f"takes, {RESAMPLES} times. Listeners are not resampled: {POOLED!r} is the mean over these listeners.",
+        note="Means over takes (a song and a seed); in brackets the 95 % interval by Student's t over takes, none for "
+        f"one take. It is not over listeners: {POOLED!r} is the mean over these listeners.",
         sections=[_section(results, metric, all_pictures, means, against, baseline) for metric in results.values],
         missing=_missing(results),
     )

@@ -1,10 +1,11 @@
 """Means of results with intervals, per listener and pooled, and differences from a baseline.
 
-Resampled units are (song, seed) pairs, "takes" in the tables: an interval holds for songs like these and
+Intervals are over (song, seed) pairs, "takes" in the tables: an interval holds for songs like these and
 for these listeners. Pooled means are over the listeners of each take first.
 """
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from hearsim.core.errors import HearsimError
 from hearsim.experiment.spec import Study
 
 POOLED = "all"
-RESAMPLES = 2000
+CONFIDENCE = 0.95
 Names = tuple[str, ...]
 
 
@@ -29,10 +30,12 @@ class Estimate(NamedTuple):
     takes: int
 
 
-def bootstrap(values: Sequence[float], seed: int = 0) -> Estimate:
-    """Return the mean and its 95 % interval by the percentile bootstrap (Efron & Tibshirani 1993, ch. 13).
+def mean_interval(values: Sequence[float]) -> Estimate:
+    """Return the mean and its 95 % interval by Student's t, which few takes widen as they must (Student 1908).
 
-    >>> bootstrap([1.0, 1.0, 1.0])
+    The percentile bootstrap covers the mean of 2, 3, 5 and 10 normal values in 51, 75, 85 and 91 % of cases only.
+
+    >>> mean_interval([1.0, 1.0, 1.0])
     Estimate(mean=1.0, low=1.0, high=1.0, takes=3)
     """
     sample = np.asarray(values, np.float64)
@@ -40,10 +43,9 @@ def bootstrap(values: Sequence[float], seed: int = 0) -> Estimate:
         return Estimate(float(sample.mean()), None, None, sample.size)
     from scipy import stats
 
-    low, high = stats.bootstrap(
-        (sample,), np.mean, n_resamples=RESAMPLES, method="percentile", random_state=np.random.default_rng(seed)
-    ).confidence_interval
-    return Estimate(float(sample.mean()), float(low), float(high), sample.size)
+    mean, error = float(sample.mean()), float(sample.std(ddof=1)) / math.sqrt(sample.size)
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, sample.size - 1)) * error
+    return Estimate(mean, mean - half, mean + half, sample.size)
 
 
 class Summary(NamedTuple):
@@ -146,7 +148,7 @@ def read_results(study: Study, path: Path) -> Results:
 def summarise(results: Results) -> list[Summary]:
     """Return all means with intervals: metric by metric, condition by condition, listeners and then pooled."""
     return [
-        Summary(metric, condition, listener, bootstrap(list(takes.values())))
+        Summary(metric, condition, listener, mean_interval(list(takes.values())))
         for metric in results.values
         for condition in results.conditions()
         for listener, takes in results.by_take(metric, condition).items()
@@ -167,5 +169,5 @@ def differences(results: Results, baseline: Mapping[str, str]) -> list[Summary]:
                 against = base_values.get(listener, {})
                 pairs = [value - against[take] for take, value in takes.items() if take in against]
                 if pairs:
-                    summaries.append(Summary(metric, condition, listener, bootstrap(pairs)))
+                    summaries.append(Summary(metric, condition, listener, mean_interval(pairs)))
     return summaries

@@ -137,10 +137,10 @@ class TrackSong(Settings):
         return Audio(track.read_stems(*self._excerpt_frames(seed)), AID_RATE_HZ)
 
     def _excerpt_frames(self, seed: int) -> tuple[int, int]:
-        """Return the first sample and the length of the excerpt that a seed draws; of a whole song all draw the same."""
-        whole = _tracks(Path(self.root), self.ignore)[self.track].frames
-        frames = whole if self.seconds is None else min(whole, round(self.seconds * AID_RATE_HZ))
-        return int(np.random.default_rng(seed).integers(whole - frames + 1)), frames
+        """Return the first sample and the length of the excerpt that a seed draws; of a whole song always the same."""
+        track = _tracks(Path(self.root), self.ignore)[self.track]
+        frames = track.frames if self.seconds is None else min(track.frames, round(self.seconds * AID_RATE_HZ))
+        return int(np.random.default_rng(seed).integers(track.frames - frames + 1)), frames
 
 
 Song = MadeSong | TrackSong
