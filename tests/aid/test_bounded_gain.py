@@ -111,6 +111,24 @@ def test_loud_tones_and_steep_losses(thresholds: dict[float, float], rule: str, 
     check_finite(Compensation(np.stack([gains, gains]), compression), tone(hz, 125, 16 * BLOCK))
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.floats(0, 120), st.lists(st.floats(-15, 15), min_size=8, max_size=8), st.sampled_from(["nal-r", "nal-rp"]))
+def test_audiograms_up_to_15_db_between_neighbours_get_their_gain(first: float, steps: list[float], rule: str) -> None:
+    levels = [first]
+    for step in steps:
+        levels.append(min(max(levels[-1] + step, -20.0), 130.0))
+    ear = Audiogram(frequencies_hz=AUDIOMETRIC_HZ, thresholds_db_hl=tuple(levels))
+    gains = insertion_gain_db(rule, ear.at)
+    np.testing.assert_allclose(Compensation(np.stack([gains, gains])).insertion_gain_db(65.0)[0], gains, atol=0.1)
+
+
+def test_a_steep_audiogram_gets_the_gain_that_is_documented() -> None:
+    ear = Audiogram(frequencies_hz=(250, 4000, 6000), thresholds_db_hl=(10, 10, 120))
+    gains = insertion_gain_db("nal-r", ear.at)
+    reached = Compensation(np.stack([gains, gains])).insertion_gain_db(65.0)[0]
+    assert (reached - gains)[0] == pytest.approx(2.2, abs=0.1)
+
+
 gains_db = st.lists(st.floats(0, 120), min_size=BANDS, max_size=BANDS)
 
 
