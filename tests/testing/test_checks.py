@@ -52,6 +52,18 @@ class CountsBlocks(Wire):
         return block * np.float32(1 / self._blocks)
 
 
+class DividesSilence(Wire):
+    def process(self, block: FloatArray) -> FloatArray:
+        with np.errstate(invalid="ignore"):
+            return block / np.abs(block).max()
+
+
+class Explodes(CountsBlocks):
+    def process(self, block: FloatArray) -> FloatArray:
+        self._blocks += 1
+        return block * np.float32(np.inf if self._blocks > 2 else 1.0)
+
+
 class KeepsState(CountsBlocks):
     def reset(self) -> None:
         self._blocks = getattr(self, "_blocks", 0)
@@ -78,6 +90,8 @@ FAULTS: list[tuple[Callable[[], hs.Processor], str]] = [
     (Writes, "^Writes: process changed its input block"),
     (Doubles, "^Doubles: process returned float64: return float32"),
     (Shortens, r"^Shortens: process returned the shape \(2, 127\), and prepare announced 2 ch, .*\(2, 128\)"),
+    (DividesSilence, "^DividesSilence: its output is not finite from sample 2000 on: return no NaN and no Inf"),
+    (Explodes, "^Explodes: its output is not finite from sample 256 on"),
     (KeepsState, "^KeepsState: its output after reset differs"),
     (CountsBlocks, "^CountsBlocks: its output for blocks of 64 and 1 differs from sample 1 on"),
     (lambda: DeclaresHalf(37), "^Delay: its latency is 18.5: give a whole number of samples"),
