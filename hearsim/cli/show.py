@@ -44,7 +44,7 @@ def show(
             raise HearsimError(f"no profile is called {name!r}, no list and no entry of one: {near}")
     loaded = load_profile(name)  # before the heavy imports: a misspelt name is refused at once
     from hearsim.aid.hearing_aid import hearing_aid
-    from hearsim.cli.tables import fitting
+    from hearsim.cli.tables import eardrum, fitting
     from hearsim.core.processor import describe, latency_ledger
     from hearsim.report.report_json import fitting as fitting_of
 
@@ -55,7 +55,7 @@ def show(
         print_json({"profile": loaded.model_dump(mode="json"), "latency": ledger, "fitting": gains})
         return
     typer.echo(describe(aid, fmt))
-    print_tables(fitting(gains))
+    print_tables(fitting(gains), *eardrum(gains))
     others = [one for one in entries() if one[1]["name"] == name and one[0] != "profiles"]
     if others:  # a mix can have the name of a profile
         typer.echo()

@@ -80,18 +80,32 @@ def renders(reports: dict[str, dict[str, Any]]) -> Table:
 
 
 def fitting(ears: dict[str, Any]) -> Table:
-    """Return the insertion gains of a report's `fitting` per ear, at each input level."""
-    table = Table("ear", "input", title="Insertion gain, dB", title_justify="left")
-    first, *_ = ears.values()
-    for frequency in first["frequencies_hz"]:
-        table.add_column(f"{frequency:g}", justify="right")
-    for level in first["insertion_gain_db"]:
-        for ear, one in ears.items():
-            table.add_row(ear, f"{level} dB SPL", *(f"{gain:.1f}" for gain in one["insertion_gain_db"][level]))
+    """Return the aid's gains of a report's `fitting` per ear, at each input level."""
+    table = _gains(ears, "insertion_gain_db", "Gain of the aid, dB")
     ratios = {ear: one["compression_ratio"] for ear, one in ears.items() if "compression_ratio" in one}
     if any(not np.allclose(ratio["in_force"], ratio["set"]) for ratio in ratios.values()):
         for ear, ratio in ratios.items():
             table.add_row(ear, f"ratio ({ratio['set']:g} set)", *(f"{one:.2f}" for one in ratio["in_force"]))
+    return table
+
+
+def eardrum(ears: dict[str, Any]) -> list[Table]:
+    """Return the gains at the eardrum of a report's `fitting`, where there is a vent."""
+    if not all("eardrum_gain_db" in one for one in ears.values()):
+        return []
+    return [
+        _gains(ears, "eardrum_gain_db", "Gain at the eardrum, dB: aided sound less the vent's leak, and direct sound")
+    ]
+
+
+def _gains(ears: dict[str, Any], key: str, title: str) -> Table:
+    table = Table("ear", "input", title=title, title_justify="left")
+    first, *_ = ears.values()
+    for frequency in first["frequencies_hz"]:
+        table.add_column(f"{frequency:g}", justify="right")
+    for level in first[key]:
+        for ear, one in ears.items():
+            table.add_row(ear, f"{level} dB SPL", *(f"{gain:.1f}" for gain in one[key][level]))
     return table
 
 

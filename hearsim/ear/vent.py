@@ -36,6 +36,20 @@ def vent_powers(cutoff_hz: float, frequencies_hz: Curve, rate_hz: int) -> tuple[
     return 1 / (1 + ratio**2), ratio**2 / (1 + ratio**2)
 
 
+def eardrum_level_db(
+    aided_db: Curve, direct_db: Curve | float, cutoff_hz: float, frequencies_hz: Curve, rate_hz: int
+) -> Curve:
+    """Return the level in dB of leaking aided sound and direct sound: their powers added, without the comb filter.
+
+    With a direct level of 0 dB and the aid's gain as aided level it is the gain at the eardrum.
+
+    >>> eardrum_level_db(np.array((10.0, 10.0)), 0.0, 1000.0, np.array((20.0, 1000.0)), 44100).round(2).tolist()
+    [0.02, 7.4]
+    """
+    direct, leak = vent_powers(cutoff_hz, frequencies_hz, rate_hz)
+    return np.asarray(10 * np.log10(leak * 10 ** (0.1 * aided_db) + direct * 10 ** (0.1 * direct_db)))
+
+
 class DirectSound(Processor):
     """Direct sound through the vent: a first-order low-pass."""
 

@@ -90,7 +90,7 @@ def _text(share: float, y: float, text: str, anchor: str, css: str = "") -> Mark
 
 
 def fitting(report: Table, ear: str) -> Markup:
-    """Return the audiogram of an ear with the prescribed insertion gains at 50, 65 and 80 dB SPL over it.
+    """Return the audiogram of an ear with the aid's gains at 50, 65 and 80 dB SPL over it.
 
     Both run downward from 0 on one scale, so a gain of half the loss lies half way to the threshold. An octave is as
     wide as 20 dB are high (ISO 8253-1).
@@ -104,13 +104,13 @@ def fitting(report: Table, ear: str) -> Markup:
                   label="threshold, dB HL", markerfacecolor="none", markersize=8)  # fmt: skip
         places = [math.log2(f / 1000) for f in fit["frequencies_hz"]]
         for (level, gains), style in zip(fit["insertion_gain_db"].items(), (":", "-", "--"), strict=True):
-            axis.plot(places, gains, style, color="#333", linewidth=1.6, label=f"target gain, {level} dB SPL")
+            axis.plot(places, gains, style, color="#333", linewidth=1.6, label=f"gain of the aid, {level} dB SPL")
         _frequency_axis(axis, _OCTAVES_HZ)
         axis.set(ylim=(lowest, -10), xlim=(min(-3.2, *octaves), max(3.2, *octaves)), xlabel="Hz",
-                 ylabel="dB HL, and insertion gain in dB", yticks=range(0, int(lowest) + 1, 20))  # fmt: skip
+                 ylabel="dB HL, and gain in dB", yticks=range(0, int(lowest) + 1, 20))  # fmt: skip
         axis.set_aspect(1 / 20)
         figure.legend(loc="lower center", ncols=2, frameon=False)
-        label = f"Audiogram and prescribed insertion gain of the {ear} ear; the numbers are in the table below"
+        label = f"Audiogram of the {ear} ear and gain of the aid; the numbers are in the table below"
         return svg(figure, label, f"fitting-{ear}")
 
 
@@ -137,23 +137,24 @@ def _frequency_axis(axis: "Axes", ticks_hz: tuple[float, ...]) -> None:
 
 
 def measured_gain(report: Table, gain: Curve, ear: str) -> Markup:
-    """Return the gain from input to aided sound, over the prescribed insertion gain.
+    """Return the gain from input to aided sound, or with a vent to the eardrum, over that for speech.
 
     `gain` is (ears, `GAIN_BANDS_HZ`), NaN where there is no sound.
     """
     fit, measured = report["fitting"][ear], gain[list(EAR_COLOURS).index(ear)]
+    key, place = ("eardrum_gain_db", "the eardrum") if report["aid"]["vent"] else ("insertion_gain_db", "aided sound")
     with drawing(4.2, 3.3, _above_legend(rows=2)) as (figure, axis):
         axis.axhline(0, color="#999", linewidth=0.8)
         places = [math.log2(f / 1000) for f in fit["frequencies_hz"]]
-        for (level, gains), style in zip(fit["insertion_gain_db"].items(), (":", "-", "--"), strict=True):
-            axis.plot(places, gains, style, color="#333", linewidth=1.2, label=f"target, {level} dB SPL")
+        for (level, gains), style in zip(fit[key].items(), (":", "-", "--"), strict=True):
+            axis.plot(places, gains, style, color="#333", linewidth=1.2, label=f"for speech, {level} dB SPL")
         axis.plot([math.log2(f / 1000) for f in GAIN_BANDS_HZ], measured, color=EAR_COLOURS[ear], linewidth=2.2,
                   label="measured in the excerpt")  # fmt: skip
         _frequency_axis(axis, (62.5, 250, 1000, 4000, 16000))
         axis.locator_params("y", integer=True)
         axis.set(xlim=(math.log2(0.05) - 0.1, 4.1), xlabel="Hz, 1/3 octaves", ylabel="gain, dB")
         figure.legend(loc="lower center", ncols=2, frameon=False)
-        label = f"Gain from input to aided sound and its target, {ear} ear; the numbers are in the table below"
+        label = f"Gain from input to {place}, {ear} ear; the numbers are in the table below"
         return svg(figure, label, f"gain-{ear}")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 from hearsim.core.audio import EARS
@@ -12,6 +13,7 @@ from hearsim.core.errors import HearsimError
 from hearsim.core.files import write_text
 from hearsim.core.latency import COLUMNS, LatencyLedger
 from hearsim.core.units import Curve, FloatArray, counted
+from hearsim.ear.vent import eardrum_level_db
 from hearsim.metrics.metric import Metric
 from hearsim.metrics.registry import METRICS
 from hearsim.pages.html import Cell, fill, number, table
@@ -97,7 +99,9 @@ def page(report: Table, sounds: Excerpts) -> str:
     pressures = {
         n: sounds.full_scale.pascal_per_unit * sounds.sounds[n] for n in ("input", "unaided", "aided", "heard")
     }
-    gain = gain_db(pressures["input"], pressures["aided"], sounds.rate)
+    gain, vent = gain_db(pressures["input"], pressures["aided"], sounds.rate), report["aid"]["vent"]
+    if vent:
+        gain = eardrum_level_db(gain, 0.0, vent["cutoff_hz"], np.array(GAIN_BANDS_HZ), sounds.rate)
     filled = fill(
         "report/report.html.j2",
         title=f"{Path(report['input']['path']).name}, rendered with the profile {report['profile']}",
@@ -105,7 +109,8 @@ def page(report: Table, sounds: Excerpts) -> str:
         player=player(sounds),
         spectrograms=_spectrograms(pressures, sounds.rate),
         gains={ear: measured_gain(report, gain, ear) for ear in EARS},
-        gain_table=_gain_table(gain),
+        gain_table=_gain_table(gain, "the eardrum" if vent else "aided sound"),
+        vent=vent,
         fitting={ear: fitting(report, ear) for ear in EARS},
         fitting_tables=[_fitting_table(report, ear) for ear in EARS],
         rules=" and ".join(sorted({fit["rule"] for fit in report["fitting"].values()})),
@@ -130,12 +135,12 @@ def _spectrograms(pressures: Mapping[str, FloatArray], rate: int) -> list[tuple[
     return [(LABELS[name], spectrogram_picture(one, name, LABELS[name], loudest)) for name, one in pictures.items()]
 
 
-def _gain_table(gain: Curve) -> Markup:
+def _gain_table(gain: Curve, place: str) -> Markup:
     lines = {
         f"{ear}, dB": {f: g for f, g in zip(GAIN_BANDS_HZ, row.tolist(), strict=True) if not math.isnan(g)}
         for ear, row in zip(EARS, gain, strict=True)
     }
-    return _over_frequency("Measured gain from input to aided sound, 1/3 octaves", lines)
+    return _over_frequency(f"Measured gain from input to {place}, 1/3 octaves", lines)
 
 
 def _summary(report: Table) -> str:
@@ -214,8 +219,9 @@ def _verdict(good: bool, yes: str, no: str) -> Markup:
 def _fitting_table(report: Table, ear: str) -> Markup:
     loss, fit = report["listener"][ear], report["fitting"][ear]
     lines = {"threshold, dB HL": dict(zip(loss["frequencies_hz"], loss["thresholds_db_hl"], strict=True))}
-    for level, gains in fit["insertion_gain_db"].items():
-        lines[f"target gain at {level} dB SPL, dB"] = dict(zip(fit["frequencies_hz"], gains, strict=True))
+    for key, place in (("insertion_gain_db", "gain of the aid"), ("eardrum_gain_db", "gain at the eardrum")):
+        for level, gains in fit.get(key, {}).items():
+            lines[f"{place} at {level} dB SPL, dB"] = dict(zip(fit["frequencies_hz"], gains, strict=True))
     ratio = fit.get("compression_ratio")
     if ratio and any(abs(one - ratio["set"]) > 0.005 for one in ratio["in_force"]):
         lines[f"ratio in force ({ratio['set']:g} set)"] = dict(

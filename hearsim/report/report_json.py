@@ -11,7 +11,7 @@ import numpy as np
 from hearsim.aid.compensation import compensation
 from hearsim.aid.fitting.fitting import LEVELS_DB_SPL
 from hearsim.core.audio import EARS
-from hearsim.core.audio_files import sha256_of
+from hearsim.core.audio_files import AID_RATE_HZ, sha256_of
 from hearsim.core.errors import HearsimError
 from hearsim.core.latency import latency_json, load_of
 from hearsim.core.probing import measure, measured_ledger
@@ -19,6 +19,7 @@ from hearsim.core.processor import walk
 from hearsim.core.provenance import provenance
 from hearsim.core.units import Curve
 from hearsim.dsp.bands import AUDIOMETRIC_HZ, NOMINAL_THIRD_OCTAVES_HZ
+from hearsim.ear.vent import eardrum_level_db
 from hearsim.metrics.loudness import LoudnessMeter
 from hearsim.profile.schema import STEMS, Profile
 from hearsim.simulation.audibility import sii_in_music, sii_in_quiet
@@ -96,13 +97,23 @@ def _latency(result: Result) -> Table:
 
 
 def fitting(profile: Profile) -> Table:
-    """Return per ear the rule and its insertion gains in dB at input levels of 50, 65 and 80 dB SPL."""
+    """Return per ear the rule and the gains in dB at input levels of 50, 65 and 80 dB SPL.
+
+    `insertion_gain_db` is the aid's own; with a vent `eardrum_gain_db` is that of its leak and the direct sound.
+    """
     stage = compensation(profile)
     table: Table = {}
     for index, ear in enumerate(EARS):
         gains = {f"{level:g}": stage.insertion_gain_db(level)[index].tolist() for level in LEVELS_DB_SPL}
         rule = profile.aid.rule
         table[ear] = {"rule": rule, "frequencies_hz": list(AUDIOMETRIC_HZ), "insertion_gain_db": gains}
+        if vent := profile.aid.vent:
+            table[ear]["eardrum_gain_db"] = {
+                level: eardrum_level_db(
+                    np.array(own), 0.0, vent.cutoff_hz, np.array(AUDIOMETRIC_HZ), AID_RATE_HZ
+                ).tolist()
+                for level, own in gains.items()
+            }
         if compression := profile.aid.compression:
             ratios = stage.compression_ratio[index].tolist()
             table[ear]["compression_ratio"] = {"set": compression.ratio, "in_force": ratios}

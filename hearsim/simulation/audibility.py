@@ -14,7 +14,7 @@ from hearsim.aid.hearing_aid import hearing_aid
 from hearsim.core.audio import EARS, Format
 from hearsim.core.composites import Delay
 from hearsim.core.units import REFERENCE_PA, Curve, FloatArray
-from hearsim.ear.vent import vent_powers
+from hearsim.ear.vent import eardrum_level_db
 from hearsim.metrics.levels import BandLevels, spectrum_levels_db
 from hearsim.metrics.sii import BANDS_HZ, NORMAL_SPEECH_DB, sii
 from hearsim.profile.schema import Profile
@@ -108,8 +108,7 @@ def at_eardrum(aided_db: Curve, direct_db: Curve, bands_hz: Curve, profile: Prof
     """Return levels (2, bands) in the ear canal: the aid's alone, or with a vent its leak and the direct sound."""
     if profile.aid.vent is None:
         return aided_db
-    direct, leak = vent_powers(profile.aid.vent.cutoff_hz, bands_hz, rate_hz)
-    return np.asarray(10 * np.log10(leak * 10 ** (0.1 * aided_db) + direct * 10 ** (0.1 * direct_db)))
+    return eardrum_level_db(aided_db, direct_db, profile.aid.vent.cutoff_hz, bands_hz, rate_hz)
 
 
 def _per_ear(voice: Curve, rest: Curve, bands_hz: Curve, profile: Profile) -> Ears:

@@ -64,6 +64,7 @@ def sample() -> dict[str, Any]:
                 {"scenario": "open dome", "limit_ms": 1.0, "ok": False, "sentence": "over the 1 ms"},
             ],
         },
+        "aid": {"vent": None},
         "fitting": {"left": gains(12.0), "right": gains(21.5)},
         "levels": {
             "bands_hz": BANDS_HZ,

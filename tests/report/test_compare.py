@@ -139,7 +139,9 @@ def test_every_setting_of_the_profile_is_compared(tmp_path: Path, monkeypatch: p
 def test_a_report_of_an_earlier_version_has_no_aid_to_compare(tmp_path: Path) -> None:
     newer = sample() | {"aid": {"mpo_db_spl": 100.0}}
     newer["listener"]["ucl_db_spl"] = {"left": 110.0, "right": 110.0}
-    folders = run(tmp_path / "one", 0.4, sample()), run(tmp_path / "two", 0.4, newer)
+    older = sample()
+    del older["aid"]
+    folders = run(tmp_path / "one", 0.4, older), run(tmp_path / "two", 0.4, newer)
     compared = compare(*folders)
     assert (compared["settings"], compared["not_recorded"]) == ([], ["aid", "listener.ucl_db_spl"])
     write_comparison(compared, tmp_path / "page.html")

@@ -157,9 +157,9 @@ def test_at_the_end_it_stops_and_begins_again(page: Any) -> None:
 @pytest.mark.parametrize("kind", ["SVG", "PNG"])
 def test_pictures_are_saved(page: Any, kind: str) -> None:
     with page.expect_download() as waiting:
-        page.click(f"[aria-label='Save as {kind}: Gain from input to aided sound and its target, left ear']")
+        page.click(f"[aria-label='Save as {kind}: Gain from input to aided sound, left ear']")
     saved = waiting.value
-    assert saved.suggested_filename == f"gain-from-input-to-aided-sound-and-its-target-left-ear.{kind.lower()}"
+    assert saved.suggested_filename == f"gain-from-input-to-aided-sound-left-ear.{kind.lower()}"
     content = saved.path().read_bytes()
     if kind == "SVG":
         root = ElementTree.fromstring(content)
