@@ -28,6 +28,11 @@ _COPY = 0.5  # height from which a peak at lag 0 is taken
 _PIECE_S, _FEWEST_PIECES = 1.0, 4
 _SHORTEST_S = 3.0  # of a quarter of an excerpt, to be searched separately
 _CONSTANT = 1.5  # samples by which the delays of pieces may differ
+_ON_A_LINE = 0.9  # r^2 of the delays of pieces over time, where clocks drift
+_AGREEING = 0.1  # whitened correlation of pieces without their delay; a low-pass leaves 0.05
+_CLEARLY = 1.15  # by which one polarity's correlation must exceed the other's
+_PERIODIC = 0.9  # a tone agrees as well in either polarity, half a period apart
+_OPPOSITE = 0.5  # least correlation of the negated sound, over its whole band
 _STEPS = 32  # of a sample, for its fraction
 
 
@@ -42,11 +47,13 @@ class Delay(NamedTuple):
     samples
         The delay of the second sound, its mean over the sound; negative where it is earlier.
     first, last
-        The delay at the beginning and at the end; they differ by a sample or more where two clocks drift apart.
+        The delay at the beginning and at the end; they differ where it changes along a line, or at one place.
     agreement
         The whitened correlation of the two sounds with the delay removed: 1 for a copy, 0.2 for a voice in a mix.
     inverted
         Whether the second sound has the opposite polarity.
+    scatter
+        The least and the greatest delay of pieces where they differ without order, as by the group delay of a filter.
     """
 
     samples: float
@@ -54,10 +61,11 @@ class Delay(NamedTuple):
     last: float
     agreement: float
     inverted: bool = False
+    scatter: tuple[float, float] | None = None
 
     @property
     def drifts(self) -> bool:
-        """Whether the delay changes by two samples or more."""
+        """Whether the delay changes by two samples or more, along a line or at one place."""
         return abs(self.last - self.first) >= 2
 
 
@@ -91,28 +99,50 @@ class DelayFinder:
 
     def result(self) -> Delay | None:
         """Return the delay, as `find_delay` does."""
-        tracks = [_track(*pair, lag, start, self._rate) for start, pair, lag in self._excerpts()]
-        tracks = [track for track in tracks if track.delays.size]
+        return self._delay(self._buffers)
+
+    def by_channel(self) -> list[Delay | None]:
+        """Return the delay of each channel alone; none where all channels are one sound."""
+        alike = all((sound == sound[:1]).all() for pair in self._buffers for sound in pair)
+        channels = range(0 if alike else self._buffers[0][0].shape[0])
+        return [self._delay([(one[[index]], other[[index]]) for one, other in self._buffers]) for index in channels]
+
+    def _delay(self, buffers: list[Pair]) -> Delay | None:
+        excerpts = list(self._excerpts(buffers))
+        tracks = [_track(*pair, lag, start, self._rate) for start, pair, lag in excerpts]
+        confirmed = [index for index, track in enumerate(tracks) if track.delays.size]
+        tracks = [tracks[index] for index in confirmed]
         if not tracks:
+            return None
+        inverted = sum(track.polarity for track in tracks) < 0
+        extremes = np.array([_extremes(*pair, lag, self._rate) for _, pair, lag in (excerpts[i] for i in confirmed)])
+        positive, negative = extremes.mean(axis=0)
+        clear = np.mean([track.clarity for track in tracks]) >= _CLEARLY
+        moved = inverted or max(np.abs(track.delays).max() for track in tracks) > _CONSTANT  # a tone is its own copy
+        periodic = moved and min(positive, negative) > _PERIODIC
+        weak = inverted and negative < max(_OPPOSITE, _CLEARLY * positive)
+        if periodic or weak or not clear:
             return None
         at, delays = np.concatenate([track.at for track in tracks]), np.concatenate([track.delays for track in tracks])
         agreement = float(np.mean([track.agreement for track in tracks]))
-        inverted = sum(track.polarity for track in tracks) < 0
         if np.ptp(delays) < _CONSTANT:
             samples = float(np.median(delays))
             return Delay(samples, samples, samples, agreement, inverted)
-        slope, offset = np.polyfit(at, delays, 1)
-        if np.median(np.abs(delays - offset - slope * at)) > _CONSTANT:
+        jump = int(np.argmax(np.abs(np.diff(delays)))) + 1
+        if max(np.ptp(delays[:jump]), np.ptp(delays[jump:])) < _CONSTANT:
+            return Delay(float(np.median(delays)), float(delays[0]), float(delays[-1]), agreement, inverted)
+        if agreement < _AGREEING or np.corrcoef(at, delays)[0, 1] ** 2 < _ON_A_LINE:
             samples = float(np.median(delays))
-            return Delay(samples, float(delays[0]), float(delays[-1]), agreement, inverted)
+            return Delay(samples, samples, samples, agreement, inverted, (float(delays.min()), float(delays.max())))
+        slope, offset = np.polyfit(at, delays, 1)
         end = self._starts[-1] + self._length
         middle = float(offset + slope * end / 2)
         return Delay(middle, float(offset), float(offset + slope * end), agreement, inverted)
 
-    def _excerpts(self) -> Iterator[tuple[int, Pair, int]]:
+    def _excerpts(self, buffers: list[Pair]) -> Iterator[tuple[int, Pair, int]]:
         """Yield start, sounds and coarse delay of each excerpt; of its quarters where the whole has no clear peak."""
         quarter = self._length // 4
-        for start, pair in zip(self._starts, self._buffers, strict=True):
+        for start, pair in zip(self._starts, buffers, strict=True):
             if (lag := _coarse(*pair, self._rate)) is not None:
                 yield start, pair, lag
             elif quarter > _SHORTEST_S * self._rate:
@@ -146,7 +176,8 @@ def find_delay(reference: FloatArray, processed: FloatArray, rate_hz: int) -> De
     Returns
     -------
     Delay or None
-        None where no delay of up to `LONGEST` of the sound aligns them: different sounds, or a longer delay.
+        None where no delay of up to `LONGEST` of the sound aligns them: different sounds, or a longer delay; and where
+        either polarity agrees alike, as with a tone or a phase shift of 90 degrees.
 
     Examples
     --------
@@ -227,12 +258,16 @@ def _coarse(reference: FloatArray, processed: FloatArray, rate_hz: int) -> int |
 
 
 class _Track(NamedTuple):
-    """The delays of an excerpt's pieces, at their places in samples, their mean agreement and sum of polarities."""
+    """The delays of an excerpt's pieces, at their places in samples, their mean agreement and sum of polarities.
+
+    `clarity` is the mean ratio of their peak to that of the other polarity.
+    """
 
     at: Curve
     delays: Curve
     agreement: float
     polarity: float
+    clarity: float
 
 
 def _track(reference: FloatArray, processed: FloatArray, lag: int, start: int, rate_hz: int) -> _Track:
@@ -255,11 +290,24 @@ def _track(reference: FloatArray, processed: FloatArray, lag: int, start: int, r
         polarity = float(np.sign(near[peak]))
         if abs(near[peak]) > _OVER_BACKGROUND * np.quantile(np.abs(correlation), _BACKGROUND):
             fine, agreement = _fraction(polarity * phases, peak - reach)
-            delays_of_pieces.append((start + max(0, -lag) + piece.start + length / 2, lag + fine, agreement, polarity))
+            place = start + max(0, -lag) + piece.start + length / 2
+            clarity = abs(near[peak]) / max(float((-polarity * near).max()), 1e-9)
+            delays_of_pieces.append((place, lag + fine, agreement, polarity, clarity))
     if len(delays_of_pieces) < max(2, _CONFIRMED * np.count_nonzero(audible)):
-        return _Track(np.zeros(0), np.zeros(0), 0.0, 0.0)
-    at, delays, agreements, polarities = np.array(delays_of_pieces).T
-    return _Track(at, delays, float(agreements.mean()), float(polarities.sum()))
+        return _Track(np.zeros(0), np.zeros(0), 0.0, 0.0, 0.0)
+    at, delays, agreements, polarities, clarities = np.array(delays_of_pieces).T
+    return _Track(at, delays, float(agreements.mean()), float(polarities.sum()), float(clarities.mean()))
+
+
+def _extremes(reference: FloatArray, processed: FloatArray, lag: int, rate_hz: int) -> tuple[float, float]:
+    """Return the greatest correlations of two sounds within a quarter of a second of a lag, as they are and negated."""
+    first, second = (sound.astype(np.float64) for sound in _overlap(reference, processed, lag))
+    size = 1 << (2 * first.shape[1] - 1).bit_length()
+    correlation = fft.irfft((fft.rfft(second, size) * np.conj(fft.rfft(first, size))).sum(axis=0), size)
+    reach = min(rate_hz // 4, first.shape[1] // 2)
+    near = np.concatenate((correlation[-reach:], correlation[: reach + 1]))
+    near /= max(float(np.linalg.norm(first) * np.linalg.norm(second)), 1e-30)
+    return float(near.max()), float(-near.min())
 
 
 def _fraction(phases: np.ndarray, lag: int) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hearsim.core.alignment import DelayFinder
+from hearsim.core.alignment import Delay, DelayFinder
 from hearsim.core.audio import EARS
 from hearsim.core.audio_files import Source, open_source
 from hearsim.core.calibration import Calibration
@@ -29,6 +29,7 @@ _GAIN_DB = 3.0  # rise of the SI-SDR that confirms a delay to be compensated
 _FILTERS_MS = (
     1.0  # the phase of filters delays by less, so the metrics are those at that lag (7 samples by a steep fit)
 )
+_EARS_APART = 1.5  # samples between the delays of the ears, beyond what unlike filters of theirs do
 _LEAST_DELAY = 0.25  # samples: smaller fractions of a sample are ignored
 
 
@@ -38,7 +39,8 @@ def score(reference: str | Path, processed: str | Path, profile: Profile | None 
     With a profile there are levels in dB SPL too: the reference's at the rig's microphone, the processed file's at its
     headphones. Mono files go to both ears. `unavailable` has the reason for each missing metric. Raises
     `HearsimError` where the files differ in rate or length, where one is a millisecond or more, or a fraction of a
-    sample, later than the other, and where their delay changes. A shorter delay is compensated, to the nearest sample.
+    sample, later than the other, where their delay changes, and where the ears differ. A shorter delay is compensated,
+    to the nearest sample.
     """
     sources = [open_source(path, None) for path in (reference, processed)]
     _check_shapes(*sources)
@@ -121,13 +123,15 @@ def _pairs(reference: Iterator[FloatArray], processed: Iterator[FloatArray]) -> 
 def _lag(finder: DelayFinder, reference: Source, processed: Source, unavailable: dict[str, str]) -> float | None:
     """Return the delay of the processed file in samples, under a millisecond; None if no delay is found.
 
-    Raises `HearsimError` for a longer delay of the same sound, for drift and for opposite polarity.
+    Raises `HearsimError` for a longer delay of the same sound, for ears that differ, drift and opposite polarity.
     """
+    _check_ears(finder.by_channel(), reference, processed)
     delay = finder.result()
     if delay is None:
         unavailable["lag_samples"] = (
             "no delay found: with no shift of up to three quarters of their length do the two files agree, so they are "
-            "different sounds, or further apart; check that they are aligned"
+            "different sounds, or further apart, or a tone or a phase shift, whose delay is ambiguous; check that they "
+            "are aligned"
         )
         return None
     if delay.inverted:
@@ -141,6 +145,13 @@ def _lag(finder: DelayFinder, reference: Source, processed: Source, unavailable:
             f"{delay.last:.0f} at its end: two clocks drift apart, or samples were lost; record both with one "
             "clock, or resample one"
         )
+    if delay.scatter is not None:
+        least, greatest = delay.scatter
+        unavailable["lag_samples"] = (
+            f"no single delay: from piece to piece it is between {least:.0f} and {greatest:.0f} samples, without a "
+            "trend, as by the group delay of a filter"
+        )
+        return None
     whole, small = round(delay.samples), abs(delay.samples) < ms_to_samples(_FILTERS_MS, processed.rate)
     if small and (abs(delay.samples - whole) < _LEAST_DELAY or finder.gain_db(delay.samples, whole) < _GAIN_DB):
         return delay.samples
@@ -155,6 +166,23 @@ def _lag(finder: DelayFinder, reference: Source, processed: Source, unavailable:
         f"{second.path} comes {late:.{0 if late.is_integer() else 2}f} samples "
         f"({samples_to_ms(late, first.rate):.2f} ms) later than {first.path}: {_cure(late)}; a shift would be scored "
         "as distortion"
+    )
+
+
+def _check_ears(ears: list[Delay | None], reference: Source, processed: Source) -> None:
+    """Raise `HearsimError` where one ear is later than the other, or of the other polarity, in one file alone."""
+    if len(ears) < 2 or any(one is None or one.scatter is not None or one.drifts for one in ears):
+        return
+    left, right = (one for one in ears if one is not None)
+    if left.inverted == right.inverted and abs(left.samples - right.samples) < _EARS_APART:
+        return
+    sides = " and ".join(
+        f"{one.samples:.0f} samples later{', inverted,' if one.inverted else ''} at the {ear} ear"
+        for ear, one in zip(EARS, (left, right), strict=True)
+    )
+    raise HearsimError(
+        f"{processed.path} does not lie alike on {reference.path} at both ears: it comes {sides}; shift or invert one "
+        "channel, so that the ears agree"
     )
 
 

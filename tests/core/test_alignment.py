@@ -77,6 +77,23 @@ def test_lost_samples_are_no_constant_delay(song: np.ndarray) -> None:
     assert found is not None and found.drifts
 
 
+def test_the_channels_have_delays_of_their_own(song: np.ndarray) -> None:
+    finder = DelayFinder(RATE, song.shape[1])
+    finder.add(song, np.stack([song[0], -np.roll(song[1], 220)]))
+    left, right = finder.by_channel()
+    assert left is not None and right is not None
+    assert (left.samples, left.inverted) == (pytest.approx(0, abs=0.1), False)
+    assert (right.samples, right.inverted) == (pytest.approx(220, abs=0.1), True)
+
+
+def test_a_low_pass_has_no_drift(song: np.ndarray) -> None:
+    """Its group delay is 37 samples far below its cutoff: the sum of its poles' 2 cos, 2.613, over 2 pi 500 Hz."""
+    sections = signal.butter(4, 500 / 22050, output="sos")
+    found = find_delay(song, signal.sosfilt(sections, song, axis=1).astype(np.float32), RATE)
+    assert found is not None and found.scatter is not None and not found.drifts
+    assert found.samples == pytest.approx(2.613 / (2 * np.pi * 500) * RATE, abs=3)
+
+
 def test_a_long_sound_is_compared_in_excerpts() -> None:
     """30 ppm over 100 s at 8 kHz: 24 samples."""
     rate, frames = 8000, 800_000

@@ -1,6 +1,7 @@
 """`hearsim score`: metrics of two files, and a sentence for two that can't be compared."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,36 @@ def test_an_inverted_song_is_told(song: np.ndarray, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "b.wav", -song, 44100)
     with pytest.raises(HearsimError, match=r"b\.wav has the opposite polarity of .*a\.wav: multiply one of them by -1"):
         score(tmp_path / "a.wav", tmp_path / "b.wav")
+
+
+def test_one_ear_unlike_the_other_is_told(song: np.ndarray, tmp_path: Path) -> None:
+    late, opposite = song.copy(), song * [1, -1]
+    late[:, 1] = shifted(song, 220)[:, 1]
+    for name, samples in (("song", song), ("late", late), ("opposite", opposite)):
+        soundfile.write(tmp_path / f"{name}.wav", samples, 44100, "FLOAT")
+    for name, sides in (
+        ("late", "0 samples later at the left ear and 220 samples later at the right ear"),
+        ("opposite", "0 samples later at the left ear and 0 samples later, inverted, at the right ear"),
+    ):
+        with pytest.raises(HearsimError, match=rf"{name}\.wav does not lie alike .* at both ears: it comes {sides}"):
+            score(tmp_path / "song.wav", tmp_path / f"{name}.wav")
+
+
+def test_a_filter_a_phase_shift_and_a_tone_are_neither_drift_nor_inversion(song: np.ndarray, tmp_path: Path) -> None:
+    """A tone is late by any number of its periods, and inverted by half of one."""
+    tone = np.stack([0.3 * np.sin(2 * np.pi * 1000 * np.arange(len(song)) / 44100)] * 2, axis=1)
+    filtered = signal.sosfilt(signal.butter(4, 500 / 22050, output="sos"), song, axis=0)
+    turned = np.imag(signal.hilbert(song, axis=0))
+    for reference, processed, reason in (
+        (song, filtered, r"no single delay: from piece to piece it is between 3\d and 3\d samples, without a trend"),
+        (song, turned, "no delay found"),
+        (tone, shifted(tone, 893), "no delay found"),
+    ):
+        for name, samples in (("a", reference), ("b", processed)):
+            soundfile.write(tmp_path / f"{name}.wav", samples, 44100, "FLOAT")
+        scored = score(tmp_path / "a.wav", tmp_path / "b.wav")
+        assert scored["metrics"]["lag_samples"] is None
+        assert re.match(reason, scored["unavailable"]["lag_samples"])
 
 
 def test_half_a_sample_is_told(song: np.ndarray, tmp_path: Path) -> None:
