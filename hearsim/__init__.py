@@ -43,7 +43,10 @@ if TYPE_CHECKING:  # for type checkers and editors: the names and modules of _HO
     from hearsim.music.demo_song import demo_song as demo_song
     from hearsim.music.demo_song import mixture as mixture
     from hearsim.profile.aid import Aid as Aid
+    from hearsim.profile.aid import Compression as Compression
+    from hearsim.profile.aid import Vent as Vent
     from hearsim.profile.listener import Audiogram as Audiogram
+    from hearsim.profile.listener import Ears as Ears
     from hearsim.profile.listener import Listener as Listener
     from hearsim.profile.load import load_profile as load_profile
     from hearsim.profile.load import profile_names as profile_names
@@ -62,8 +65,10 @@ _HOMES = {  # public name -> its module; None: a module itself
     "Bypass": "hearsim.core.composites",
     "Calibration": "hearsim.core.calibration",
     "Chain": "hearsim.core.composites",
+    "Compression": "hearsim.profile.aid",
     "Delay": "hearsim.core.composites",
     "Ear": "hearsim.ear.ear",
+    "Ears": "hearsim.profile.listener",
     "Format": "hearsim.core.audio",
     "FormatError": "hearsim.core.errors",
     "HearingAid": "hearsim.aid.device",
@@ -81,6 +86,7 @@ _HOMES = {  # public name -> its module; None: a module itself
     "Result": "hearsim.simulation.listening",
     "Rig": "hearsim.profile.schema",
     "Stems": "hearsim.separation.stems",
+    "Vent": "hearsim.profile.aid",
     "demo_song": "hearsim.music.demo_song",
     "describe": "hearsim.core.processor",
     "hearing_aid": "hearsim.aid.hearing_aid",

@@ -17,8 +17,13 @@ USER_SCRIPT = """
 import numpy as np
 import hearsim as hs
 
-listener = hs.Listener.from_thresholds({500: 30, 1000: 40, 2000: 55, 4000: 65})
-profile = hs.Profile(listener, mix={"vocals": 6})
+thresholds = {500: 30, 1000: 40, 2000: 55, 4000: 65}
+listener = hs.Listener.from_thresholds(thresholds, ucl_db_spl=hs.Ears(left=104, right=104))
+hs.Listener.from_thresholds(left={500.0: 30, 2000: 40.5}, right=thresholds)
+compression = hs.Compression(ratio=2, knee_db_spl=45, attack_ms=5, release_ms=50)
+vent = hs.Vent(cutoff_hz=1000)
+own = hs.Aid(scenario="open dome", rule="nal-r", mpo_db_spl=105, compression=compression, vent=vent)
+profile = hs.Profile(listener, mix={"vocals": 6}, aid=own)
 aid = hs.hearing_aid(profile)
 song = hs.read("song.flac")
 result = hs.listen(aid, song)

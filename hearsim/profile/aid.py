@@ -29,6 +29,13 @@ class Compression(Settings):
 
     A ratio of 1 is linear amplification: knee and times then have nothing to act on. A band is compressed no further
     than its prescribed gain allows: `Compensation.compression_ratio` gives the ratio in force.
+
+    Examples
+    --------
+    >>> compression = Compression(ratio=2, knee_db_spl=45, attack_ms=5, release_ms=50)
+    >>> aid = Aid(scenario="closed dome", rule="nal-r", mpo_db_spl=105, compression=compression)
+    >>> aid.compression.ratio
+    2.0
     """
 
     ratio: Number = Field(ge=1, le=10)
@@ -48,7 +55,13 @@ def _known_stage(name: str) -> str:
 
 
 class Vent(Settings):
-    """An opening: direct sound comes in below the cutoff, aided sound leaks out there."""
+    """An opening: direct sound comes in below the cutoff, aided sound leaks out there.
+
+    Examples
+    --------
+    >>> Aid(scenario="open dome", rule="nal-r", mpo_db_spl=105, vent=Vent(cutoff_hz=1000)).vent
+    Vent(cutoff_hz=1000.0)
+    """
 
     cutoff_hz: Number = Field(ge=CUTOFF_HZ[0], le=CUTOFF_HZ[1])
 

@@ -17,6 +17,9 @@ from hearsim.core.validation import Number, Settings
 MPO_DB_SPL = (60.0, 140.0)
 """Least and greatest limit of an aid's output."""
 
+Thresholds = Mapping[int, float] | Mapping[float, float]
+"""Thresholds in dB HL by frequency in Hz; a mapping's type of key is invariant, so whole numbers are named too."""
+
 ThresholdDbHl = Annotated[Number, Field(ge=-20, le=130)]
 FrequencyHz = Annotated[Number, Field(ge=100, le=20000)]
 MEASURED_HZ = (500.0, 2000.0)
@@ -71,7 +74,14 @@ class Audiogram(Settings):
 
 
 class Ears(Settings):
-    """One level in dB SPL per ear."""
+    """One level in dB SPL per ear.
+
+    Examples
+    --------
+    >>> ucl = Ears(left=104, right=98)
+    >>> Listener.from_thresholds({500: 30, 2000: 55}, ucl_db_spl=ucl).ucl_db_spl.right
+    98.0
+    """
 
     left: LimitDbSpl
     right: LimitDbSpl
@@ -107,10 +117,10 @@ class Listener(Settings):
     @classmethod
     def from_thresholds(
         cls,
-        thresholds_db_hl: Mapping[float, float] | None = None,
+        thresholds_db_hl: Thresholds | None = None,
         *,
-        left: Mapping[float, float] | None = None,
-        right: Mapping[float, float] | None = None,
+        left: Thresholds | None = None,
+        right: Thresholds | None = None,
         name: str = "listener",
         ucl_db_spl: "Ears | None" = None,
     ) -> "Listener":
