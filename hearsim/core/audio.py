@@ -75,7 +75,8 @@ class Format:
 class Audio:
     """Samples (stems?, channels, frames), float32, and their rate in Hz; full scale is 1.
 
-    `Audio.from_array` takes other types and layouts. In a notebook, audio of one or two channels shows as a player.
+    Other floating point is converted to float32; `Audio.from_array` takes other types and layouts. In a notebook, audio
+    of one or two channels shows as a player.
 
     Raises `HearsimError` for samples of another type or layout, and for a rate that is not a whole number of Hz.
 
@@ -93,6 +94,9 @@ class Audio:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", whole_number("Audio: rate", self.rate))
+        if isinstance(self.samples, np.ndarray) and self.samples.dtype.kind == "f":
+            with np.errstate(over="ignore"):  # beyond float32 is infinite: an invalid sample like others
+                object.__setattr__(self, "samples", self.samples.astype(np.float32, copy=False))
         if fault := array_fault(self.samples, "samples"):
             raise HearsimError(f"Audio: {fault}")
         if self.samples.ndim not in (2, 3) or 0 in self.samples.shape[:-1]:
