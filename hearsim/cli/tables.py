@@ -105,7 +105,7 @@ def _gains(ears: dict[str, Any], key: str, title: str) -> Table:
         table.add_column(f"{frequency:g}", justify="right")
     for level in first[key]:
         for ear, one in ears.items():
-            table.add_row(ear, f"{level} dB SPL", *(f"{gain:.1f}" for gain in one[key][level]))
+            table.add_row(ear, f"{level} dB SPL", *(f"{gain:z.1f}" for gain in one[key][level]))
     return table
 
 

@@ -13,14 +13,14 @@ def rows_of(table: Table) -> list[list[str]]:
 
 
 def test_gains_of_unlike_ears_stand_in_their_rows() -> None:
-    gains = {"left": {"50": [1.0, 2.0], "65": [3.0, 4.0]}, "right": {"50": [5.0, 6.0], "65": [7.0, 8.0]}}
+    gains = {"left": {"50": [1.0, 2.0], "65": [3.0, -0.01]}, "right": {"50": [5.0, 6.0], "65": [7.0, 8.0]}}
     table = tables.fitting({
         ear: {"frequencies_hz": [500.0, 1000.0], "insertion_gain_db": levels} for ear, levels in gains.items()
     })  # fmt: skip
     assert rows_of(table) == [
         ["left", "50 dB SPL", "1.0", "2.0"],
         ["right", "50 dB SPL", "5.0", "6.0"],
-        ["left", "65 dB SPL", "3.0", "4.0"],
+        ["left", "65 dB SPL", "3.0", "0.0"],
         ["right", "65 dB SPL", "7.0", "8.0"],
     ]
 
