@@ -2,6 +2,7 @@
 
 import statistics
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack
@@ -125,13 +126,18 @@ class _Parallel:
         from joblib import Parallel, delayed
 
         calls = (delayed(function)(cell, folder) for cell in cells)
+        results = Parallel(return_as="generator_unordered", batch_size=1)(calls)
         try:
-            yield from Parallel(return_as="generator_unordered", batch_size=1)(calls)
+            yield from results
         except BrokenExecutor:
             raise HearsimError(
                 "a worker process was killed, or has crashed, as it does where memory is short; what was computed is "
                 "kept: run again, with fewer --workers"
             ) from None
+        finally:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # joblib's advice where the user ended the run
+                results.close()
 
 
 def _client(address: str) -> Any:
