@@ -128,7 +128,8 @@ class _Parallel:
         calls = (delayed(function)(cell, folder) for cell in cells)
         results = Parallel(return_as="generator_unordered", batch_size=1)(calls)
         try:
-            yield from results
+            for result in results:  # noqa: UP028  `yield from` would close them before the warning is off
+                yield result
         except BrokenExecutor:
             raise HearsimError(
                 "a worker process was killed, or has crashed, as it does where memory is short; what was computed is "
