@@ -12,7 +12,17 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from hearsim.core.latency import LatencyLedger, Load
-from hearsim.training.evaluation_tables import BESIDE, Scores, shown, stems_of, summarise
+from hearsim.metrics.vocal_scores import REMIX_DB
+from hearsim.training.evaluation_tables import (
+    BESIDE,
+    OCTAVES,
+    Scores,
+    Vocals,
+    shown,
+    stems_of,
+    summarise,
+    summarise_vocals,
+)
 
 if TYPE_CHECKING:
     from hearsim.listening_test.analyse import Analysis
@@ -125,6 +135,24 @@ def evaluation(scores: Scores) -> list[Table]:
             table.add_row(row.system, *map(shown, row.stems.values()), shown(row.overall))
         tables.append(table)
     return tables
+
+
+def vocals(scores: Vocals) -> list[Table]:
+    """Return what turning up the vocals gains, and the SDR of the vocals by octave."""
+    remixes = Table(
+        "", title=f"Vocals {REMIX_DB:+g} dB, 30 s with most of them, mean over tracks", title_justify="left"
+    )
+    octaves = Table("", title="SDR of the vocals by octave in Hz, dB, median over tracks", title_justify="left")
+    for header in ("gain of ESTOI", "share of true stems", "false vocals, dB re mixture"):
+        remixes.add_column(header, justify="right")
+    for header in OCTAVES:
+        octaves.add_column(header, justify="right")
+    for row in summarise_vocals(scores):
+        gain = "-" if row.estoi_gain is None else f"{row.estoi_gain:+.3f}"
+        share = "-" if row.share is None else f"{100 * row.share:.0f} %"
+        remixes.add_row(row.system, gain, share, shown(row.false_vocals_db))
+        octaves.add_row(row.system, *map(shown, row.octave_sdr_db))
+    return [remixes, octaves]
 
 
 def score(scored: dict[str, Any]) -> list[Table]:

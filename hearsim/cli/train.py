@@ -92,28 +92,48 @@ def evaluate(
 ) -> None:
     """Score a model on whole tracks, beside the mixture and the ideal ratio mask; an interrupted run continues."""
     from hearsim.cli.tables import evaluation as tables_of
+    from hearsim.cli.tables import vocals as tables_of_vocals
     from hearsim.core.files import cache_folder
     from hearsim.training.evaluate import evaluate as run_evaluation
-    from hearsim.training.evaluation_tables import Scores, describe_track, summary_records, write_plot, write_scores
+    from hearsim.training.evaluation_tables import (
+        Scores,
+        Vocals,
+        describe_track,
+        summary_records,
+        vocal_records,
+        write_plot,
+        write_scores,
+        write_vocals,
+    )
     from hearsim.training.evaluation_tables import write_summary as write_table
 
     out = out or Path("out") / f"evaluate-{Path(model).name}"
     patterns, ignored = tuple(tracks or ["*"]), tuple(ignore or ())
     scores: Scores = {}
+    vocals: Vocals = {}
     screen = console(stderr=as_json)
     with _bar(screen) as progress:
-        for name, rows in run_evaluation(model, data, cache_folder(), patterns, out, progress, ignored):
-            if rows:
-                scores[name] = rows
+        for name, found in run_evaluation(model, data, cache_folder(), patterns, out, progress, ignored):
+            if found is not None:
+                scores[name], vocals[name] = found.scores, found.vocals
                 write_scores(out / "scores.csv", scores)
-            screen.print(describe_track(name, rows), soft_wrap=True)
+                write_vocals(out / "vocals.csv", vocals)
+            screen.print(describe_track(name, scores.get(name, [])), soft_wrap=True)
     write_table(out / "summary.csv", scores)
     write_plot(out / "scores.svg", scores)
     if as_json:
-        print_json({"folder": str(out), "tracks": list(scores), "summary": summary_records(scores)})
+        print_json(
+            {
+                "folder": str(out),
+                "tracks": list(scores),
+                "summary": summary_records(scores),
+                "vocals": vocal_records(vocals),
+            }
+        )
         return
-    print_tables(*tables_of(scores))
-    typer.echo(f"in {out}: scores.csv (every track), summary.csv (these tables, and ISR, SIR and SAR), scores.svg")
+    print_tables(*tables_of(scores), *tables_of_vocals(vocals))
+    files = "scores.csv and vocals.csv (every track), summary.csv (the SDRs, and ISR, SIR and SAR), scores.svg"
+    typer.echo(f"in {out}: {files}")
 
 
 @contextmanager

@@ -1,20 +1,29 @@
-"""Tables and a plot of an evaluation: scores.csv (every score), summary.csv (over tracks), scores.svg (the SDR).
+"""Tables and a plot of an evaluation.
+
+scores.csv has every score of the stems, summary.csv that over tracks, vocals.csv the scores of the vocals, scores.svg
+the SDR.
 
 Each definition of the SDR has rows of its own, summarised over tracks as in its own literature; no number mixes two.
 """
 
 import statistics
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from hearsim.core.files import write_csv
 from hearsim.metrics.stem_scores import Score
+from hearsim.metrics.vocal_scores import OCTAVES_HZ, VocalScore
 from hearsim.music.stem_files import ACCOMPANIMENT
 from hearsim.pages.svg import drawing, save_svg
 from hearsim.profile.schema import STEMS
 
 Scores = dict[str, list[Score]]
 """{track: its scores}, system by system: the mixture's, the model's, the ceiling's."""
+
+
+Vocals = dict[str, list[VocalScore]]
+"""{track: the scores of its vocals}, system by system; the last system are the true stems."""
 
 
 class Definition(NamedTuple):
@@ -81,6 +90,15 @@ def shown(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
+def _hz(frequency: int) -> str:
+    """Return a frequency as text, "500" or "2k"."""
+    return str(frequency) if frequency < 1000 else f"{frequency / 1000:g}k"
+
+
+OCTAVES = tuple(f"{_hz(low)}-{_hz(high)}" for low, high in OCTAVES_HZ)
+"""Names of the bands of `octave_sdr_db`."""
+
+
 def stems_of(scores: Scores) -> tuple[str, ...]:
     """Return the four stems, and the accompaniment where a track of two stems is scored."""
     return STEMS + (ACCOMPANIMENT,) * any(s.stem == ACCOMPANIMENT for of_track in scores.values() for s in of_track)
@@ -118,6 +136,69 @@ def write_summary(path: Path, scores: Scores) -> None:
     """Write the summary over tracks to a CSV, one row per definition and system, stems side by side."""
     columns = ["definition", "over_tracks", "system", *stems_of(scores), "overall"]
     write_csv(path, columns, (record.values() for record in summary_records(scores)))
+
+
+class VocalRow(NamedTuple):
+    """The vocals of one system over all tracks."""
+
+    system: str
+    estoi_gain: float | None
+    """Mean over the tracks with enough singing."""
+    share: float | None
+    """`estoi_gain` over that of the true stems."""
+    octave_sdr_db: tuple[float | None, ...]
+    """Medians over tracks."""
+    false_vocals_db: float | None
+    """Median over the tracks with a second in which nobody sings."""
+
+
+def summarise_vocals(vocals: Vocals) -> list[VocalRow]:
+    """Return a row for each system, from the mixture to the true stems."""
+    systems = list(dict.fromkeys(score.system for of_track in vocals.values() for score in of_track))
+    by_system = {name: [s for of_track in vocals.values() for s in of_track if s.system == name] for name in systems}
+    gains = {name: _over_tracks(statistics.fmean, (s.estoi_gain for s in found)) for name, found in by_system.items()}
+    best = gains[systems[-1]] if systems else None
+    return [
+        VocalRow(
+            name,
+            gain := gains[name],
+            gain / best if gain is not None and best else None,
+            tuple(
+                _over_tracks(statistics.median, band) for band in zip(*(s.octave_sdr_db for s in found), strict=True)
+            ),
+            _over_tracks(statistics.median, (s.false_vocals_db for s in found)),
+        )
+        for name, found in by_system.items()
+    ]
+
+
+def vocal_records(vocals: Vocals) -> list[dict[str, str | float | None]]:
+    """Return the rows of `summarise_vocals` by column."""
+    return [
+        {"system": row.system, "estoi_gain": row.estoi_gain, "share": row.share,
+         "false_vocals_db": row.false_vocals_db, **_octaves(row.octave_sdr_db)}
+        for row in summarise_vocals(vocals)
+    ]  # fmt: skip
+
+
+def _octaves(ratios_db: Iterable[float | None]) -> dict[str, float | None]:
+    return {f"sdr_{name}_hz_db": ratio for name, ratio in zip(OCTAVES, ratios_db, strict=True)}
+
+
+def _over_tracks(summary: Callable[[list[float]], float], values: Iterable[float | None]) -> float | None:
+    defined = [value for value in values if value is not None]
+    return summary(defined) if defined else None
+
+
+def write_vocals(path: Path, vocals: Vocals) -> None:
+    """Write the scores of the vocals to a CSV, one row per track and system; an empty cell is a missing value."""
+    columns = ["track", "system", "estoi_gain", "share", "false_vocals_db", *_octaves([None] * len(OCTAVES))]
+    rows = (
+        [name, s.system, s.estoi_gain, s.share, s.false_vocals_db, *s.octave_sdr_db]
+        for name, of_track in vocals.items()
+        for s in of_track
+    )
+    write_csv(path, columns, rows)
 
 
 def write_plot(path: Path, scores: Scores) -> None:

@@ -17,12 +17,20 @@ from hearsim.cli.app import app
 from hearsim.core.errors import HearsimError
 from hearsim.metrics.separation import SdrMeter, ideal_ratio_mask
 from hearsim.metrics.stem_scores import Score
+from hearsim.metrics.vocal_scores import VocalScore
 from hearsim.separation.hs_tasnet import HSTasNet, HSTasNetConfig
 from hearsim.separation.models import load_model, save_model
 from hearsim.training import evaluate as module
 from hearsim.training import evaluate as scoring
 from hearsim.training.evaluate import evaluate
-from hearsim.training.evaluation_tables import DEFINITIONS, summarise, write_plot, write_scores, write_summary
+from hearsim.training.evaluation_tables import (
+    DEFINITIONS,
+    summarise,
+    summarise_vocals,
+    write_plot,
+    write_scores,
+    write_summary,
+)
 
 RATE = 8000
 HEADER = (
@@ -62,7 +70,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(place: Path, out: Path, patterns: tuple[str, ...] = ("a*", "b*"), seed: int = 1) -> Finished:
-    return dict(evaluate(place / f"model{seed}", place / "data", place / "cache", patterns, out, lambda *_: None))
+    tracks = evaluate(place / f"model{seed}", place / "data", place / "cache", patterns, out, lambda *_: None)
+    return {name: found.scores if found else [] for name, found in tracks}
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +117,13 @@ def test_csv_has_a_row_per_track_system_and_stem(out: Path) -> None:
     assert [(row["track"], row["system"], row["stem"]) for row in rows] == expected
     assert all(len(value.split(".")[1]) == 4 for row in rows for value in list(row.values())[3:] if value)
     assert {row["system"] for row in rows if not row["bsseval_v4_sar_db"]} == {"mixture"}  # infinite but for rounding
-    assert sorted(path.name for path in out.iterdir()) == ["evaluation.json", "scores.csv", "scores.svg", "summary.csv"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "evaluation.json",
+        "scores.csv",
+        "scores.svg",
+        "summary.csv",
+        "vocals.csv",
+    ]
 
 
 def test_scores_are_those_of_the_samples(place: Path, out: Path) -> None:
@@ -147,6 +162,33 @@ def test_summary_puts_tracks_together(out: Path) -> None:
         if found:
             assert float(row["overall"]) == pytest.approx(statistics.fmean(found.values()), abs=1e-3)
         assert row["other"] == ""
+
+
+def test_vocals_have_a_row_per_track_and_system(out: Path) -> None:
+    """In track b nobody sings: its vocals are false ones alone, and there are no ideal masks for them."""
+    rows = rows_of(out / "vocals.csv")
+    assert [(row["track"], row["system"]) for row in rows] == [
+        *(("a one", system) for system in (*SYSTEMS, "true stems")),
+        *(("b two", system) for system in ("mixture", "tiny", "true stems")),
+    ]
+    assert all(row["sdr_80-250_hz_db"] and not row["false_vocals_db"] for row in rows if row["track"] == "a one")
+    assert [row["false_vocals_db"] for row in rows if row["system"] == "mixture"] == ["", "0.0000"]
+
+
+def test_the_share_over_tracks_is_of_the_mean_gains() -> None:
+    def score(system: str, gain: float | None, false_db: float | None) -> VocalScore:
+        return VocalScore(
+            system=system, estoi_gain=gain, share=None, octave_sdr_db=(gain,) * 7, false_vocals_db=false_db
+        )
+
+    vocals = {
+        "a": [score("tiny", 0.1, None), score("true stems", 0.2, None)],
+        "b": [score("tiny", 0.0, -20.0), score("true stems", 0.6, -100.0)],
+        "instrumental": [score("tiny", None, -40.0), score("true stems", None, -100.0)],
+    }
+    tiny, true = summarise_vocals(vocals)
+    assert (tiny.estoi_gain, tiny.share) == (pytest.approx(0.05), pytest.approx(0.05 / 0.4)) and true.share == 1.0
+    assert tiny.false_vocals_db == -30.0 and tiny.octave_sdr_db == (pytest.approx(0.05),) * 7
 
 
 def test_median_and_mean_over_three_tracks() -> None:
@@ -273,7 +315,7 @@ def test_other_results_are_refused(place: Path, out: Path, tmp_path: Path, monke
         run(place, held, seed=2)
     with monkeypatch.context() as patch:
         patch.setattr(module, "SCORING", 99)
-        with pytest.raises(HearsimError, match="of another version: scoring is 1 there and 99 here; choose another"):
+        with pytest.raises(HearsimError, match="of another version: scoring is 2 there and 99 here; choose another"):
             run(place, held)
     changed = tmp_path / "changed"
     shutil.copytree(place / "data", changed / "data")
@@ -291,7 +333,7 @@ def test_other_results_are_refused(place: Path, out: Path, tmp_path: Path, monke
         ("{", "is not JSON"),
         ("[]", "holds a list, and needs one object"),
         ("{}", "is of another version"),
-        ('{"hearsim": "0.1.0", "scoring": 1}', "is not an evaluation, or damaged"),
+        ('{"hearsim": "0.1.0", "scoring": 2}', "is not an evaluation, or damaged"),
         ('{"scoring": 1, "scoring": 2}', "has the entry 'scoring' 2 times"),
     ],
 )
