@@ -91,7 +91,8 @@ def fits(names: Iterable[str], pattern: str) -> set[str]:
     return {pattern} if pattern in names else {name for name in names if fnmatch(name, pattern)}
 
 
-def _say(line: str) -> None:
+def to_stderr(line: str) -> None:
+    """Print a line on stderr."""
     print(line, file=sys.stderr)
 
 
@@ -99,7 +100,7 @@ def read_tracks(
     root: Path,
     cache: Path,
     rate: int = 44100,
-    say: Callable[[str], None] = _say,
+    say: Callable[[str], None] = to_stderr,
     load: bool = False,
     patterns: tuple[str, ...] = ("*",),
     ignore: tuple[str, ...] = (),

@@ -15,11 +15,12 @@ from hearsim.core.results import check_same
 from hearsim.core.units import FloatArray
 from hearsim.core.validation import check, format_validation_error
 from hearsim.metrics.separation import SdrMeter
-from hearsim.music.tracks import Track, matching, read_tracks
+from hearsim.music.tracks import Track, matching
 from hearsim.separation.models import read_weights
 from hearsim.separation.net import STEMS, SeparatorNet
 from hearsim.separation.offline import separate
 from hearsim.training import checkpoint
+from hearsim.training.data import read_data
 from hearsim.training.distributed import processes
 from hearsim.training.loop import CHECKPOINT, train
 from hearsim.training.spec import TrainSpec, read_spec
@@ -132,7 +133,7 @@ def run_variants(variants: Variants, run: Path) -> Iterator[Run]:
     if processes() > 1:
         raise HearsimError("--variants trains one run after the other in one process: start it without torchrun")
     data = variants.base.data
-    tracks = read_tracks(data.root, data.cache, variants.rate, load=data.load, ignore=data.ignore)
+    tracks = read_data(data, variants.rate)
     excerpts = _excerpts(variants, tracks)
     yield Run(variant=MIXTURE, scores=[_score(excerpt, None, variants.rate) for excerpt in excerpts])
     for (name, seed), spec in variants.specs.items():

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from hearsim.core.errors import HearsimError
 from hearsim.core.units import FloatArray, db_to_gain
+from hearsim.music.stem_files import ACCOMPANIMENT
 from hearsim.music.tracks import Track, fits
 from hearsim.separation.net import STEMS
 from hearsim.training.augmentation import (
@@ -37,21 +38,40 @@ def _pool(tracks: list[Track], weights: dict[str, float], requirement: str) -> P
     return tracks, chances / chances.sum()
 
 
+def _by_name(patterns: dict[str, float], names: list[str]) -> dict[str, float]:
+    """Return the values of names; the last pattern that fits one counts."""
+    return {name: value for pattern, value in patterns.items() for name in fits(names, pattern)}
+
+
 class Mixer:
-    """Makes examples of `frames` samples; raises `HearsimError` where no track has a stem, or enough stems."""
+    """Makes examples of `frames` samples; raises `HearsimError` where no track has a stem, or enough stems.
+
+    `weights` and `limits_hz` are by pattern of track names: how often a track is drawn, times its length, and the
+    frequency up to which its vocals are known.
+    """
 
     def __init__(
-        self, tracks: list[Track], frames: int, augmentation: Augmentation, weights: dict[str, float], rate: int
+        self,
+        tracks: list[Track],
+        frames: int,
+        augmentation: Augmentation,
+        weights: dict[str, float],
+        rate: int,
+        limits_hz: dict[str, float] | None = None,
     ) -> None:
         self.frames, self.augmentation, self.rate = frames, augmentation, rate
         names = [track.name for track in tracks]
-        weights = {name: weight for pattern, weight in weights.items() for name in fits(names, pattern)}
+        weights, self._limits_hz = _by_name(weights, names), _by_name(limits_hz or {}, names)
         mixed = STEMS if augmentation.whole_songs < 1 else ("vocals",) if augmentation.other_voice > 0 else ()
-        self._pools = {s: _pool([t for t in tracks if s in t.stems], weights, f"has {s}") for s in mixed}
+        known = [t for t in tracks if t.name not in self._limits_hz]
+        self._pools = {s: _pool([t for t in known if s in t.stems], weights, f"has {s}") for s in mixed}
         if augmentation.whole_songs > 0:
-            songs = [t for t in tracks if len(t.stems) >= 3]
+            songs = [t for t in tracks if len(t.stems) >= 3 or ACCOMPANIMENT in t.stems]
             self._songs = _pool(
-                songs, weights, "is a song of three stems or more (augmentation.whole_songs = 0 needs none)"
+                songs,
+                weights,
+                "is a song of three stems or more, or of vocals and accompaniment (augmentation.whole_songs = 0 needs "
+                "none)",
             )
 
     def _start(self, track: Track, stem: str | None, needed: int, rng: np.random.Generator) -> int:
@@ -64,8 +84,11 @@ class Mixer:
                     return int(start)
         return int(starts[-1])
 
-    def example(self, rng: np.random.Generator) -> FloatArray:
-        """Return stems (stems, channels, frames); their sum is the mixture."""
+    def example(self, rng: np.random.Generator) -> tuple[FloatArray, bool]:
+        """Return stems (stems, channels, frames), whose sum is the mixture, and whether all are known.
+
+        Where they are not, the last one is the accompaniment: the sum of all but the vocals.
+        """
         chosen = self.augmentation
         common, *own = rng.spawn(1 + len(STEMS))
         whole, swapped, cut = (
@@ -75,22 +98,26 @@ class Mixer:
         corner_hz = common.uniform(6000, 16000)
         stems = np.zeros((len(STEMS), 2, self.frames), np.float32)
         song = self._source(self._songs, None, common) if whole else None
+        known = song is None or ACCOMPANIMENT not in song[0].stems
         for index, (stem, generator) in enumerate(zip(STEMS, own, strict=True)):
             effects = draw_effects(chosen, generator)
             source = song
             if source is None or (stem == "vocals" and generator.random() < chosen.other_voice):
                 source = self._source(self._pools[stem], stem, generator)
             track, change, start = source
-            if effects.muted or stem not in track.stems:
+            name = ACCOMPANIMENT if not known and index == len(STEMS) - 1 else stem
+            if effects.muted or name not in track.stems:
                 continue
-            samples = track.read(stem, start, change.frames(self.frames))
+            samples = track.read(name, start, change.frames(self.frames))
             piece = change_pitch_tempo(samples, self.rate, change)[:, : self.frames]
             stems[index, :, : piece.shape[1]] = level * apply_effects(piece, self.rate, effects)
         if swapped:
             stems = stems[:, ::-1]
         if cut:
             stems = low_pass(stems, self.rate, corner_hz)
-        return np.ascontiguousarray(stems)
+        if song is not None and song[0].name in self._limits_hz:
+            stems = low_pass(stems, self.rate, self._limits_hz[song[0].name])
+        return np.ascontiguousarray(stems), known
 
     def _source(self, pool: Pool, stem: str | None, rng: np.random.Generator) -> tuple[Track, PitchTempo, int]:
         """Return a track, its change of pitch and tempo, and the first sample."""
@@ -134,30 +161,32 @@ class StatefulBatches:
             context,
         )
         self._seed, self._frames, self._reset = seed, mixer.frames // pieces, reset
-        self._examples: dict[int, tuple[int, FloatArray]] = {}  # row: number of its example, the example
+        self._examples: dict[int, tuple[int, FloatArray, bool]] = {}  # row: number of its example, and the example
 
-    def batch(self, step: int) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-        """Return stems (rows, stems, channels, context + piece), and which rows start from the zero state.
+    def batch(self, step: int) -> tuple[FloatArray, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Return stems (rows, stems, channels, context + piece), the rows that start from zero, those with all stems.
 
         The first `context` samples precede the piece; they are zeros at the beginning of an example.
         """
         out = np.zeros((len(self._rows), len(STEMS), 2, self._context + self._frames), np.float32)
-        starts_silent = np.zeros(len(self._rows), np.bool_)
+        starts_silent, known = np.zeros((2, len(self._rows)), np.bool_)
         for index, row in enumerate(self._rows):
             number, piece = divmod(step + row * self._pieces // self._batch_size, self._pieces)
-            if self._examples.get(row, (-1, None))[0] != number:
+            if row not in self._examples or self._examples[row][0] != number:
                 rng = np.random.default_rng((self._seed, number, row))
-                self._examples[row] = number, self._mixer.example(rng)
+                self._examples[row] = number, *self._mixer.example(rng)
             draw = np.random.default_rng((self._seed, number, row, 1)).random()
             starts_silent[index] = piece == 0 and draw < self._reset
             begin = piece * self._frames - self._context
-            part = self._examples[row][1][..., max(0, begin) : (piece + 1) * self._frames]
+            _, example, known[index] = self._examples[row]
+            part = example[..., max(0, begin) : (piece + 1) * self._frames]
             out[index, ..., -part.shape[-1] :] = part
-        return out, starts_silent
+        return out, starts_silent, known
 
 
-Batch = tuple[Tensor, Tensor]
-"""Stems (batch, stems, channels, context + frames); 1 for each row whose state continues, 0 for one reset to zero."""
+Batch = tuple[Tensor, Tensor, Tensor]
+"""Stems (batch, stems, channels, context + frames); for each row 1 where its state continues, 0 where it is reset to
+zero; and whether all its stems are known, or the vocals and, as the last, their sum."""
 
 
 def batches(stateful: StatefulBatches, first: int, last: int) -> Iterator[Batch]:
@@ -165,7 +194,7 @@ def batches(stateful: StatefulBatches, first: int, last: int) -> Iterator[Batch]
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(stateful.batch, first)
         for step in range(first, last):
-            stems, starts_silent = coming.result()
+            stems, starts_silent, known = coming.result()
             if step + 1 < last:
                 coming = pool.submit(stateful.batch, step + 1)
-            yield torch.from_numpy(stems), torch.from_numpy(~starts_silent).float()
+            yield torch.from_numpy(stems), torch.from_numpy(~starts_silent).float(), torch.from_numpy(known)

@@ -20,13 +20,14 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import write_atomically
-from hearsim.music.tracks import Track, read_tracks, summary
+from hearsim.music.tracks import Track, summary
 from hearsim.separation.backends.torch_cpu import flush_denormals, use_threads
 from hearsim.separation.models import AVERAGED, save_weights
 from hearsim.separation.net import SeparatorNet
 from hearsim.separation.registry import build
 from hearsim.training import checkpoint
 from hearsim.training.checkpoint import State
+from hearsim.training.data import read_data
 from hearsim.training.distributed import Group
 from hearsim.training.examples import Mixer, StatefulBatches, batches
 from hearsim.training.log import RunLog
@@ -82,7 +83,7 @@ def _train(
     if group.rank == 0:
         print(*(f"training on {line}" for line in summary(tracks)), sep="\n", flush=True)
     piece = max(1, round(optim.seconds * net.rate / net.hop)) * net.hop
-    mixer = Mixer(tracks, piece * optim.pieces, spec.augmentation, spec.data.weights, net.rate)
+    mixer = Mixer(tracks, piece * optim.pieces, spec.augmentation, spec.data.all_weights, net.rate, spec.data.limits_hz)
     rows, context = group.rows(optim.batch), net.window - net.hop
     stateful = StatefulBatches(mixer, rows, optim.batch, optim.pieces, context, optim.seed, optim.reset)
 
@@ -91,11 +92,11 @@ def _train(
     first, before = state.step, state.hours
     started = saved_at = time.monotonic()
     with RunLog(run, first, optim.steps, tensorboard, writes=group.rank == 0) as log:
-        for stems, continues in batches(stateful, first, optim.steps):
+        for stems, continues, known in batches(stateful, first, optim.steps):
             if state.progress.is_over(spec.validation):
                 break
             rate = learner.set_rate()
-            learner.step(stems, continues)
+            learner.step(stems, continues, known)
 
             now = time.monotonic()
             state.hours = before + (now - started) / 3600
@@ -136,15 +137,15 @@ class _Learner:
             settings["lr"] = rate
         return rate
 
-    def step(self, stems: Tensor, continues: Tensor) -> None:
-        """Update the weights and their average by a batch; `continues` is 0 for rows that begin a new example.
+    def step(self, stems: Tensor, continues: Tensor, known: Tensor) -> None:
+        """Update the weights and their average by a batch: see `hearsim.training.examples.Batch`.
 
         Raises `HearsimError` where the loss or its gradient is not finite.
         """
         net, group, state, optim = self.net, self.group, self.state, self.spec.optimizer
         recurrent_states = tuple(m * continues.to(group.device)[:, None] for m in state.recurrent_states)
         precision: torch.dtype = getattr(torch, optim.precision)
-        loss, recurrent_states = loss_of(net, stems.to(group.device), recurrent_states, precision, optim.loss)
+        loss, recurrent_states = loss_of(net, stems.to(group.device), recurrent_states, precision, optim.loss, known)
         net.zero_grad()
         loss.backward()
         group.average(p.grad for p in net.parameters() if p.grad is not None)
@@ -210,12 +211,11 @@ def _make_folder(run: Path, resume: bool, group: Group) -> None:
 
 
 def _read_all(spec: TrainSpec, rate: int, group: Group) -> list[Track]:
-    """Return all tracks under the data's root; the first process fills the cache."""
-    data = spec.data
+    """Return all tracks of the data; the first process fills the cache."""
     if group.rank > 0:
         group.wait()
-        return read_tracks(data.root, data.cache, rate, say=lambda _: None, load=data.load, ignore=data.ignore)
-    all_tracks = read_tracks(data.root, data.cache, rate, load=data.load, ignore=data.ignore)
+        return read_data(spec.data, rate, say=lambda _: None)
+    all_tracks = read_data(spec.data, rate)
     group.wait()
     return all_tracks
 

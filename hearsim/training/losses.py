@@ -134,10 +134,12 @@ def loss_of(
     recurrent_states: tuple[Tensor, ...],
     precision: torch.dtype,
     criterion: Criterion = "l1",
+    known: Tensor | None = None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Return the loss of stems (batch, stems, channels, context + frames) and the states after them.
 
-    `context` is the window - hop preceding samples.
+    `context` is the window - hop preceding samples. Rows that are not `known` (batch,) have a loss on the vocals and on
+    the sum of the other stems.
     """
     mix = stems.sum(1)
     scale = 1 / (mix.std((1, 2)) + 1e-3)  # (batch,): to units of the mixture's standard deviation
@@ -147,17 +149,27 @@ def loss_of(
     filters = net.spectrum_filters() if spectral else net.synthesis_filters()
     synthesis, both = FastSynthesis(net, precision), net.analysis[-net.synthesis_length :] * net.synthesis
 
+    def parts(index: int, stems: Tensor, dim: int) -> Tensor:
+        """Return the stems that are compared."""
+        if known is None or known[index]:
+            return stems
+        vocals, rest = stems.split((1, stems.shape[dim] - 1), dim)
+        return torch.cat((vocals, rest.sum(dim, keepdim=True)), dim)
+
     def example_loss(index: int, filters: Tensor | None, masks: Tensor | None, weights: Tensor | None) -> Tensor:
         part = MaskEstimate(masks, None if estimate.bins is None else estimate.bins[index].detach(), weights, ())
-        cut = stems[index].unfold(-1, net.window, net.hop).permute(2, 0, 1, 3)  # (T, stems, channels, window)
+        target = parts(index, stems[index], 0)
+        cut = target.unfold(-1, net.window, net.hop).permute(2, 0, 1, 3)  # (T, stems, channels, window)
         if spectral:
-            return scale[index] * mean_absolute(synthesis.spectra(part, filters), spectrum(cut, net.analysis))
-        synthesis_frames = synthesis.synthesis_frames(part, filters)  # (T, stems, channels, synthesis_length)
+            spectra = parts(index, synthesis.spectra(part, filters), 1)
+            return scale[index] * mean_absolute(spectra, spectrum(cut, net.analysis))
+        # (T, stems, channels, synthesis_length)
+        synthesis_frames = parts(index, synthesis.synthesis_frames(part, filters), 1)
         if criterion == "l1":
             return scale[index] * mean_absolute(synthesis_frames, cut[..., -net.synthesis_length :] * both)
         complete = (len(synthesis_frames) - 1) * net.hop  # the samples whose overlap-add is complete
         waves = overlap_add(synthesis_frames.float().permute(1, 2, 0, 3), net.hop, complete)
-        target = stems[index, ..., net.window - net.hop :][..., :complete]
+        target = target[..., net.window - net.hop :][..., :complete]
         return WAVE_LOSSES[criterion](waves * scale[index], target * scale[index])
 
     loss: Tensor = PerExampleLoss.apply(example_loss, filters, estimate.masks, estimate.weights)  # type: ignore[no-untyped-call]

@@ -42,10 +42,23 @@ class ModelSpec(_Table):
         return config
 
 
-class DataSpec(_Table):
-    """The folder of the tracks, the tracks excluded from training, and how often each kind is drawn."""
+class SourceSpec(_Table):
+    """A further folder of tracks; those of two stems (vocals and accompaniment) give a loss on these two alone."""
 
     root: Path
+    weight: NonNegativeFloat = 1.0  # how often its tracks are drawn, times their lengths; 0: the folder is not read
+    up_to_hz: PositiveFloat | None = None  # where its vocals are known: the songs are low-passed, and their vocals stay
+    # with their songs
+
+
+class DataSpec(_Table):
+    """The folders of the tracks, the tracks excluded from training, and how often each kind is drawn.
+
+    Tracks of a source are called SOURCE/NAME.
+    """
+
+    root: Path
+    sources: dict[str, SourceSpec] = {}
     cache: Path = Field(default_factory=lambda: cache_folder() / "stems")
     load: bool = (
         False  # read the cache into memory (up to 42 MB a minute of song), where the system would drop mapped files
@@ -66,22 +79,41 @@ class DataSpec(_Table):
         chosen = {key: matching(names, patterns, str(self.root), f"data.{key}") for key, patterns in keys.items()}
         return {**chosen, "training": set(names).difference(*chosen.values())}
 
+    @property
+    def folders(self) -> dict[str, Path]:
+        """The folders that are read: a prefix of the names of their tracks, and the folder."""
+        return {"": self.root} | {f"{name}/": each.root for name, each in self.sources.items() if each.weight > 0}
+
+    @property
+    def all_weights(self) -> dict[str, float]:
+        """The weights of the sources and of patterns of names; the last that fits counts."""
+        return {f"{name}/*": each.weight for name, each in self.sources.items() if each.weight > 0} | self.weights
+
+    @property
+    def limits_hz(self) -> dict[str, float]:
+        """The frequencies up to which vocals are known, by pattern of track names."""
+        return {f"{name}/*": each.up_to_hz for name, each in self.sources.items() if each.up_to_hz is not None}
+
     def listing(self) -> list[str]:
-        """Return a line for each track under the root: its role, its stems and their files; then the skipped files."""
-        sources = find_sources(self.root, self.ignore)
-        tracks = [one for one in sources if isinstance(one, Source)]
-        roles = self.roles([track.name for track in tracks])
+        """Return a line for each track: its role, its stems and their files; then the skipped files."""
+        sources = [
+            (prefix, folder, one)
+            for prefix, folder in self.folders.items()
+            for one in find_sources(folder, self.ignore)
+        ]
+        tracks = [(prefix + one.name, folder, one) for prefix, folder, one in sources if isinstance(one, Source)]
+        roles = self.roles([name for name, _, _ in tracks])
         lines = []
-        for track in tracks:
+        for name, folder, track in tracks:
             files = {
-                stem: ", ".join(str(part.path.relative_to(self.root)) for part in parts)
+                stem: ", ".join(str(part.path.relative_to(folder)) for part in parts)
                 for stem, parts in track.stems.items()
             }
             lacks = [] if ACCOMPANIMENT in files else [stem for stem in STEMS if stem not in files]
-            role = ", ".join(key.replace("_", " ") for key, names in roles.items() if track.name in names)
+            role = ", ".join(key.replace("_", " ") for key, names in roles.items() if name in names)
             listing = "; ".join(f"{stem}: {names}" for stem, names in files.items())
-            lines.append(f"{track.name} ({role}): {listing}" + (f"; without {', '.join(lacks)}" if lacks else ""))
-        return lines + [f"left out: {one.path}: {one.why}" for one in sources if isinstance(one, Skipped)]
+            lines.append(f"{name} ({role}): {listing}" + (f"; without {', '.join(lacks)}" if lacks else ""))
+        return lines + [f"left out: {one.path}: {one.why}" for _, _, one in sources if isinstance(one, Skipped)]
 
 
 class OptimizerSpec(_Table):
@@ -138,6 +170,13 @@ def read_spec(path: Path) -> TrainSpec:
         raise HearsimError(f"{path}: a plateau and an early stop need a score: name tracks in data.validation")
     try:
         root, cache = path.parent / spec.data.root.expanduser(), spec.data.cache.expanduser()
+        sources = {
+            name: each.model_copy(update={"root": path.parent / each.root.expanduser()})
+            for name, each in spec.data.sources.items()
+        }
     except RuntimeError:
-        raise HearsimError(f"{path}: data: ~ stands for no folder here: write root and cache in full") from None
-    return spec.model_copy(update={"data": spec.data.model_copy(update={"root": root, "cache": cache})})
+        raise HearsimError(
+            f"{path}: data: ~ stands for no folder here: write root, cache and the sources' roots in full"
+        ) from None
+    data = spec.data.model_copy(update={"root": root, "cache": cache, "sources": sources})
+    return spec.model_copy(update={"data": data})

@@ -43,7 +43,7 @@ def mixer(tracks: list[Track], **settings: Any) -> Mixer:
 
 
 def example(tracks: list[Track], seed: int, **settings: Any) -> np.ndarray:
-    return mixer(tracks, **settings).example(np.random.default_rng(seed))
+    return mixer(tracks, **settings).example(np.random.default_rng(seed))[0]
 
 
 def test_all_changes_are_tested_alone() -> None:

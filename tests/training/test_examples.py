@@ -1,10 +1,11 @@
 """Examples and batches: from seeds alone, in the right proportions, continuous from piece to piece."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from trees import RATE, write_song
+from trees import RATE, TONES_HZ, tone, write, write_song
 
 from hearsim.core.errors import HearsimError
 from hearsim.music.tracks import Track, read_tracks
@@ -29,7 +30,7 @@ def test_pieces_follow_each_other_and_overlap_by_the_context(tracks: list[Track]
     made = stateful(tracks)
     rows = [[] for _ in range(3)]
     for step in range(12):
-        batch, starts_silent = made.batch(step)
+        batch, starts_silent, _ = made.batch(step)
         assert batch.shape == (3, 4, 2, 600)
         for row in range(3):
             if starts_silent[row]:
@@ -46,7 +47,7 @@ def test_rows_have_different_examples(tracks: list[Track]) -> None:
     made = stateful(tracks)
     begun: dict[int, list[np.ndarray]] = {row: [] for row in range(3)}
     for step in range(12):
-        batch, starts_silent = made.batch(step)
+        batch, starts_silent, _ = made.batch(step)
         for row in range(3):
             if starts_silent[row]:
                 begun[row].append(batch[row])
@@ -66,7 +67,7 @@ def test_a_batch_follows_from_its_step_alone(tracks: list[Track]) -> None:
 
 
 def test_processes_share_a_batch(tracks: list[Track]) -> None:
-    whole, starts_silent = stateful(tracks).batch(5)
+    whole, starts_silent, _ = stateful(tracks).batch(5)
     first, second = stateful(tracks, range(2)).batch(5), stateful(tracks, range(2, 3)).batch(5)
     np.testing.assert_array_equal(np.concatenate((first[0], second[0])), whole)
     np.testing.assert_array_equal(np.concatenate((first[1], second[1])), starts_silent)
@@ -75,8 +76,9 @@ def test_processes_share_a_batch(tracks: list[Track]) -> None:
 def test_batches_are_those_of_the_steps(tracks: list[Track]) -> None:
     found = list(batches(stateful(tracks), 3, 6))
     assert len(found) == 3
-    for (stems, continues), step in zip(found, range(3, 6), strict=True):
-        expected, starts_silent = stateful(tracks).batch(step)
+    for (stems, continues, known), step in zip(found, range(3, 6), strict=True):
+        assert known.all()
+        expected, starts_silent, _ = stateful(tracks).batch(step)
         np.testing.assert_array_equal(stems.numpy(), expected)
         np.testing.assert_array_equal(continues.numpy(), 1.0 - starts_silent)
 
@@ -88,11 +90,50 @@ def test_tracks_that_lack_stems_are_a_sentence(tmp_path: Path) -> None:
         Mixer(tracks, 100, Augmentation(), {}, RATE)
     with pytest.raises(HearsimError, match="is a song of three stems"):
         Mixer([], 100, OFF, {}, RATE)
-    assert Mixer(tracks, 100, OFF, {}, RATE).example(np.random.default_rng(0))[0].any()
+    assert Mixer(tracks, 100, OFF, {}, RATE).example(np.random.default_rng(0))[0][0].any()
+
+
+@pytest.fixture
+def labelled(tracks: list[Track], tmp_path: Path) -> list[Track]:
+    """Two songs, and one of a source whose vocals are known up to 1 kHz, and of which only these are known."""
+    for stem, name in (("vocals", "vocals"), ("drums", "accompaniment")):
+        write(tmp_path / "real" / f"{name}.wav", tone(TONES_HZ[stem], 2.0) + tone(3000.0, 2.0))
+    real = replace(read_tracks(tmp_path, tmp_path / "cache", RATE)[0], name="web/real")
+    return [*tracks[:2], real]
+
+
+def test_a_song_of_two_stems_has_its_accompaniment_in_the_last(labelled: list[Track]) -> None:
+    mixer = Mixer(labelled, RATE, OFF, {"song*": 0.0}, RATE)
+    stems, known = mixer.example(np.random.default_rng(0))
+    assert not known and not stems[1:3].any()
+    spectra = np.abs(np.fft.rfft(stems[[0, 3], 0]))
+    assert [int(each[:2000].argmax()) for each in spectra] == [440, 1300]
+    np.testing.assert_allclose(spectra[:, 3000], spectra.max(-1), rtol=1e-3)  # no limit is given
+
+
+def test_songs_whose_vocals_are_known_up_to_a_frequency_end_there(labelled: list[Track]) -> None:
+    stems, _ = Mixer(labelled, RATE, OFF, {"song*": 0.0}, RATE, {"web/*": 2000.0}).example(np.random.default_rng(0))
+    spectra = np.abs(np.fft.rfft(stems[[0, 3], 0]))
+    assert (spectra[:, 3000] < 0.1 * spectra.max(-1)).all()
+
+
+def test_vocals_that_are_known_up_to_a_frequency_stay_with_their_songs(labelled: list[Track]) -> None:
+    apart = Augmentation(whole_songs=0.0)
+    assert "web/real" in {track.name for track in Mixer(labelled, RATE, apart, {}, RATE)._pools["vocals"][0]}
+    limited = Mixer(labelled, RATE, apart, {}, RATE, {"web/*": 2000.0})
+    assert {track.name for track in limited._pools["vocals"][0]} == {"song0", "song1"}
+
+
+def test_batches_say_what_is_known(labelled: list[Track]) -> None:
+    mixer = Mixer(labelled, 400, OFF, {"web/*": 3.0}, RATE)
+    found = [StatefulBatches(mixer, range(4), 4, 1, 0, 7).batch(step) for step in range(20)]
+    for stems, _, known in found:
+        np.testing.assert_array_equal(known, stems[:, 1].any((1, 2)))  # drums of the songs of four stems
+    assert 0.2 < np.mean([known for *_, known in found]) < 0.8
 
 
 def test_an_example_may_be_longer_than_its_track(tracks: list[Track]) -> None:
-    example = Mixer(tracks, 5 * RATE, OFF, {}, RATE).example(np.random.default_rng(0))
+    example, _ = Mixer(tracks, 5 * RATE, OFF, {}, RATE).example(np.random.default_rng(0))
     assert example[..., : 2 * RATE - 64].any() and not example[..., 2 * RATE :].any()
 
 

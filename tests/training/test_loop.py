@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from trees import RATE, TINY_MODEL, TONES_HZ, noise_song, write, write_song
+from trees import RATE, TINY_MODEL, TONES_HZ, noise_song, tone, write, write_song
 from typer.testing import CliRunner
 
 from hearsim.bench import training as throughput
@@ -25,6 +25,7 @@ from hearsim.separation.models import read_weights
 from hearsim.separation.registry import build
 from hearsim.training import checkpoint, loop
 from hearsim.training.augmentation import Augmentation
+from hearsim.training.data import read_data
 from hearsim.training.distributed import Group
 from hearsim.training.examples import Mixer, StatefulBatches
 from hearsim.training.loop import train
@@ -102,6 +103,22 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
     loss_of.calls = 0
     monkeypatch.setattr(loop, "loss_of", loss_of)
+
+
+def test_a_spec_has_sources_each_with_a_weight_and_a_limit(spec_file: Path, tmp_path: Path) -> None:
+    for name in ("song0", "sung"):
+        write(tmp_path / "real" / name / "accompaniment.wav", tone(700.0, 2.0))
+    write(tmp_path / "real" / "sung" / "vocals.wav", tone(440.0, 2.0))
+    table = '[data.sources.web]\nroot = "real"\nweight = 2.0\nup_to_hz = 3000.0\n\n[optimizer]'
+    spec = change(spec_file, "[optimizer]", table)
+    assert spec.data.all_weights == {"web/*": 2.0} and spec.data.limits_hz == {"web/*": 3000.0}
+    tracks = [track.name for track in read_data(spec.data, RATE)]
+    assert tracks == ["song0", "song1", "song2", "web/song0", "web/sung"]
+    assert "web/sung (training): vocals: sung/vocals.wav; accompaniment: sung/accompaniment.wav" in spec.data.listing()
+    train(spec, tmp_path / "run")
+    assert all(np.isfinite(float(loss)) for _, loss, *_ in curve(tmp_path / "run"))
+    off = change(spec_file, "weight = 2.0", "weight = 0.0")
+    assert [track.name for track in read_data(off.data, RATE)] == tracks[:3]
 
 
 def test_a_run_leaves_torch_as_it_was(spec_file: Path, tmp_path: Path) -> None:
@@ -281,7 +298,7 @@ def gradients(spec: TrainSpec) -> dict[str, object]:
     rows = group.rows(4)
     tracks = read_tracks(spec.data.root, spec.data.cache, net.rate, say=print)
     mixer = Mixer(tracks, 30 * net.hop, Augmentation(), {}, net.rate)
-    stems, _ = StatefulBatches(mixer, rows, 4, 1, net.window - net.hop, 0).batch(0)
+    stems, *_ = StatefulBatches(mixer, rows, 4, 1, net.window - net.hop, 0).batch(0)
     loss, recurrent_states = loss_of(
         net, torch.from_numpy(stems), net.initial_recurrent_states(len(rows)), torch.float32
     )

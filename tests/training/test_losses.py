@@ -64,6 +64,23 @@ def plain_l1(net: SeparatorNet, stems: Tensor) -> Tensor:
     return (difference.abs().mean((1, 2, 3, 4)) * scale).mean()
 
 
+@pytest.mark.parametrize("criterion", CRITERIA)
+@pytest.mark.parametrize("name", ["symmetric", "asymmetric"])
+def test_what_is_known_of_a_song_is_compared_alone(name: str, criterion: Criterion) -> None:
+    """Of a song of vocals and accompaniment, how the accompaniment is shared out changes nothing."""
+    net = net_of(CONFIGS[name])
+    stems, states = stems_of(net), net.initial_recurrent_states(3)
+    parted = stems.clone()
+    parted[1, 3] += parted[1, 1] + parted[1, 2]
+    parted[1, 1:3] = 0
+    known = torch.tensor([True, False, True])
+    losses = [loss_of(net, each, states, torch.float32, criterion, known)[0] for each in (stems, parted)]
+    torch.testing.assert_close(*losses, rtol=1e-5, atol=0)
+    assert abs(loss_of(net, stems, states, torch.float32, criterion)[0] - losses[0]) > 1e-3 * abs(losses[0])
+    (gradient,) = torch.autograd.grad(losses[0], [net.spectrum_mask.weight])
+    assert gradient.abs().max() > 0
+
+
 @pytest.mark.parametrize("name", ["symmetric", "asymmetric"])
 def test_l1_and_its_gradients_are_those_of_the_definition(name: str) -> None:
     net = net_of(CONFIGS[name])
