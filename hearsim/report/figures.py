@@ -104,7 +104,7 @@ def fitting(report: Table, ear: str) -> Markup:
                   label="threshold, dB HL", markerfacecolor="none", markersize=8)  # fmt: skip
         places = [math.log2(f / 1000) for f in fit["frequencies_hz"]]
         for (level, gains), style in zip(fit["insertion_gain_db"].items(), (":", "-", "--"), strict=True):
-            axis.plot(places, gains, style, color="#333", linewidth=1.6, label=f"gain of the aid, {level} dB SPL")
+            axis.plot(places, gains, style, color="#333", linewidth=1.6, label=f"aid's gain, {level} dB SPL")
         _frequency_axis(axis, _OCTAVES_HZ)
         axis.set(ylim=(lowest, -10), xlim=(min(-3.2, *octaves), max(3.2, *octaves)), xlabel="Hz",
                  ylabel="dB HL, and gain in dB", yticks=range(0, int(lowest) + 1, 20))  # fmt: skip
@@ -147,7 +147,7 @@ def measured_gain(report: Table, gain: Curve, ear: str) -> Markup:
         axis.axhline(0, color="#999", linewidth=0.8)
         places = [math.log2(f / 1000) for f in fit["frequencies_hz"]]
         for (level, gains), style in zip(fit[key].items(), (":", "-", "--"), strict=True):
-            axis.plot(places, gains, style, color="#333", linewidth=1.2, label=f"for speech, {level} dB SPL")
+            axis.plot(places, gains, style, color="#333", linewidth=1.2, label=f"speech, {level} dB SPL")
         axis.plot([math.log2(f / 1000) for f in GAIN_BANDS_HZ], measured, color=EAR_COLOURS[ear], linewidth=2.2,
                   label="measured in the excerpt")  # fmt: skip
         _frequency_axis(axis, (62.5, 250, 1000, 4000, 16000))
