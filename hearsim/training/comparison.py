@@ -66,8 +66,10 @@ class Variants:
                 self.specs[name, seed] = _changed(base, name, seed, changes, f"{path}: variants.{name}")
         for name in variants_spec.variants:
             spec = self.specs[name, variants_spec.seeds[0]]
-            if (spec.data.root, spec.data.cache) != (base.data.root, base.data.cache):
-                raise HearsimError(f"{path}: variants.{name} has tracks of its own: name root and cache in the base")
+            if spec.data.cache != base.data.cache or not spec.data.folders.items() <= base.data.folders.items():
+                raise HearsimError(
+                    f"{path}: variants.{name} has tracks of its own: name root, cache and sources in the base"
+                )
             if spec.model.config("").rate != self.rate:
                 raise HearsimError(f"{path}: variants.{name} has a rate of its own: name model.rate in the base spec")
 

@@ -87,7 +87,7 @@ class DataSpec(_Table):
     @property
     def all_weights(self) -> dict[str, float]:
         """The weights of the sources and of patterns of names; the last that fits counts."""
-        return {f"{name}/*": each.weight for name, each in self.sources.items() if each.weight > 0} | self.weights
+        return {f"{name}/*": each.weight for name, each in self.sources.items()} | self.weights
 
     @property
     def limits_hz(self) -> dict[str, float]:

@@ -202,6 +202,7 @@ def test_bad_files_of_variants_are_sentences(file: Path, tmp_path: Path, monkeyp
         ("model.units = 4", "optimiser.batch = 1", "variants.small-gru: the key optimiser is not known"),
         ("model.units = 4", f"model.rate = {2 * RATE}", "small-gru has a rate of its own"),
         ("model.units = 4", 'data.root = "elsewhere"', "small-gru has tracks of its own"),
+        ("model.units = 4", 'data.sources.web.root = "web"', "small-gru has tracks of its own"),
         ('["song1"]', '["song1"]\ndata.held_out = ["song2"]', "song3 is scored, but small-gru trains on it"),
         ('one = ["song2"]', 'one = ["opera"]', "holds no track that fits 'opera' of test.tracks.one"),
     ):

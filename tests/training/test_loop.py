@@ -119,6 +119,7 @@ def test_a_spec_has_sources_each_with_a_weight_and_a_limit(spec_file: Path, tmp_
     assert all(np.isfinite(float(loss)) for _, loss, *_ in curve(tmp_path / "run"))
     off = change(spec_file, "weight = 2.0", "weight = 0.0")
     assert [track.name for track in read_data(off.data, RATE)] == tracks[:3]
+    assert off.data.all_weights == {"web/*": 0.0}  # where a comparison has read them for other variants
 
 
 def test_a_run_leaves_torch_as_it_was(spec_file: Path, tmp_path: Path) -> None:
