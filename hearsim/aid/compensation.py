@@ -31,13 +31,12 @@ from hearsim.dsp.bands import AUDIOMETRIC_HZ, analysis_sections, speech_band_lev
 from hearsim.dsp.dynamics import DETECTOR_HOP, compress
 from hearsim.dsp.equalizer import (
     BANDS,
-    SETTLING,
     interaction_inverse,
     reached_gain_db,
-    refine_section_gains,
     response_table,
     section,
     section_designs,
+    settle_section_gains,
 )
 from hearsim.profile.schema import Compression, Profile
 
@@ -189,8 +188,7 @@ class Compensation(Processor):
         _, gain_db, section_db = self._detector_state
         gain_db[...] = self._curve[..., 0]  # the gain of silence
         for ear in range(2):
-            for _ in range(SETTLING):
-                refine_section_gains(gain_db[ear], section_db[ear], self._interaction_inverse, self._table)
+            settle_section_gains(gain_db[ear], section_db[ear], self._interaction_inverse, self._table)
             for band in range(BANDS):
                 g, inverse_q = self._designs[band]
                 section(g, inverse_q, band, BANDS, section_db[ear, band], self._sections[ear, band])

@@ -108,15 +108,13 @@ class DelayFinder:
         return [self._delay([(one[[index]], other[[index]]) for one, other in self._buffers]) for index in channels]
 
     def _delay(self, buffers: list[Pair]) -> Delay | None:
-        excerpts = list(self._excerpts(buffers))
-        tracks = [_track(*pair, lag, start, self._rate) for start, pair, lag in excerpts]
-        confirmed = [index for index, track in enumerate(tracks) if track.delays.size]
-        tracks = [tracks[index] for index in confirmed]
-        if not tracks:
+        found = [(_track(*pair, lag, start, self._rate), pair, lag) for start, pair, lag in self._excerpts(buffers)]
+        found = [(track, pair, lag) for track, pair, lag in found if track.delays.size]
+        if not found:
             return None
+        tracks = [track for track, _, _ in found]
         inverted = sum(track.polarity for track in tracks) < 0
-        extremes = np.array([_extremes(*pair, lag, self._rate) for _, pair, lag in (excerpts[i] for i in confirmed)])
-        positive, negative = extremes.mean(axis=0)
+        positive, negative = np.mean([_extremes(*pair, lag, self._rate) for _, pair, lag in found], axis=0)
         clear = np.mean([track.clarity for track in tracks]) >= _CLEARLY
         moved = inverted or max(np.abs(track.delays).max() for track in tracks) > _CONSTANT  # a tone is its own copy
         periodic = moved and min(positive, negative) > _PERIODIC

@@ -33,6 +33,15 @@ def gain_to_db(gain: float) -> float:
     return 20.0 * math.log10(gain) if gain > 0.0 else -math.inf
 
 
+def frequency_label(hz: float) -> str:
+    """Return a frequency as the label of an axis, without its unit.
+
+    >>> frequency_label(62.5), frequency_label(16000)
+    ('63', '16k')
+    """
+    return f"{hz / 1000:g}k" if hz >= 1000 else str(math.floor(hz + 0.5))
+
+
 def spl_to_pascal(db_spl: float) -> float:
     """Return the RMS pressure in pascals of a level in dB SPL.
 

@@ -104,12 +104,17 @@ def interaction_inverse(rate_hz: int) -> Curve:
     return np.asarray(np.linalg.inv(interaction), np.float64)
 
 
+def settle_section_gains(target_db: Curve, section_db: Curve, inverse: Curve, table: Curve) -> None:
+    """Correct `section_db` (bands,) in place until it gives constant gains; arguments as of `refine_section_gains`."""
+    for _ in range(SETTLING):
+        refine_section_gains(target_db, section_db, inverse, table)
+
+
 def reached_gain_db(first_db: Curve, target_db: Curve, rate_hz: int) -> Curve:
     """Return the gain (bands,) in dB at the nine frequencies, settled on `first_db`, then on `target_db`."""
     sections, inverse, table = np.zeros(BANDS), interaction_inverse(rate_hz), response_table(rate_hz)
     for target in (first_db, target_db):
-        for _ in range(SETTLING):
-            refine_section_gains(target, sections, inverse, table)
+        settle_section_gains(target, sections, inverse, table)
     return response_db(sections, np.array(AUDIOMETRIC_HZ), rate_hz)
 
 

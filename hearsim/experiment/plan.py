@@ -74,17 +74,19 @@ def cells_of(study: Study) -> list[Cell]:
     Raises `HearsimError` without cells, for a rig that can't play an aid, and for remixes with an unaided listener.
     """
     songs: dict[tuple[str, str], str] = {}
+    counted = set()
     for (name, song), (seed_name, seed) in product(study.songs.items(), study.seeds.items()):
         key = _key({"counting": RESULTS_VERSION, "song": song.identity(seed)})
-        if (name, key) not in {(earlier, known) for (earlier, _), known in songs.items()}:
+        if (name, key) not in counted:
+            counted.add((name, key))
             songs[name, seed_name] = key
     cells = []
     by_song = (study.songs, study.seeds, study.models, study.listeners, study.aids, study.mixes)
     for song_name, seed_name, model, listener, aid, mix, *settings in product(*by_song, *study.settings.values()):
-        names = (listener, song_name, seed_name, mix, aid, model, *settings)
-        chosen = dict(zip(study.factors, names, strict=True))
         if (song_name, seed_name) not in songs:
             continue
+        names = (listener, song_name, seed_name, mix, aid, model, *settings)
+        chosen = dict(zip(study.factors, names, strict=True))
         if study.pairs is not None and (listener, song_name) not in study.pairs:
             continue
         if any(all(chosen[factor] == level for factor, level in one.items()) for one in study.exclude):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from hearsim.core.latency import LIVE_DELAY, PROCESSING_DELAY
-from hearsim.core.units import Curve
+from hearsim.core.units import Curve, frequency_label
 from hearsim.pages.svg import Margins, drawing, svg
 from hearsim.report.spectra import GAIN_BANDS_HZ, LOWEST_HZ, Spectrogram
 
@@ -132,7 +132,7 @@ def band_levels(report: Table, ear: str) -> Markup:
 
 def _frequency_axis(axis: "Axes", ticks_hz: tuple[float, ...]) -> None:
     """Label an axis in octaves re 1 kHz with frequencies."""
-    axis.set_xticks([math.log2(f / 1000) for f in ticks_hz], list(map(_frequency, ticks_hz)))
+    axis.set_xticks([math.log2(f / 1000) for f in ticks_hz], list(map(frequency_label, ticks_hz)))
     axis.grid(alpha=0.3)
 
 
@@ -167,11 +167,7 @@ def spectrogram_picture(drawn: Spectrogram, name: str, label: str, loudest_db_sp
         image = axis.imshow(drawn.levels_db_spl, origin="lower", aspect="auto", cmap="magma", vmin=0, vmax=top,
                             extent=(0, drawn.seconds, bottom, bottom + rows / 12), interpolation="nearest")  # fmt: skip
         ticks = (62.5, 250, 1000, 4000, 16000)
-        axis.set_yticks([math.log2(f / 1000) for f in ticks], list(map(_frequency, ticks)))
+        axis.set_yticks([math.log2(f / 1000) for f in ticks], list(map(frequency_label, ticks)))
         axis.set(xlabel="s", ylabel="Hz", ylim=(bottom, bottom + rows / 12))
         figure.colorbar(image, label="dB SPL per 1/12 octave")
         return svg(figure, f"Spectrogram: {label}", f"spectrogram-{name}")
-
-
-def _frequency(hz: float) -> str:
-    return f"{hz / 1000:g}k" if hz >= 1000 else str(math.floor(hz + 0.5))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hearsim.core.files import write_csv
+from hearsim.core.units import frequency_label
 from hearsim.metrics.stem_scores import Score
 from hearsim.metrics.vocal_scores import OCTAVES_HZ, VocalScore
 from hearsim.music.stem_files import ACCOMPANIMENT
@@ -90,12 +91,7 @@ def shown(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _hz(frequency: int) -> str:
-    """Return a frequency as text, "500" or "2k"."""
-    return str(frequency) if frequency < 1000 else f"{frequency / 1000:g}k"
-
-
-OCTAVES = tuple(f"{_hz(low)}-{_hz(high)}" for low, high in OCTAVES_HZ)
+OCTAVES = tuple(f"{frequency_label(low)}-{frequency_label(high)}" for low, high in OCTAVES_HZ)
 """Names of the bands of `octave_sdr_db`."""
 
 
