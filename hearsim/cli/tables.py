@@ -79,11 +79,18 @@ def metrics(report_metrics: dict[str, Any]) -> Table:
 def renders(reports: dict[str, dict[str, Any]]) -> Table:
     """Return length, loudness and limiting of several rendered songs, by name."""
     table = Table("song", title="Songs", title_justify="left")
-    for header in ("length, s", "input, LUFS", "aided, LUFS", "heard, LUFS", "aided peak, dBFS", "limiter events"):
+    for header in (
+        "length, s",
+        "input, dB SPL",
+        "aided, dB SPL",
+        "heard, dB SPL",
+        "aided peak, dBFS",
+        "limiter events",
+    ):
         table.add_column(header, justify="right")
     for name, report in reports.items():
-        lufs, peaks = (report["metrics"].get(metric, {}) for metric in ("lufs", "peak_dbfs"))
-        values = (*(lufs.get(sound) for sound in ("input", "aided", "heard")), peaks.get("aided"))
+        loudness, peaks = (report["metrics"].get(metric, {}) for metric in ("loudness_db_spl", "peak_dbfs"))
+        values = (*(loudness.get(sound) for sound in ("input", "aided", "heard")), peaks.get("aided"))
         events = sum(report["levels"]["mpo_events"].values())
         table.add_row(name, f"{report['input']['seconds']:.1f}", *map(shown, values), str(events))
     return table

@@ -10,7 +10,7 @@ from hearsim.metrics.pair import Pair
 
 Better = Literal["higher", "lower", ""]
 Need = Literal["reference", "stems", "listener", "aid", "song"]
-_DIGITS = {"dB": 1, "dBFS": 1, "LUFS": 1, "ms": 2, "samples": 2, "times": 0}
+_DIGITS = {"dB": 1, "dBFS": 1, "dB SPL": 1, "LUFS": 1, "ms": 2, "samples": 2, "times": 0}
 
 
 class Condition(Protocol):

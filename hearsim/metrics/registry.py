@@ -72,7 +72,7 @@ _MDX = "Mitsufuji et al. 2022 (MDX)"
 METRICS: dict[str, Metric] = {
     "stoi_vocals": _share(
         "STOI of the vocals",
-        "STOI of the sound against the true vocals: 0 to 1, higher is easier to understand",
+        "STOI of the sound, the mean of both ears, against the true vocals: 0 to 1, higher is easier to understand",
         ("stems",),
         _STOI,
         lambda condition: condition.speech.value("heard", "stoi"),
@@ -80,7 +80,7 @@ METRICS: dict[str, Metric] = {
     ),
     "estoi_vocals": _share(
         "ESTOI of the vocals",
-        "ESTOI of the sound against the true vocals: 0 to 1, higher is easier to understand",
+        "ESTOI of the sound, the mean of both ears, against the true vocals: 0 to 1, higher is easier to understand",
         ("stems",),
         _ESTOI,
         lambda condition: condition.speech.value("heard", "estoi"),
@@ -157,14 +157,14 @@ METRICS: dict[str, Metric] = {
     "sii": _share("SII", "Speech Intelligibility Index at the eardrum", ("listener",), "ANSI S3.5-1997, 1/3 octaves"),
     "stoi": _share(
         "STOI",
-        "STOI of the processed sound against the reference",
+        "STOI of the processed sound against the reference, each the mean of both channels",
         ("reference",),
         _STOI,
         of_pair=lambda pair: pair.speech.value("processed", "stoi"),
     ),
     "estoi": _share(
         "ESTOI",
-        "ESTOI of the processed sound against the reference",
+        "ESTOI of the processed sound against the reference, each the mean of both channels",
         ("reference",),
         _ESTOI,
         of_pair=lambda pair: pair.speech.value("processed", "estoi"),
@@ -206,6 +206,12 @@ METRICS: dict[str, Metric] = {
         source="PHAT; Knapp & Carter 1976",
         label="Delay",
     ),
+    "loudness_db_spl": Metric(
+        "loudness in sound pressure, both ears added as in LUFS: input at the microphone, the rest at the headphones",
+        "dB SPL",
+        source="ITU-R BS.1770-4",
+        label="Loudness in sound pressure",
+    ),
     "peak_dbfs": Metric(
         "sample peak; the sound between samples can be higher", "dBFS", label="Sample peak of the file"
     ),
@@ -229,9 +235,10 @@ def metric(name: str) -> Metric:
 
 def compute(name: str, condition: Condition) -> float:
     """Return a metric of a condition's heard sound; raises `HearsimError` where it can't be computed."""
-    of = metric(name).of
+    of, of_pair = metric(name).of, metric(name).of_pair
     if of is None:
-        raise HearsimError(f"{name} is not a metric of the heard sound: see a render's report, or hearsim score")
+        place = "the report of hearsim render" if of_pair is None else "hearsim score"
+        raise HearsimError(f"{name} is not a metric of the heard sound: see {place}")
     return _number(name, lambda: of(condition))
 
 

@@ -35,6 +35,7 @@ _METRICS: dict[str, tuple[str, ...]] = {  # the metrics of each table
     "The whole signal, by version (STOI: the true vocals against it, so the rest of the music is the masker)": (
         "stoi_vocals",
         "estoi_vocals",
+        "loudness_db_spl",
         "lufs",
         "peak_dbfs",
     ),

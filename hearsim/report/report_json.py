@@ -149,6 +149,9 @@ def _metrics(result: Result, unavailable: Table) -> Table:
     for version, meter in result.loudness.items():
         note("lufs", version, meter.integrated)
         note("peak_dbfs", version, meter.peak_dbfs)
+    for version, lufs in metrics.get("lufs", {}).items():
+        end = result.profile.rig.microphone if version == "input" else result.profile.rig.headphones
+        metrics.setdefault("loudness_db_spl", {})[version] = lufs + end.full_scale_db_spl
     speech = result.speech
     if speech is None:
         unavailable["stoi_vocals"] = unavailable["estoi_vocals"] = (

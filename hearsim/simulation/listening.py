@@ -11,7 +11,6 @@ from hearsim.core.composites import Chain
 from hearsim.core.errors import HearsimError
 from hearsim.core.latency import LatencyLedger
 from hearsim.core.processor import latency_ledger
-from hearsim.core.validation import nearest
 from hearsim.metrics.pair import Pair
 from hearsim.profile.load import load_profile
 from hearsim.profile.schema import STEMS, Profile
@@ -72,18 +71,15 @@ class Result:
         The names are those of `hearsim experiment` ("stoi_vocals" is against the true vocals), and those of `hearsim
         score` ("stoi"), here with the input song as the reference, which needs no stems.
 
-        Raises `HearsimError` for an unknown name, and for a measure that needs missing true stems.
+        Raises `HearsimError` for an unknown name, for a measure of a report alone, and for one that needs missing true
+        stems.
         """
         from hearsim.metrics.registry import compute, compute_pair, heard_names, pair_names
 
         check_kind("score takes a measure's name", name, str, 'give "stoi", for example')
-        if name in (of_condition := heard_names()):
-            return compute(name, self._condition)
-        if name in (of_pair := pair_names("reference")):
+        if name not in heard_names() and name in pair_names("reference"):
             return compute_pair(name, self._pair)
-        measures = list(dict.fromkeys([*of_condition, *of_pair]))
-        near = nearest(name, measures) or f"there are {', '.join(measures)}"
-        raise HearsimError(f"no metric of the heard sound is called {name!r}: {near}")
+        return compute(name, self._condition)
 
     @cached_property
     def _pair(self) -> Pair:

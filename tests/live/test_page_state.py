@@ -19,6 +19,7 @@ from hearsim.live.page.process import PageProcess
 from hearsim.live.player import Rings
 from hearsim.live.session import Session
 from hearsim.profile.load import load_profile
+from hearsim.report.report_json import fitting
 
 
 @pytest.fixture
@@ -122,6 +123,17 @@ def test_a_profile_is_drawn_for_each_ear_on_the_scale_of_its_limit() -> None:
     assert drawn["mpo_db_spl"] == [104, 98]
     full_scale = profile.rig.headphones_full_scale_db_spl  # of an RMS of 1: a sine's peak is 3 dB over its RMS
     assert drawn["full_scale_db_spl"] == pytest.approx(full_scale - 20 * np.log10(np.sqrt(2)), abs=1e-3)
+
+
+def test_gain_curves_are_at_the_eardrum_of_an_open_fitting() -> None:
+    """With the vent's direct sound at low frequencies, and its leak."""
+    profile = load_profile("mild-open")
+    report, drawn = fitting(profile), view.profile_scene(profile)
+    for ear in EARS:
+        for level in (50, 65, 80):
+            assert drawn["gains_db"][ear][level] == pytest.approx(report[ear]["eardrum_gain_db"][str(level)])
+    own, eardrum = (np.array(report["left"][key]["65"]) for key in ("insertion_gain_db", "eardrum_gain_db"))
+    assert np.abs(own - eardrum).max() > 0.5
 
 
 def test_meters_show_levels_of_stems_and_peaks_of_ears() -> None:

@@ -132,7 +132,8 @@ def test_bad_plug_ins_are_one_sentence(package: Path, monkeypatch: pytest.Monkey
 
 def test_units_are_those_of_the_values() -> None:
     """By the name's ending, as all names carry their units, and by range."""
-    endings = {"_db": "dB", "_dbfs": "dBFS", "_ms": "ms", "_samples": "samples", "lufs": "LUFS", "_events": "times"}
+    endings = {"_db_spl": "dB SPL", "_db": "dB", "_dbfs": "dBFS", "_ms": "ms", "_samples": "samples", "lufs": "LUFS"}
+    endings["_events"] = "times"
     for name, one in METRICS.items():
         unit = next((unit for ending, unit in endings.items() if name.endswith(ending)), "0–1")
         assert one.unit == unit, name

@@ -106,3 +106,13 @@ def test_the_page_plays_all_sounds_on_one_scale_of_sound_pressure(run: Run) -> N
         scale[name] = np.abs(played[label]).max() / np.abs(run.pressure(name)).max()
     assert scale["input"] == pytest.approx(scale["aided"], rel=0.01)
     assert scale["heard"] == pytest.approx(scale["aided"], rel=0.01)
+
+
+def test_loudness_is_on_one_scale_of_sound_pressure(run: Run) -> None:
+    """Levels of the song and of the aid's file, each with the full scale of its end of the rig."""
+    metrics, rig = run.report["metrics"], run.report["rig"]
+    input_spl, aided_spl = (metrics["loudness_db_spl"][version] for version in ("input", "aided"))
+    assert input_spl == pytest.approx(metrics["lufs"]["input"] + rig["microphone_full_scale_db_spl"])
+    change = metrics["lufs"]["aided"] - metrics["lufs"]["input"]
+    ends = rig["headphones_full_scale_db_spl"] - rig["microphone_full_scale_db_spl"]
+    assert ends > 10 and aided_spl - input_spl == pytest.approx(change + ends)

@@ -58,7 +58,7 @@ export function gains(frequencies, levels) {
   const top = Math.max(20, 10 * Math.ceil(Math.max(...all) / 10)), bottom = Math.min(0, 10 * Math.floor(Math.min(...all) / 10));
   const pairs = (ear, level) => frequencies.map((hz, k) => [hz, levels[ear][level][k]]);
   const told = ["left", "right"].map(ear => `${ear}: ${spoken(pairs(ear, 65), "dB")}`).join("; ");
-  const into = axes(`Gain of the aid at 65 dB SPL; ${told}`, top, bottom, 10);
+  const into = axes(`Gain at the eardrum at 65 dB SPL; ${told}`, top, bottom, 10);
   for (const ear of ["right", "left"])
     for (const level of Object.keys(levels[ear])) line(into, pairs(ear, level), `${ear} ${DASHES[level]}`);
   return into.svg;

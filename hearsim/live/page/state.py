@@ -20,12 +20,16 @@ INPUT_LEVELS_DB_SPL = (50, 65, 80)
 
 
 def profile_scene(profile: Profile) -> dict[str, Any]:
-    """Return a profile for the page's drawings: levels in dB SPL, thresholds in dB HL, gains in dB."""
+    """Return a profile for the page's drawings: levels in dB SPL, thresholds in dB HL, gains at the eardrum in dB."""
     from hearsim.aid.compensation import compensation  # a heavy import, which the page's process does not need
     from hearsim.dsp.bands import AUDIOMETRIC_HZ
+    from hearsim.ear.vent import eardrum_level_db
 
     stage = compensation(profile)
     gains = {level: stage.insertion_gain_db(float(level)) for level in INPUT_LEVELS_DB_SPL}
+    if vent := profile.aid.vent:
+        hz = np.array(AUDIOMETRIC_HZ)
+        gains = {level: eardrum_level_db(own, 0.0, vent.cutoff_hz, hz, AID_RATE_HZ) for level, own in gains.items()}
     return {
         "name": profile.name,
         "listener": profile.listener.name,
