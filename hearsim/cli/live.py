@@ -74,6 +74,7 @@ def play(
     from hearsim.core.errors import HearsimError
     from hearsim.live.ledger import ledger
     from hearsim.live.page.process import PageProcess
+    from hearsim.live.page.state import profile_scene
     from hearsim.live.session import Session
     from hearsim.profile.load import load_profile
 
@@ -87,6 +88,8 @@ def play(
         typer.echo("loading the model ...")
         heard = None if use_input or file else {"demo": True}
         again = (file is None and page if loop is None else loop) and song is not None
+        if page:
+            profile_scene(loaded)  # compiles what the page needs before there is a sound that Enter must silence
         with Session(loaded, song, device, with_loss, level, record, log, heard, loop=again) as session:
             session.control.controls.cable = cable
             typer.echo(ledger(session.control, session.rate))

@@ -30,7 +30,7 @@ function connect() {
   scene = latest = undefined;
   drawn = false;
   socket = new WebSocket(new URL("live", location.href.replace(/^http/, "ws")));
-  socket.onopen = () => { wait = FIRST_WAIT_MS; lost(""); };
+  socket.onopen = () => { wait = FIRST_WAIT_MS; };
   socket.onmessage = message => show(JSON.parse(message.data));
   socket.onclose = () => {
     if (ended) return;
@@ -53,6 +53,7 @@ function show(told) {
   if (scene && latest && (told.scene || told.now)) {  // no control is there before it stands where the session does
     if (told.scene || !drawn) showScene(scene);
     showNow(latest);
+    if (!drawn) lost("");  // an order needs what is drawn: undo takes back to it
     drawn = true;
   }
   if (told.health) { showHealth(told.health); showLatency(told.health.latency); }
