@@ -93,7 +93,7 @@ class FolderSongs(Settings):
 
     def named(self, where: str, base: Path) -> dict[str, "TrackSong"]:
         """Return the songs by name; raises `HearsimError` where the folder or a pattern gives none."""
-        from hearsim.music.tracks import matching
+        from hearsim.music.tracks import matching, warn_of_short
 
         root = (base / self.folder).resolve()
         try:
@@ -101,6 +101,10 @@ class FolderSongs(Settings):
         except HearsimError as error:
             raise HearsimError(f"{where}: {error}") from None
         chosen = matching(tracks, self.tracks, f"{where}: {root}")
+        if self.seconds is not None:
+            warn_of_short(
+                (tracks[name] for name in tracks if name in chosen), self.seconds, AID_RATE_HZ, f"{where}: seconds"
+            )
         return {
             name: TrackSong(root=str(root), track=name, seconds=self.seconds, ignore=self.ignore)
             for name in tracks

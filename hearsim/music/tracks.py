@@ -6,7 +6,9 @@ counts as a missing stem.
 """
 
 import hashlib
+import math
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -18,7 +20,7 @@ import soxr
 
 from hearsim.core.audio_containers import missing_bytes
 from hearsim.core.audio_files import open_source
-from hearsim.core.errors import HearsimError
+from hearsim.core.errors import HearsimError, HearsimWarning
 from hearsim.core.files import write_atomically
 from hearsim.core.units import FloatArray, counted
 from hearsim.core.validation import nearest
@@ -165,6 +167,17 @@ def _announce(sources: list[Source], root: Path, rate: int, cache: Path, say: Ca
 def _names(paths: list[Path], root: Path) -> str:
     listed = ", ".join(str(path.relative_to(root)) for path in paths[:3])
     return listed if len(paths) <= 3 else f"{listed}, ..."
+
+
+def warn_of_short(tracks: Iterable[Track], seconds: float, rate: int, where: str) -> None:
+    """Warn of tracks shorter than the excerpt that is taken of each; `where` names the setting of its length."""
+    tracks = list(tracks)
+    if short := [track for track in tracks if track.frames < round(seconds * rate)]:
+        name, length_s = short[0].name, math.floor(10 * short[0].frames / rate) / 10
+        text = f"the track {name} is only {length_s:.1f} s long and is taken whole"
+        if len(short) > 1:
+            text = f"{len(short)} of {len(tracks)} tracks are shorter and are taken whole, as {name} ({length_s:.1f} s)"
+        warnings.warn(f"{where} = {seconds:g}: {text}", HearsimWarning, stacklevel=2)
 
 
 def summary(tracks: list[Track]) -> list[str]:

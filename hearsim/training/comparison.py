@@ -15,7 +15,7 @@ from hearsim.core.results import check_same
 from hearsim.core.units import FloatArray
 from hearsim.core.validation import check, format_validation_error
 from hearsim.metrics.separation import SdrMeter
-from hearsim.music.tracks import Track, matching
+from hearsim.music.tracks import Track, matching, warn_of_short
 from hearsim.separation.models import read_weights
 from hearsim.separation.net import STEMS, SeparatorNet
 from hearsim.separation.offline import separate
@@ -187,7 +187,9 @@ def _excerpts(variants: Variants, tracks: list[Track]) -> list[Excerpt]:
     trained_on = {name: spec.data.roles(names)["training"] for (name, _), spec in variants.specs.items()}
     for group, patterns in variants.test.tracks.items():
         chosen = matching(names, patterns, root, f"test.tracks.{group}")
-        for track in (track for track in tracks if track.name in chosen):
+        scored = [track for track in tracks if track.name in chosen]
+        warn_of_short(scored, variants.test.seconds, variants.rate, f"test.tracks.{group}: seconds")
+        for track in scored:
             for name, training in trained_on.items():
                 if track.name in training:
                     raise HearsimError(f"{track.name} is scored, but {name} trains on it: name it in data.held_out")

@@ -5,7 +5,7 @@ import torch
 
 from hearsim.core.errors import HearsimError
 from hearsim.core.units import FloatArray
-from hearsim.music.tracks import Track
+from hearsim.music.tracks import Track, warn_of_short
 from hearsim.separation.net import SeparatorNet
 from hearsim.training.spec import ValidationSpec
 
@@ -17,6 +17,7 @@ class Validation:
     """Excerpts of `spec.seconds`, evenly spread over each track; raises `HearsimError` where all are silent."""
 
     def __init__(self, tracks: list[Track], spec: ValidationSpec, rate: int) -> None:
+        warn_of_short(tracks, spec.seconds, rate, "validation.seconds")
         frames = round(spec.seconds * rate)
         self._excerpts: list[FloatArray] = []
         for track in tracks:

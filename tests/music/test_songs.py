@@ -1,5 +1,6 @@
 """Songs of a folder: their lengths and excerpts, with folders that are left out."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hearsim.core.audio import Audio
 from hearsim.core.audio_files import read as read_audio
 from hearsim.core.audio_files import write
+from hearsim.core.errors import HearsimWarning
 from hearsim.music.demo_song import demo_song
 from hearsim.music.songs import FolderSongs, write_demo
 from hearsim.music.tracks import Track, fingerprint, read_tracks
@@ -25,6 +27,32 @@ def test_a_track_knows_its_length_and_gives_excerpts(tmp_path: Path) -> None:
     assert song.length_s == 5.0
     assert song.excerpt(3.0).length_s == 3.0 and song.excerpt(9.0).length_s == 5.0
     assert song.excerpt(3.0).stems(seed=1).samples.shape == (4, 2, 3 * RATE_HZ)
+
+
+def tracks_of(folder: Path, seconds: dict[str, float]) -> None:
+    """Write tracks of noise of these lengths."""
+    for name, length_s in seconds.items():
+        noise = np.random.default_rng(0).uniform(-0.1, 0.1, (2, round(length_s * RATE_HZ))).astype(np.float32)
+        (folder / name).mkdir(parents=True)
+        for stem in STEMS:
+            write(folder / name / f"{stem}.wav", Audio(noise, RATE_HZ))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "tracks", "text"),
+    [
+        (4.5, "*", "2 of 3 tracks are shorter and are taken whole, as a (4.0 s)"),
+        (5.001, "*", "3 of 3 tracks are shorter and are taken whole, as a (4.0 s)"),
+        (100, "c", "the track c is only 3.9 s long and is taken whole"),
+        (4, "[ab]", ""),
+    ],
+)
+def test_an_excerpt_longer_than_its_track_is_said(tmp_path: Path, seconds: float, tracks: str, text: str) -> None:
+    tracks_of(tmp_path / "songs", {"a": 4.0, "b": 5.0, "c": 3.99})
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always", HearsimWarning)
+        FolderSongs(folder="songs", tracks=(tracks,), seconds=seconds).named("spec: songs[0]", tmp_path)
+    assert [str(note.message) for note in notes] == ([f"spec: songs[0]: seconds = {seconds:g}: {text}"] if text else [])
 
 
 def test_a_large_folder_is_announced_before_it_is_decoded_first(

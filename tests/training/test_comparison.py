@@ -13,13 +13,14 @@ from trees import RATE, noise_song
 from typer.testing import CliRunner
 
 from hearsim.cli.app import app
-from hearsim.core.errors import HearsimError
+from hearsim.core.errors import HearsimError, HearsimWarning
 from hearsim.metrics.separation import SdrMeter
 from hearsim.music.tracks import read_tracks
 from hearsim.separation.models import read_weights
 from hearsim.separation.net import STEMS
 from hearsim.training import comparison, loop
 from hearsim.training.comparison_tables import lines
+from hearsim.training.data import read_data
 from hearsim.training.loop import train
 from hearsim.training.spec import read_spec
 
@@ -188,6 +189,17 @@ def test_runs_of_another_spec_and_damaged_ones_are_sentences(file: Path, tmp_pat
         path.write_text(damaged)
         (tmp_path / "runs" / "plain-1" / "finished.json").write_text(damaged)
         assert re.search(r"plain-1/finished\.json .*: delete it, and the run is scored anew", sentence(file))
+
+
+def test_songs_shorter_than_the_scored_excerpt_are_said(file: Path) -> None:
+    file.write_text(VARIANTS.replace("seconds = 1.0", "seconds = 60"))
+    variants = comparison.Variants(file)
+    with pytest.warns(HearsimWarning) as notes:
+        comparison._excerpts(variants, read_data(variants.base.data, RATE))
+    assert [str(note.message) for note in notes] == [
+        "test.tracks.one: seconds = 60: the track song2 is only 2.0 s long and is taken whole",
+        "test.tracks.two: seconds = 60: 2 of 2 tracks are shorter and are taken whole, as song2 (2.0 s)",
+    ]
 
 
 def test_bad_files_of_variants_are_sentences(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

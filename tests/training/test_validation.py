@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from trees import RATE, TINY_MODEL, noise_song
 
+from hearsim.core.errors import HearsimWarning
 from hearsim.music.tracks import Track
 from hearsim.training import loop
 from hearsim.training.loop import train
@@ -42,6 +43,13 @@ def test_excerpts_are_spread_over_the_song() -> None:
     assert len(net.heard) == 3
     for start_s, heard in zip((2, 4, 6), net.heard, strict=True):
         np.testing.assert_allclose(heard, song.read_stems(start_s * RATE, RATE).sum(0), atol=1e-6)
+
+
+def test_a_song_shorter_than_an_excerpt_is_said() -> None:
+    with pytest.warns(HearsimWarning) as notes:
+        Validation([track(RATE)], ValidationSpec(seconds=2.5), RATE)
+    text = "validation.seconds = 2.5: the track one is only 1.0 s long and is taken whole"
+    assert [str(note.message) for note in notes] == [text]
 
 
 @pytest.mark.parametrize("faint", [1e-4, 0.1])
