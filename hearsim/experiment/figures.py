@@ -111,9 +111,8 @@ def _plots(axis: str, results: Results, summaries: Sequence[Summary]) -> list[_P
     groups: dict[Names, list[Names]] = {}
     for condition in results.conditions():
         groups.setdefault((*condition[:place], *condition[place + 1 :]), []).append(condition)
-    varying = [index for index in range(len(results.condition) - 1) if len({rest[index] for rest in groups}) > 1]
     plots = []
-    for rest, conditions in groups.items():
+    for conditions in groups.values():
         lines = [
             _Line(
                 listener,
@@ -122,7 +121,7 @@ def _plots(axis: str, results: Results, summaries: Sequence[Summary]) -> list[_P
             for listener in listeners
         ]
         names = [condition[place] for condition in conditions]
-        plots.append((", ".join(rest[index] for index in varying), [line for line in lines if line.points], names))
+        plots.append((results.label(conditions[0], axis), [line for line in lines if line.points], names))
     return plots
 
 

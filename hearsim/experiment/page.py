@@ -1,5 +1,6 @@
 """`hearsim experiment report`: tables as CSV, pictures, and a page with all of them."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from hearsim.metrics.registry import metric as metric_of
 from hearsim.pages.html import fill, number, table
 
 PAGE, SUMMARY, DIFFERENCES = "report.html", "summary.csv", "differences.csv"
+_COUNT = "times"
+_UNITS = {"0–1": "", _COUNT: "", "%": "percentage points", "LUFS": "LU", "dB SPL": "dB", "dBFS": "dB"}
+"""Units of differences, where they are others than those of the figures."""
 
 
 def write_report(study: Study, folder: Path) -> Path:
@@ -60,14 +64,25 @@ def _summary(results: Results) -> str:
 
 
 def _findings(results: Results, means: list[Summary], against: list[Summary], baseline: str) -> list[str]:
-    """Return sentences: each metric's difference from the baseline by condition; without one its best and worst."""
+    """Return sentences on each metric's differences from the baseline; without one on its best and worst condition.
+
+    Differences come first, those of a single take next; the conditions without one share a sentence for each metric.
+    """
     pooled = len(results.levels["listener"]) > 1
     people = f"mean of {len(results.levels['listener'])} listeners" if pooled else results.levels["listener"][0]
     listener = POOLED if pooled else results.levels["listener"][0]
-    sentences = []
-    for one in against:
-        if one.listener == listener:
-            sentences.append(f"{results.label(one.condition)}: {one.metric} {_change(one)} {baseline} ({people}).")
+    shown = sorted((one for one in against if one.listener == listener), key=lambda one: one.estimate.low is None)
+    sentences = [
+        f"{results.label(one.condition)}: {one.metric} {_change(one)} {baseline} ({people})."
+        for one in shown
+        if not _is_none(one)
+    ]
+    for metric in results.values:
+        if alike := [results.label(one.condition) for one in shown if one.metric == metric and _is_none(one)]:
+            sentences.append(
+                f"{metric} shows no difference to {baseline} (the interval includes 0) with {'; '.join(alike)} "
+                f"({people})."
+            )
     for metric in results.values if not against else ():
         ranked = sorted((one.estimate.mean, one) for one in means if one.metric == metric and one.listener == listener)
         if len(ranked) > 1:
@@ -79,22 +94,38 @@ def _findings(results: Results, means: list[Summary], against: list[Summary], ba
     return sentences
 
 
+def _is_none(one: Summary) -> bool:
+    """Return whether the interval of a difference includes 0."""
+    _, low, high, _ = one.estimate
+    return low is not None and high is not None and low <= 0 <= high
+
+
 def _change(one: Summary) -> str:
-    """Return a difference as words, the interval in brackets; an interval that includes 0 shows no difference."""
+    """Return a difference as words that no unit makes a ratio, the interval in brackets."""
     mean, low, high, _ = one.estimate
-    unit = "" if metric_of(one.metric).unit == "0–1" else f" {metric_of(one.metric).unit}"
-    if low is None or high is None:
-        return f"differs by {number(mean, 3, '+')}{unit} (a single take, so no interval) from"
-    interval = f"[{number(low, 3, '+')}, {number(high, 3, '+')}]"
-    if low <= 0 <= high:
-        return f"shows no difference, {number(mean, 3, '+')}{unit} {interval}, to"
-    return f"is {number(abs(mean), 3)}{unit} {'higher' if mean > 0 else 'lower'} {interval} than with"
+    digits, unit = _digits(one.metric), f" {_unit_of_difference(one.metric)}".rstrip()
+    if mean and not round(mean, digits):
+        digits = 1 - math.floor(math.log10(abs(mean)))
+    if low is None:
+        return f"differs by {number(mean, digits, '+')}{unit} (a single take, so no interval) from"
+    interval = f"[{number(low, digits, '+')}, {number(high, digits, '+')}]"
+    return f"is {'higher' if mean > 0 else 'lower'} by {number(abs(mean), digits)}{unit} {interval} than with"
 
 
 def _interval(one: Summary, sign: str = "-") -> str:
     mean, low, high, _ = one.estimate
-    interval = "" if low is None else f" [{number(low, 3, sign)}, {number(high, 3, sign)}]"
-    return f"{number(mean, 3, sign)}{interval}"
+    digits = _digits(one.metric)
+    interval = "" if low is None else f" [{number(low, digits, sign)}, {number(high, digits, sign)}]"
+    return f"{number(mean, digits, sign)}{interval}"
+
+
+def _unit_of_difference(metric: str) -> str:
+    unit = metric_of(metric).unit
+    return _UNITS.get(unit, unit)
+
+
+def _digits(metric: str) -> int:
+    return 1 if metric_of(metric).unit == _COUNT else 3
 
 
 def _section(
@@ -106,9 +137,10 @@ def _section(
     baseline: str,
 ) -> dict[str, Any]:
     """Return a metric's pictures, the tables over all listeners, and those by listener."""
-    sentence, unit = metric_of(metric).sentence, metric_of(metric).unit
-    kinds = [(means, sentence, "-"), *([(against, f"difference to {baseline}, take by take", "+")] if against else [])]
-    captions = [(rows, f"{metric}, {unit}: {meaning}", sign) for rows, meaning, sign in kinds]
+    captions = [(means, f"{metric}, {metric_of(metric).unit}: {metric_of(metric).sentence}", "-")]
+    if against:
+        name = ", ".join(filter(None, (metric, _unit_of_difference(metric))))
+        captions.append((against, f"{name}: difference to {baseline}, take by take", "+"))
     of_metric = [([one for one in rows if one.metric == metric], caption, sign) for rows, caption, sign in captions]
     return {
         "metric": metric,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hearsim.core.errors import HearsimError
-from hearsim.experiment.spec import Study
+from hearsim.experiment.spec import CONDITION, Study
 
 POOLED = "all"
 CONFIDENCE = 0.95
@@ -78,11 +78,25 @@ class Results:
         order = [{level: index for index, level in enumerate(self.levels[factor])} for factor in self.condition]
         return sorted(combinations, key=lambda names: [ranks[name] for ranks, name in zip(order, names, strict=True)])
 
-    def label(self, condition: Names) -> str:
-        """Return a condition by the levels of the factors that vary in it."""
-        conditions = self.conditions()
-        varying = [index for index in range(len(condition)) if len({names[index] for names in conditions}) > 1]
-        return ", ".join(condition[index] for index in varying) or condition[0]
+    def label(self, condition: Names, axis: str = "") -> str:
+        """Return a condition by the levels of the factors that vary, without that of a picture's axis."""
+        varying = [
+            self.name(factor, level)
+            for factor, level, levels in zip(
+                self.condition, condition, zip(*self.conditions(), strict=True), strict=True
+            )
+            if factor != axis and len(set(levels)) > 1
+        ]
+        return ", ".join(varying) or ("" if axis else condition[0])
+
+    def name(self, factor: str, level: str) -> str:
+        """Return a level's name, with its factor before it where the name alone doesn't tell which.
+
+        It does for a mix, an aid or a model whose name is not a number, and not one of another factor as well.
+        """
+        shared = sum(level in levels for levels in self.levels.values()) > 1
+        plain = factor in CONDITION and not shared and not level.lstrip("+-").replace(".", "", 1).isdecimal()
+        return level if plain else f"{factor} {level}"
 
     def by_take(self, metric: str, condition: Names) -> dict[str, dict[Names, float]]:
         """Return for each listener the figure of each take (song, seed) under a condition; the pooled last."""

@@ -1,11 +1,13 @@
 """`hearsim experiment report`: means, intervals and differences to be checked by hand, pictures with numbers."""
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from report_sample import Reader
+from specs import write_spec
 
 from hearsim.core.errors import HearsimError
 from hearsim.experiment.figures import _limits
@@ -172,16 +174,83 @@ def test_findings_come_first_and_say_what_the_intervals_say(study: Study, tmp_pa
     (tmp_path / "plan.json").write_text(_plan(study))
     text = Reader(write_report(study, tmp_path).read_text()).text
     higher = (
-        "vocals-up, closed: estoi_vocals is 0.100 higher [+0.100, +0.100] than with mix flat (mean of 2 listeners)."
+        "vocals-up, closed: estoi_vocals is higher by 0.100 [+0.100, +0.100] than with mix flat (mean of 2 listeners)."
     )
     none = (
-        "vocals-up, power: cepstral_correlation_unprocessed shows no difference, +0.000 [+0.000, +0.000], to mix flat"
+        "cepstral_correlation_unprocessed shows no difference to mix flat (the interval includes 0) with "
+        "vocals-up, closed; vocals-up, power (mean of 2 listeners)."
     )
-    assert higher in text and none in text
-    assert text.index(higher) < text.index("estoi_vocals along mix")
+    assert text.index(higher) < text.index(none) < text.index("estoi_vocals along mix")
+    assert text.count("shows no difference") == 1 and text.count("(mean of 2 listeners).") == 3  # two aids are higher
     study.path.write_text(study.path.read_text().replace('baseline = { mix = "flat" }', ""))
     text = Reader(write_report(read_study(study.path), tmp_path).read_text()).text
     assert "estoi_vocals is highest with vocals-up, power, 0.5" in text and "lowest with flat, closed, 0.4" in text
+
+
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        ("mpo_events", "mpo_events is higher by 2.0 [+0.8, +3.2] than with mix flat"),
+        ("estoi_vocals", "estoi_vocals is higher by 2.000 [+0.758, +3.242] than with mix flat"),
+        ("remix_csdr_db", "remix_csdr_db is higher by 2.000 dB [+0.758, +3.242] than with mix flat"),
+        ("live_delay_ms", "live_delay_ms is higher by 2.000 ms [+0.758, +3.242] than with mix flat"),
+        ("lufs", "lufs is higher by 2.000 LU [+0.758, +3.242] than with mix flat"),
+    ],
+)
+def test_a_difference_is_one_in_every_unit(tmp_path: Path, metric: str, words: str) -> None:
+    """Differences of 1.5, 2 and 2.5: t of 2 degrees of freedom is 4.303, the standard error 0.5 / sqrt 3."""
+    study, text = findings(tmp_path, metric, lambda mix, seed: (1.5 + 0.5 * seed) * (mix == "vocals-up"), seeds=3)
+    assert words in text and "times: difference" not in text
+    assert differences(read_results(study, tmp_path / "results.csv"), study.report.baseline)[0].estimate.mean == 2.0
+
+
+def test_a_difference_has_digits_enough_not_to_look_like_none(tmp_path: Path) -> None:
+    _, text = findings(tmp_path, "estoi_vocals", lambda mix, seed: (seed - 24) * 1e-5 * (mix == "vocals-up"), seeds=2)
+    assert "estoi_vocals is lower by 0.00024 [−0.00030, −0.00017] than with mix flat" in text
+
+
+def test_a_single_take_has_a_difference_without_an_interval(tmp_path: Path) -> None:
+    _, text = findings(tmp_path, "mpo_events", lambda mix, _: 2.0 * (mix == "vocals-up"), seeds=1)
+    assert "mpo_events differs by +2.0 (a single take, so no interval) from mix flat" in text
+
+
+def findings(folder: Path, metric: str, value: Callable[[str, int], float], seeds: int) -> tuple[Study, str]:
+    """Return a study of two mixes and one listener with made-up figures, and the text of its page."""
+    listed = ", ".join(map(str, range(seeds)))
+    changes = (("seeds = [0, 1, 2]", f"seeds = [{listed}]"), ('"N2", "N4"', '"N2"'), ('"closed", "power"', '"closed"'))
+    text = SPEC.replace('["estoi_vocals", "cepstral_correlation_unprocessed"]', f'["{metric}"]')
+    study = read_study(write_spec(folder, text, *changes, (', { style = "rock", seconds = 3 }', "")))
+    with (folder / "results.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow([*FACTORS, "cell", *COLUMNS])
+        for cell in cells_of(study):
+            table.writerow([*cell.names, "k", metric, value(cell.names[3], int(cell.names[2])), "", ""])
+    (folder / "plan.json").write_text(_plan(study))
+    return study, Reader(write_report(study, folder).read_text()).text
+
+
+def test_labels_name_the_factor_where_a_level_does_not(study: Study, tmp_path: Path) -> None:
+    """The same in sentences, tables and pictures."""
+    factors = '"aid.compression.ratio" = [1, 2]\n"aid.rule" = ["nal-r"]\n[report]'
+    changes = (("[report]", factors), ('mixes = ["flat", "vocals-up"]', 'mixes = ["flat", { name = "6" }]'))
+    labelled = read_study(write_spec(tmp_path, SPEC.replace("[factors]", 'rig = "power"\n[factors]'), *changes))
+    with (tmp_path / "results.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow([*labelled.factors, "cell", *COLUMNS])
+        for cell in cells_of(labelled):
+            value = float(cell.names[6]) * (cell.names[3] == "6")
+            table.writerow([*cell.names, "k", "estoi_vocals", value, "0–1", ""])
+    (tmp_path / "plan.json").write_text(_plan(labelled))
+    read = Reader(write_report(labelled, tmp_path).read_text())
+    label = "mix 6, power, aid.compression.ratio 2"
+    assert f"{label}: estoi_vocals is higher by 2.000" in read.text
+    assert any(row[0] == label for row in read.rows)
+    lines = {row["line"] for row in csv.DictReader((tmp_path / "figures" / "estoi_vocals.csv").open())}
+    assert "closed, aid.compression.ratio 1" in lines and len(lines) == 4
+    results = read_results(study, tmp_path / "results.csv")
+    assert [results.name("mix", "flat"), results.name("aid", "closed")] == ["flat", "closed"]
+    results.levels["model"].append("flat")
+    assert [results.name("mix", "flat"), results.name("model", "flat")] == ["mix flat", "model flat"]
 
 
 def test_several_models_or_aids_stand_in_one_picture(study: Study, tmp_path: Path) -> None:
