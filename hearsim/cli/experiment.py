@@ -48,10 +48,13 @@ def run(
     """Compute every missing cell of an experiment and write results.csv; an interrupted run continues."""
     from hearsim.core.errors import HearsimError
     from hearsim.core.units import counted
+    from hearsim.experiment.effects import same_cells, without_effect
     from hearsim.experiment.plan import MANY_CELLS, cells_of, count, parse_shard, shard_of, spec_folder
     from hearsim.experiment.run import Where, estimate
     from hearsim.experiment.run import run as run_cells
     from hearsim.experiment.spec import read_study
+    from hearsim.experiment.statistics import read_results
+    from hearsim.experiment.store import RESULTS
 
     part = parse_shard(shard)
     study = read_study(spec, songs)
@@ -62,6 +65,7 @@ def run(
     cells = cells_of(study)
     metrics = counted(len(study.metrics), "metric")
     typer.echo(f"{study.name}: {counted(len(cells), 'cell')} ({factors}), {metrics} each, into {folder}")
+    _print_notes(same_cells(study, cells))
     if dry_run:
         for name, levels in study.levels().items():
             typer.echo(f"  {name}: {', '.join(levels)}")
@@ -71,6 +75,8 @@ def run(
         lambda progress: run_cells(study, cells, folder, Where(workers, cluster), part, retry_failed, progress)
     )
     _print_outcome(outcome, folder)
+    if not outcome.missing:
+        _print_notes(without_effect(read_results(study, folder / RESULTS)))
     if outcome.failed:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -89,6 +95,11 @@ def report(spec: Spec, out: Out = None, as_json: Json = False) -> None:
         print_json({"page": str(page), **{name: csv_records(path) for name, path in tables.items() if path.is_file()}})
         return
     typer.echo(f"report: {page}")
+
+
+def _print_notes(sentences: list[str]) -> None:
+    for sentence in sentences:
+        typer.echo(f"note: {sentence}")
 
 
 def _with_bar(work: "Callable[[Progress], Outcome]") -> "Outcome":

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from hearsim.core.files import write_csv, write_text
 from hearsim.core.units import counted
+from hearsim.experiment.effects import without_effect
 from hearsim.experiment.figures import Picture, cells, pictures
 from hearsim.experiment.spec import Study
 from hearsim.experiment.statistics import POOLED, Results, Summary, differences, read_results, summarise
@@ -42,7 +43,7 @@ def write_report(study: Study, folder: Path) -> Path:
         "experiment/report.html.j2",
         title=study.report.title or f"Experiment {study.name}",
         summary=_summary(results),
-        findings=_findings(results, means, against, baseline),
+        findings=[*_findings(results, means, against, baseline), *(f"{one}." for one in without_effect(results))],
         note="Means over takes (a song and a seed); in brackets the 95 % interval by Student's t over takes, none for "
         f"one take. It is not over listeners: {POOLED!r} is the mean over these listeners.",
         sections=[_section(results, metric, all_pictures, means, against, baseline) for metric in results.values],

@@ -18,7 +18,7 @@ from hearsim.profile.schema import Aid, Listener, Mix, Rig
 
 PARTS: dict[str, type[Settings]] = {"listener": Listener, "mix": Mix, "aid": Aid, "rig": Rig}
 ABSENT = "none"
-_LABELS = ("name", "source")  # keys of a part that don't change the sound
+LABELS = ("name", "source")  # keys of a part that don't change the sound
 Part = TypeVar("Part", bound=Settings)
 
 
@@ -79,7 +79,7 @@ def read_settings(path: Path, table: Mapping[str, Any]) -> dict[str, dict[str, A
 def _keys(kind: type[Settings], prefix: str) -> Iterator[str]:
     """Yield the dotted keys of a part's settings, those of its tables after each of them."""
     for name, field in kind.model_fields.items():
-        if "." in prefix or name not in _LABELS:
+        if "." in prefix or name not in LABELS:
             yield f"{prefix}.{name}"
             for one in (field.annotation, *get_args(field.annotation)):
                 if isinstance(one, type) and issubclass(one, Settings):

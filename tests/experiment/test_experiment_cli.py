@@ -57,6 +57,17 @@ def test_a_dry_run_plans_and_estimates_and_leaves_nothing(typed: Run, tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
+def test_levels_without_effect_are_said_before_and_after_the_run(typed: Run, tmp_path: Path) -> None:
+    louder = '{ name = "louder", gains_db = { vocals = 6 } }, { name = "up", gains_db = { vocals = 6 } }'
+    (tmp_path / "experiment.toml").write_text(SPEC.replace('"flat", "vocals-up"', louder))
+    plan = "note: mix: louder and up make the same cells, so their results can't differ\n"
+    code, out, _ = typed("run", "experiment.toml", "--dry-run", "--workers", "1")
+    assert code == 0 and plan in out
+    code, out, _ = typed("run", "experiment.toml", "--workers", "1")
+    assert code == 0 and out.index(plan) < out.index("2 cells computed") < out.index("note: mix: its levels louder and")
+    assert "gave the same figures in the only pair of cells that differ in it alone, so it had no effect here\n" in out
+
+
 def test_a_run_and_its_report_on_a_folder_of_songs(typed: Run, tmp_path: Path) -> None:
     stems = demo_song(4.0, seed=5)
     for name, samples in zip(STEMS, stems.samples, strict=True):
