@@ -1,6 +1,7 @@
 """`hearsim experiment`: run and report."""
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from hearsim.experiment.run import Estimate, Outcome, Progress
 
 
+LINE_S = 60.0
+"""Longest time without a line of progress, if a cell ends, where no terminal shows a bar."""
 experiment = typer.Typer(
     help="Run all combinations of listeners, songs, mixes, aids and models, and report the results.",
     no_args_is_help=True,
@@ -103,13 +106,15 @@ def _print_notes(sentences: list[str]) -> None:
 
 
 def _with_bar(work: "Callable[[Progress], Outcome]") -> "Outcome":
-    """Run work with a progress bar for each unit that it reports."""
+    """Run work with a progress bar for each unit that it reports; with lines on stderr where there is no terminal."""
+    if not sys.stdout.isatty():
+        return work(_lines())
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
     name, rate = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[rate]}")
     columns = (name, BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
-    with Bars(*columns, disable=not sys.stdout.isatty()) as bar:
+    with Bars(*columns) as bar:
         tasks: dict[str, TaskID] = {}
 
         def show(unit: str, done: int, total: int) -> None:
@@ -119,6 +124,20 @@ def _with_bar(work: "Callable[[Progress], Outcome]") -> "Outcome":
             bar.update(tasks[unit], completed=done, rate=f"{speed:.1f}/s" if speed else "")
 
         return work(show)
+
+
+def _lines(clock: "Callable[[], float]" = time.monotonic) -> "Progress":
+    """Return a progress that prints a line at each tenth, and where a tenth takes longer, about each minute."""
+    printed: dict[str, tuple[int, float]] = {}
+
+    def show(unit: str, done: int, total: int) -> None:
+        tenth, now = 10 * done // total, clock()
+        last, at = printed.setdefault(unit, (0, now))
+        if tenth > last or now - at >= LINE_S:
+            printed[unit] = tenth, now
+            typer.echo(f"{unit}: {done} of {total}", err=True)
+
+    return show
 
 
 def _print_timing(unit: str, done: int, total: int) -> None:
@@ -132,8 +151,8 @@ def _print_forecast(forecast: "Estimate") -> None:
 
     typer.echo(
         f"{counted(forecast.waiting, 'cell')} to compute, {forecast.shared} songs and separations to make: about "
-        f"{_duration(forecast.seconds)} on {forecast.workers} cores ({forecast.cell_s:.2f} s a cell, "
-        f"{forecast.shared_s:.1f} s a song and its separation, timed here)"
+        f"{_duration(forecast.seconds)} on {counted(forecast.workers, 'core')} with the machine as busy as now "
+        f"({forecast.cell_s:.2f} s a cell, {forecast.shared_s:.1f} s a song and its separation, timed here)"
     )
 
 

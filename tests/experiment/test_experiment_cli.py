@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hearsim.cli import main
+from hearsim.cli.experiment import _lines
 from hearsim.core.audio import Audio
 from hearsim.core.audio_files import write
 from hearsim.experiment.plan import cells_of
@@ -50,6 +51,7 @@ def test_a_dry_run_plans_and_estimates_and_leaves_nothing(typed: Run, tmp_path: 
     assert code == 0
     assert "typed: 2 cells (1 listener x 1 song x 1 seed x 2 mixes x 1 aid x 1 model)" in out
     assert "mix: flat, vocals-up" in out and "2 cells to compute, 1 songs and separations to make: about" in out
+    assert "on 1 core with the machine as busy as now (" in out
     lines = out.splitlines()
     timing = [index for index, line in enumerate(lines) if line.startswith("timing 4 s excerpts: ")]
     assert len(timing) == 3 and lines[timing[0]].endswith("1 of 3 ...")
@@ -66,6 +68,25 @@ def test_levels_without_effect_are_said_before_and_after_the_run(typed: Run, tmp
     code, out, _ = typed("run", "experiment.toml", "--workers", "1")
     assert code == 0 and out.index(plan) < out.index("2 cells computed") < out.index("note: mix: its levels louder and")
     assert "gave the same figures in the only pair of cells that differ in it alone, so it had no effect here\n" in out
+
+
+def test_progress_is_lines_where_no_terminal_shows_a_bar(
+    typed: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = typed("run", "experiment.toml", "--workers", "1")
+    assert code == 0 and err.splitlines() == ["songs: 1 of 1", "cells: 1 of 2", "cells: 2 of 2"]
+    assert "songs:" not in out
+    time_s = iter(range(100))
+    show = _lines(lambda: next(time_s))
+    for done in range(1, 101):
+        show("cells", done, 100)
+    printed = [int(line.split()[1]) for line in capsys.readouterr().err.splitlines()]
+    assert printed == [10, 20, 30, 40, 50, 60, 70, 80, 90, 100]
+    slow = _lines(iter(range(0, 10_000, 25)).__next__)
+    for done in range(1, 10):
+        slow("cells", done, 100)
+    printed = [int(line.split()[1]) for line in capsys.readouterr().err.splitlines()]
+    assert printed == [4, 7]  # 75 s after the line before
 
 
 def test_a_run_and_its_report_on_a_folder_of_songs(typed: Run, tmp_path: Path) -> None:
