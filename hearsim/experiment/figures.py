@@ -92,7 +92,7 @@ def pictures(study: Study, results: Results, summaries: Sequence[Summary], folde
 
 
 def _longest(results: Results) -> str:
-    conditions = results.conditions()
+    conditions = results.conditions
     return max(
         results.condition, key=lambda factor: len({names[results.condition.index(factor)] for names in conditions})
     )
@@ -104,12 +104,12 @@ def _plots(axis: str, results: Results, summaries: Sequence[Summary]) -> list[_P
     if axis == "listener":
         lines = [
             _Line(results.label(condition), {s.listener: s for s in summaries if s.condition == condition})
-            for condition in results.conditions()
+            for condition in results.conditions
         ]
         return [("", lines, [name for name in listeners if any(name in line.points for line in lines)])]
     place = results.condition.index(axis)
     groups: dict[Names, list[Names]] = {}
-    for condition in results.conditions():
+    for condition in results.conditions:
         groups.setdefault((*condition[:place], *condition[place + 1 :]), []).append(condition)
     plots = []
     for conditions in groups.values():

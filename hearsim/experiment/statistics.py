@@ -8,6 +8,7 @@ import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,8 +73,9 @@ class Results:
         """The factors of a condition: all but the first three."""
         return tuple(self.levels)[3:]
 
+    @cached_property
     def conditions(self) -> list[Names]:
-        """Return the levels of `condition` that occur, in the order of the spec."""
+        """The levels of `condition` that occur, in the order of the spec."""
         combinations = {names[3:] for of_cells in self.values.values() for names in of_cells}
         order = [{level: index for index, level in enumerate(self.levels[factor])} for factor in self.condition]
         return sorted(combinations, key=lambda names: [ranks[name] for ranks, name in zip(order, names, strict=True)])
@@ -82,9 +84,7 @@ class Results:
         """Return a condition by the levels of the factors that vary, without that of a picture's axis."""
         varying = [
             self.name(factor, level)
-            for factor, level, levels in zip(
-                self.condition, condition, zip(*self.conditions(), strict=True), strict=True
-            )
+            for factor, level, levels in zip(self.condition, condition, zip(*self.conditions, strict=True), strict=True)
             if factor != axis and len(set(levels)) > 1
         ]
         return ", ".join(varying) or ("" if axis else condition[0])
@@ -164,7 +164,7 @@ def summarise(results: Results) -> list[Summary]:
     return [
         Summary(metric, condition, listener, mean_interval(list(takes.values())))
         for metric in results.values
-        for condition in results.conditions()
+        for condition in results.conditions
         for listener, takes in results.by_take(metric, condition).items()
     ]
 
@@ -173,7 +173,7 @@ def differences(results: Results, baseline: Mapping[str, str]) -> list[Summary]:
     """Return mean differences, take by take: each condition minus the same with the baseline's levels."""
     summaries = []
     for metric in results.values:
-        for condition in results.conditions():
+        for condition in results.conditions:
             levels = dict(zip(results.condition, condition, strict=True)) | dict(baseline)
             base = tuple(levels.values())
             if base == condition:
