@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from hearsim.core.errors import HearsimError
+from hearsim.training.branches import BRANCHES
 
-COLUMNS = ("step", "loss", "hours", "x_real_time", "learning_rate", "validation_db")
+COLUMNS = ("step", "loss", "hours", "x_real_time", "learning_rate", "validation_db", *BRANCHES)
 
 
 class RunLog:
@@ -32,7 +33,7 @@ class RunLog:
         if not path.exists():
             return []
         with path.open(newline="") as file:
-            return list(csv.reader(file))[1:]
+            return [row + [""] * (len(COLUMNS) - len(row)) for row in csv.reader(file)][1:]  # earlier ones are shorter
 
     @staticmethod
     def _tensorboard(run: Path) -> Any:
@@ -69,12 +70,22 @@ class RunLog:
         if self._writes and self._bar is not None:
             self._bar.update(self._task, completed=step)
 
-    def row(self, step: int, loss: float, hours: float, speed: float, rate: float, validation_db: float | None) -> None:
-        """Write a row: mean loss since the last one, hours so far, speed, learning rate, score."""
+    def row(
+        self,
+        step: int,
+        loss: float,
+        hours: float,
+        speed: float,
+        rate: float,
+        validation_db: float | None,
+        levels_db: dict[str, float | None],
+    ) -> None:
+        """Write a row: mean loss since the last one, hours so far, speed, learning rate, score, levels of branches."""
         if not self._writes:
             return
         score = "" if validation_db is None else f"{validation_db:.3f}"
-        self._csv.writerow((step, f"{loss:.5f}", f"{hours:.4f}", f"{speed:.2f}", f"{rate:.3g}", score))
+        levels = ("" if (db := levels_db.get(branch)) is None else f"{db:.1f}" for branch in BRANCHES)
+        self._csv.writerow((step, f"{loss:.5f}", f"{hours:.4f}", f"{speed:.2f}", f"{rate:.3g}", score, *levels))
         self._file.flush()
         status = f"loss {loss:.5f}  {hours:.3f} h  {speed:.1f} x real time" + (f"  {score} dB" if score else "")
         if self._bar is not None:
@@ -83,6 +94,7 @@ class RunLog:
             print(f"step {step} of {self._steps}  {status}", flush=True)
         if self._board is not None:
             values = {"loss": loss, "learning_rate": rate, "x_real_time": speed, "validation_db": validation_db}
+            values |= levels_db
             for name, value in values.items():
                 if value is not None:
                     self._board.add_scalar(name, value, step)

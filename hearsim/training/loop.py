@@ -26,6 +26,7 @@ from hearsim.separation.models import AVERAGED, save_weights
 from hearsim.separation.net import SeparatorNet
 from hearsim.separation.registry import build
 from hearsim.training import checkpoint
+from hearsim.training.branches import branch_levels_db
 from hearsim.training.checkpoint import State
 from hearsim.training.data import read_data
 from hearsim.training.distributed import Group
@@ -105,7 +106,8 @@ def _train(
                 score_db = learner.validate(validation, run)
             if state.step % LOG_EVERY == 0 or score_db is not None:
                 speed = (state.step - first) * optim.batch * piece / net.rate / (now - started)
-                log.row(state.step, float(np.mean(state.recent)), state.hours, speed, rate, score_db)
+                levels_db = branch_levels_db(net, stems[:1].sum(1).to(group.device), net.initial_recurrent_states())
+                log.row(state.step, float(np.mean(state.recent)), state.hours, speed, rate, score_db, levels_db)
                 state.recent.clear()
             log.step(state.step)
             if group.agree(now - saved_at) > 60 * optim.save_minutes:
