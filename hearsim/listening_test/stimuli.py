@@ -16,10 +16,10 @@ import soundfile
 from scipy import signal
 from scipy.io import wavfile
 
-from hearsim.aid.hearing_aid import hearing_aid, separate_and_remix
+from hearsim.aid.hearing_aid import hearing_aid
 from hearsim.aid.limiter import MpoLimiter
 from hearsim.aid.separator import Separator
-from hearsim.core.audio import Audio
+from hearsim.core.audio import Audio, Format
 from hearsim.core.audio_files import AID_RATE_HZ
 from hearsim.core.composites import Chain, Delay
 from hearsim.core.errors import HearsimError
@@ -30,6 +30,7 @@ from hearsim.listening_test.spec import ORACLE, Plan, Version
 from hearsim.metrics.loudness import integrated_lufs
 from hearsim.profile.schema import Aid, Mix
 from hearsim.separation.models import NetworkIdentity
+from hearsim.simulation.condition import remix_song
 
 TONE_HZ, TONE_S = 1000.0, 5.0
 
@@ -93,25 +94,31 @@ def low_pass(edge_hz: float, rate_hz: int) -> Curve:
 
 
 class Fronts:
-    """The front halves of the aid, separation and remix; one chain for each model and mix."""
+    """The front half of the aid, separation and remix; all mixes of an excerpt share one separation by each model."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._chains: dict[tuple[str, Mix], Chain] = {}
+        self._separators: dict[str, Separator] = {}
+        self._excerpt: Excerpt | None = None
+        self._stems: dict[str, FloatArray] = {}  # of the latest excerpt, by model
         self.models: dict[str, NetworkIdentity] = {}
 
     def remix(self, excerpt: Excerpt, version: Version) -> Audio:
         """Return the remix of an excerpt, aligned with it, in full scale of the microphone."""
-        mix, model = version.mix, version.model
-        if model == ORACLE:
-            return _true_remix(excerpt, mix)
-        if (model, mix) not in self._chains:
+        if version.model == ORACLE:
+            return _true_remix(excerpt, version.mix)
+        song, model = excerpt.mixture, version.model
+        if model not in self._separators:
             profile = self._plan.profile(next(iter(self._plan.fittings)), version)
-            self._chains[model, mix] = Chain(separate_and_remix(profile))
-        chain = self._chains[model, mix]
-        remixed = render(chain, excerpt.mixture)
-        self.models[model] = find(chain, Separator).identity()
-        return remixed
+            self._separators[model] = Separator(profile.model)
+            self.models[model] = self._separators[model].identity()
+        separator = self._separators[model]
+        if excerpt is not self._excerpt:
+            self._excerpt, self._stems = excerpt, {}
+        if model not in self._stems:
+            self._stems[model] = render(separator, song, separator.hop).samples
+        names = separator.prepare(Format(song.rate, song.channels, separator.hop)).stems
+        return Audio(remix_song(song, self._stems[model], version.mix, names=names), song.rate)
 
 
 def _true_remix(excerpt: Excerpt, mix: Mix) -> Audio:

@@ -21,7 +21,7 @@ from hearsim.core.units import FloatArray
 from hearsim.ear.ear import unaided
 from hearsim.metrics.intelligibility import StoiMeter
 from hearsim.metrics.sii import threshold_noise
-from hearsim.profile.schema import STEMS, Profile
+from hearsim.profile.schema import STEMS, Mix, Profile
 from hearsim.simulation.engine import AIDED, HEARD, Collector, Engine, blocks_of
 
 
@@ -32,6 +32,22 @@ class Rendered(NamedTuple):
     heard: FloatArray
     mpo_events: int
     latency: int
+
+
+def remix_song(
+    song: Audio, stems: FloatArray, mix: Mix, lead: int = 0, latency: int = 0, names: tuple[str, ...] = STEMS
+) -> FloatArray:
+    """Return a song (2, frames) remixed as in the aid, `latency` samples late; it begins at `lead` of the stems.
+
+    Raises `FormatError` where a stem of the mix is not one of the `names` of the stems (stems, 2, n).
+    """
+    stage = Remix({stem: mix.gain(stem) for stem in STEMS})
+    stage.prepare(Format(song.rate, 2, stems.shape[-1], names))
+    start = latency - lead
+    mixed = np.zeros((2, start + stems.shape[-1]), np.float32)
+    mixed[:, latency : latency + song.frames] = song.samples
+    mixed[:, start:] += stage.process(stems)
+    return mixed
 
 
 class ListeningCondition:
@@ -149,13 +165,7 @@ class ListeningCondition:
         return self.song.samples * np.float32(self.profile.rig.microphone.pascal_per_unit)
 
     def _mix(self, stems: FloatArray) -> FloatArray:
-        remix = Remix({stem: self.profile.mix.gain(stem) for stem in STEMS})
-        remix.prepare(Format(self.song.rate, 2, stems.shape[-1], STEMS))
-        start = self.latency - self._lead
-        mixed = np.zeros((2, start + stems.shape[-1]), np.float32)
-        mixed[:, self.latency : self.latency + self.song.frames] = self.song.samples
-        mixed[:, start:] += remix.process(stems)
-        return mixed
+        return remix_song(self.song, stems, self.profile.mix, self._lead, self.latency)
 
     @cached_property
     def _rendered(self) -> Rendered:

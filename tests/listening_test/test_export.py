@@ -14,9 +14,10 @@ from export_sample import SPEC, TINY, write_spec
 from quick_model import quick_model
 from scipy import signal
 
-from hearsim.aid.hearing_aid import hearing_aid
+from hearsim.aid.hearing_aid import hearing_aid, separate_and_remix
 from hearsim.aid.separator import Separator
-from hearsim.core.processor import render
+from hearsim.core.audio import Audio
+from hearsim.core.processor import Processor, render
 from hearsim.listening_test.build import build
 from hearsim.listening_test.excerpts import Excerpt, read_excerpt
 from hearsim.listening_test.spec import Plan, read_plan
@@ -83,6 +84,28 @@ def test_the_chain_is_that_of_hearing_aid(tmp_path: Path) -> None:
         played = fitter.play(remixed, excerpt).samples
         np.testing.assert_allclose(played[:, 441:-441], expected[:, 441:-441], atol=1e-12)  # but for the fades
         assert np.abs(played[:, [0, -1]]).max() < 1e-4
+
+
+def test_the_mixes_of_an_excerpt_share_one_separation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is bit for bit what the front half of the aid makes of the song, and a second excerpt is separated anew."""
+    names = ("vocals-up", "bass-up", "instrumental")
+    text = TINY + "".join(f'\n[[conditions]]\nname = "{name}"\nmix = "{name}"\n' for name in names)
+    text = text.replace("[[conditions]]", '[[songs]]\nname = "two"\ndemo = 1\nstart_s = 2\n[[conditions]]', 1)
+    plan = read_plan(write_spec(tmp_path, text, model=f'"{quick_model()}"'))
+    separated: list[Processor] = []
+
+    def counted(stage: Processor, *sound: Any) -> Audio:
+        separated.append(stage)
+        return render(stage, *sound)
+
+    monkeypatch.setattr("hearsim.listening_test.stimuli.render", counted)
+    fronts = Fronts(plan)
+    for count, song in enumerate(plan.spec.songs, start=1):
+        excerpt = read_excerpt(song, plan.spec.seconds, tmp_path)
+        for version in plan.versions[-3:]:
+            alone = render(separate_and_remix(plan.profile("fitting1", version)), excerpt.mixture)
+            assert fronts.remix(excerpt, version).samples.tobytes() == alone.samples.tobytes(), version.name
+        assert len(separated) == count
 
 
 def test_the_true_remix_weighs_the_true_stems(tmp_path: Path) -> None:
