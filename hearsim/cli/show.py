@@ -56,6 +56,8 @@ def show(
         return
     typer.echo(describe(aid, fmt))
     print_tables(fitting(gains), *eardrum(gains))
+    if stages := loaded.aid.stages:
+        typer.echo(f"not in these gains: the aid's own stages, which come after ({', '.join(stages)})")
     others = [one for one in entries() if one[1]["name"] == name and one[0] != "profiles"]
     if others:  # a mix can have the name of a profile
         typer.echo()
@@ -99,7 +101,8 @@ def latency(profile: ProfileArgument = DEFAULT_PROFILE, as_json: Json = False) -
     aid, fmt = hearing_aid(loaded), format_of(loaded.block_samples)
     ledger = replace(measured_ledger(aid, fmt), measured_samples=measure(aid, fmt))
     aid.prepare(fmt)
-    table = latency_json(ledger, load_of(time_blocks(aid, fmt, 5 * fmt.rate // fmt.block), fmt))
+    load = load_of(time_blocks(aid, fmt, 5 * fmt.rate // fmt.block), fmt)
+    table = latency_json(ledger, load, loaded.aid.scenario)
     comb = vent_comb(ledger.total_ms, 10.0) if loaded.aid.vent is not None else None
     if as_json:
         print_json({**table, "vent_comb": comb})

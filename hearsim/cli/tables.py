@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from hearsim.core.latency import LatencyLedger, Load
+from hearsim.core.latency import LatencyLedger, Load, way_of_listening
 from hearsim.metrics.vocal_scores import REMIX_DB
 from hearsim.training.evaluation_tables import (
     BESIDE,
@@ -52,10 +52,11 @@ def render_bar(
 
 
 def latency(report_latency: dict[str, Any]) -> str:
-    """Return the `latency` of a report as text: ledger, compute load, verdicts."""
+    """Return the `latency` of a report as text: ledger, compute load, verdicts, the aid's own marked."""
     load = Load(report_latency["deadline_ms"], *(report_latency["compute_ms"][key] for key in ("p50", "p99", "max")))
-    verdicts = [f"{verdict['scenario']}: {verdict['sentence']}" for verdict in report_latency["verdicts"]]
+    verdicts = [f"{way_of_listening(one, report_latency)}: {one['sentence']}" for one in report_latency["verdicts"]]
     times = f"compute per block: {load}; load (p99 / deadline) {100 * load.load_p99:.0f} %"
+    times += ", of this machine as busy as it was: its other jobs count"
     return "\n".join([str(LatencyLedger.from_json(report_latency)), times, *verdicts])
 
 

@@ -219,7 +219,13 @@ def load_of(seconds: list[float], fmt: Format) -> Load:
     return Load(samples_to_ms(fmt.block, fmt.rate), float(p50), float(p99), float(times.max()))
 
 
-def latency_json(ledger: LatencyLedger, load: Load) -> dict[str, Any]:
-    """Return the `latency` of report.json: ledger, compute load and verdicts."""
+def latency_json(ledger: LatencyLedger, load: Load, scenario: Scenario | None = None) -> dict[str, Any]:
+    """Return the `latency` of report.json: ledger, compute load, verdicts, and the aid's own way of listening."""
     table = {**ledger.to_json(), **load.to_json()}
-    return {**table, "verdicts": [verdict._asdict() for verdict in verdicts(ledger.total_ms)]}
+    return {**table, "verdicts": [verdict._asdict() for verdict in verdicts(ledger.total_ms)], "scenario": scenario}
+
+
+def way_of_listening(verdict: Mapping[str, Any], latency: Mapping[str, Any]) -> str:
+    """Return a verdict's way of listening; in a report.json's `latency` that of the aid itself is marked."""
+    own = verdict["scenario"] == latency.get("scenario")  # which reports of earlier versions lack
+    return f"{verdict['scenario']}{' (this aid)' if own else ''}"

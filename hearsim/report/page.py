@@ -11,7 +11,7 @@ from markupsafe import Markup
 from hearsim.core.audio import EARS
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import write_text
-from hearsim.core.latency import COLUMNS, LatencyLedger
+from hearsim.core.latency import COLUMNS, LatencyLedger, way_of_listening
 from hearsim.core.units import Curve, FloatArray, counted
 from hearsim.ear.vent import eardrum_level_db
 from hearsim.metrics.metric import Metric
@@ -112,6 +112,7 @@ def page(report: Table, sounds: Excerpts) -> str:
         gains={ear: measured_gain(report, gain, ear) for ear in EARS},
         gain_table=_gain_table(gain, "the eardrum" if vent else "aided sound"),
         vent=vent,
+        stages=report["aid"].get("stages"),
         fitting={ear: fitting(report, ear) for ear in EARS},
         fitting_tables=[_fitting_table(report, ear) for ear in EARS],
         rules=" and ".join(sorted({fit["rule"] for fit in report["fitting"].values()})),
@@ -156,11 +157,7 @@ def _summary(report: Table) -> str:
 
 
 def _ways(latency: Table, ok: bool) -> str:
-    return " and ".join(_way(verdict, latency) for verdict in latency["verdicts"] if verdict["ok"] == ok)
-
-
-def _way(verdict: Table, latency: Table) -> str:
-    return f"{verdict['scenario']}{' (this aid)' if verdict['scenario'] == latency.get('scenario') else ''}"
+    return " and ".join(way_of_listening(one, latency) for one in latency["verdicts"] if one["ok"] == ok)
 
 
 def _swatch(kind: str) -> Markup:
@@ -208,7 +205,8 @@ def _verdicts(latency: Table) -> Markup:
     rows: list[list[Cell]] = []
     for one in latency["verdicts"]:
         limit = "none" if one["limit_ms"] is None else f"{one['limit_ms']:g}\u00a0ms"
-        name = _way(one, latency)
+        own = one["scenario"] == latency.get("scenario")
+        name = Markup("<strong>{}</strong>" if own else "{}").format(way_of_listening(one, latency))
         rows.append([name, limit, _verdict(one["ok"], one["sentence"], one["sentence"])])
     return table("Is the live delay short enough?", ("way of listening", "limit", "verdict"), rows, 0)
 

@@ -92,8 +92,7 @@ def _gain(factor: float) -> float | None:
 def _latency(result: Result) -> Table:
     ledger = measured_ledger(result.aid, result.fmt)
     measured = replace(ledger, measured_samples=measure(result.aid, result.fmt))
-    table = latency_json(measured, load_of(result.seconds, result.fmt))
-    return {**table, "scenario": result.profile.aid.scenario}
+    return latency_json(measured, load_of(result.seconds, result.fmt), result.profile.aid.scenario)
 
 
 def fitting(profile: Profile) -> Table:

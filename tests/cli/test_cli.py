@@ -146,7 +146,7 @@ def test_commands_print_what_they_should(run: Run, monkeypatch: pytest.MonkeyPat
     ledger = run("latency", "moderate-vocals-up")[1]
     for source in ("declared", "measured"):
         assert re.search(rf"^live delay +{source} +1068 +24\.22$", ledger, re.MULTILINE)
-    assert "\nclosed dome: too slow: 24.2 ms is over the limit of 10 ms\n" in ledger
+    assert "\nclosed dome (this aid): too slow: 24.2 ms is over the limit of 10 ms\n" in ledger
     p50, p99, longest = map(float, re.findall(r"p50 ([\d.]+), p99 ([\d.]+), max ([\d.]+) of 11\.61 ms", ledger)[0])
     assert 0 < p50 <= p99 <= longest + 0.005  # the longest with two places
     monkeypatch.setattr("hearsim.profile.load.load_profile", with_quick_model)

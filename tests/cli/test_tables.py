@@ -46,7 +46,18 @@ def test_levels_of_both_files_stand_side_by_side() -> None:
 def test_the_load_is_that_of_the_99th_percentile() -> None:
     ledger = LatencyLedger(44100, (LatencyEntry("input block of 441", 441, "buffering"),))
     text = tables.latency(latency_json(ledger, Load(10.0, 1.0, 4.0, 9.0)))
-    assert "p50 1.000, p99 4.000, max 9.00 of 10.00 ms; load (p99 / deadline) 40 %" in text
+    load = "p50 1.000, p99 4.000, max 9.00 of 10.00 ms; load (p99 / deadline) 40 %, of this machine as busy as it was"
+    assert load in text
+
+
+def test_the_verdict_on_the_aids_own_way_of_listening_is_marked() -> None:
+    ledger = LatencyLedger(44100, (LatencyEntry("input block of 441", 441, "buffering"),))
+    load = Load(10.0, 1.0, 4.0, 9.0)
+    for own in ("closed dome", "open dome"):
+        lines = tables.latency(latency_json(ledger, load, own)).splitlines()
+        assert [line.partition(":")[0] for line in lines if "(this aid)" in line] == [f"{own} (this aid)"]
+    older = {key: value for key, value in latency_json(ledger, load).items() if key != "scenario"}
+    assert "this aid" not in tables.latency(older)
 
 
 def test_a_comparison_shows_first_second_and_their_difference() -> None:

@@ -49,6 +49,7 @@ def test_ledger_rows(whole: str) -> None:
     assert ["streamed music", "none", "no direct sound"] in rows
     assert ["closed dome (this aid)", "10\u00a0ms", "over the 10 ms"] in rows
     assert ["open dome", "1\u00a0ms", "over the 1 ms"] in rows
+    assert re.findall("<strong>(.*?)</strong>", whole) == ["closed dome (this aid)"]
 
 
 @pytest.mark.usefixtures("without_pictures")
@@ -61,7 +62,14 @@ def test_faults_are_told(report: dict[str, Any], whole: str) -> None:
     assert "to the sample" not in text
     assert "too slow at p99" in text
     where = "Timed during the render on Example CPU 3000, 6 cores, 2026-01-02T03:04:05+00:00, by hearsim\n0.9.1: "
-    assert f"{where}hearsim render 'my song.flac'" in text
+    assert f"{where}hearsim render 'my song.flac'. The load is that of the machine as busy as it was" in text
+
+
+@pytest.mark.usefixtures("without_pictures")
+def test_own_stages_are_said_to_come_after_the_fitted_gains(report: dict[str, Any], whole: str) -> None:
+    assert "own stages" not in Reader(whole).text
+    report["aid"]["stages"] = ["tremolo", "soft"]
+    assert "The aid's own stages (tremolo, soft) come after it" in Reader(page(report, EXCERPTS)).text
 
 
 def test_metrics_with_units(whole: str) -> None:
