@@ -187,20 +187,19 @@ def score(scored: dict[str, Any]) -> list[Table]:
 
 def comparison(compared: dict[str, Any]) -> list[Table]:
     """Return the settings that differ between two renders, and their latency and metrics."""
-    from hearsim.report.compare import text_of
+    from hearsim.report.compare import LEGEND, number_cells, text_of
 
     first, second = compared["runs"]
     settings = Table("setting", first, second, title="Settings that differ", title_justify="left")
     for row in compared["settings"]:
         settings.add_row(row["key"], *map(text_of, row["values"]))
     tables = [settings] if compared["settings"] else []
-    for name, digits in (("latency", 2), ("metrics", 3)):
-        numbers = Table(name, title="Latency, ms" if name == "latency" else "Metrics", title_justify="left")
+    for name, title, head, digits in (("latency", "Latency, ms", "part", 2), ("metrics", "Metrics", "metric", 3)):
+        numbers = Table(head, title=f"{title} ({LEGEND})", title_justify="left")
         for header in (first, second, "difference"):
             numbers.add_column(header, justify="right")
         for row in compared[name]:
-            values = (*row["values"], row["difference"])
-            numbers.add_row(row["key"], *("-" if value is None else f"{value:.{digits}f}" for value in values))
+            numbers.add_row(row["key"], *number_cells(row, digits))
         tables.append(numbers)
     return tables
 

@@ -111,18 +111,30 @@ def text_of(value: Any) -> str:
     return ", ".join(map(text_of, value)) if isinstance(value, list) else str(value)
 
 
+LEGEND = "≠: not the same in both"
+
+
+def number_cells(row: Table, digits: int) -> list[str]:
+    """Return both values of a row and their difference as text, marked where it isn't zero as shown."""
+    first, second = row["values"]
+    difference = row["difference"]
+    changed = first != second if difference is None else round(difference, digits) != 0
+    mark = "≠ " if changed else ""
+    return [number(first, digits), number(second, digits), mark + number(difference, digits, "+")]
+
+
 def write_comparison(comparison: Table, path: Path) -> None:
     """Write a comparison as a page with a player of both runs. Raises `HearsimError` for sounds that can't be read."""
     names = [f"A: {comparison['runs'][0]}", f"B: {comparison['runs'][1]}"]
     settings = [[row["key"], *map(text_of, row["values"])] for row in comparison["settings"]]
     page = fill(
         "report/compare.html.j2",
-        title=f"{Path(comparison['runs'][0]).name} and {Path(comparison['runs'][1]).name}, compared",
+        title=f"{comparison['runs'][0]} and {comparison['runs'][1]}, compared",
         summary=_summary(comparison),
         player=_player(comparison["runs"]) if comparison["same_song"] else None,
-        settings=table("Settings that differ", ("setting", *names), settings, 0) if settings else None,
-        latency=_numbers("Latency, ms", comparison["latency"], names, 2),
-        metrics=_numbers("Metrics", comparison["metrics"], names, 3),
+        settings=table("Those that differ", ("setting", *names), settings, 0) if settings else None,
+        latency=_numbers(f"Delay in ms ({LEGEND})", "part", comparison["latency"], names, 2),
+        metrics=_numbers(f"Of each sound, stem or ear ({LEGEND})", "metric", comparison["metrics"], names, 3),
     )
     write_text(path, page)
 
@@ -139,12 +151,9 @@ def _summary(comparison: Table) -> str:
     return f"{settings}; {song}; from A to B the live delay changes by {number(delay, 2, '+')} ms."
 
 
-def _numbers(caption: str, rows: list[Table], names: list[str], digits: int) -> str:
-    lines = [
-        [row["key"], *(number(value, digits) for value in row["values"]), number(row["difference"], digits, "+")]
-        for row in rows
-    ]
-    return table(caption, (caption.split(",", maxsplit=1)[0].lower(), *names, "B less A"), lines, 3)
+def _numbers(caption: str, head: str, rows: list[Table], names: list[str], digits: int) -> str:
+    lines = [[row["key"], *number_cells(row, digits)] for row in rows]
+    return table(caption, (head, *names, "B less A"), lines, 3)
 
 
 def _player(runs: list[str]) -> Table:

@@ -60,10 +60,20 @@ def test_the_verdict_on_the_aids_own_way_of_listening_is_marked() -> None:
     assert "this aid" not in tables.latency(older)
 
 
-def test_a_comparison_shows_first_second_and_their_difference() -> None:
+def test_a_comparison_shows_first_second_their_difference_and_what_changed() -> None:
     row = {"key": "stoi", "values": [0.5, 0.75], "difference": 0.25}
     found = {"runs": ["a", "b"], "settings": [{"key": "mix.vocals", "values": ["muted", 6.0]}], "latency": [row]}
-    settings, latency, metrics = tables.comparison({**found, "metrics": [{**row, "values": [None, 1.0]}]})
+    same = {"key": "sii", "values": [0.2504, 0.2501], "difference": -0.0003}
+    gone = {"key": "lufs", "values": [None, 1.0], "difference": None}
+    settings, latency, metrics = tables.comparison({**found, "metrics": [row, same, gone]})
     assert rows_of(settings) == [["mix.vocals", "muted", "6"]]
-    assert rows_of(latency) == [["stoi", "0.50", "0.75", "0.25"]]
-    assert rows_of(metrics) == [["stoi", "-", "1.000", "0.250"]]
+    assert rows_of(latency) == [["stoi", "0.50", "0.75", "≠ +0.25"]]
+    assert rows_of(metrics) == [
+        ["stoi", "0.500", "0.750", "≠ +0.250"],
+        ["sii", "0.250", "0.250", "+0.000"],
+        ["lufs", "–", "1.000", "≠ –"],
+    ]
+    assert [(one.title, one.columns[0].header) for one in (latency, metrics)] == [
+        ("Latency, ms (≠: not the same in both)", "part"),
+        ("Metrics (≠: not the same in both)", "metric"),
+    ]
