@@ -111,14 +111,21 @@ def stages() -> list[Row]:
     return _rows_of_plugins(plugin_names("hearsim.stages"), row)
 
 
+_OF_A_RENDER = ("stoi_vocals", "estoi_vocals", "lufs", "peak_dbfs", "sdr_db", "sdr_mixture_db", "csdr_db", "si_sdr_db",
+                "sii", "mpo_events", "live_delay_ms")  # fmt: skip
+
+
 def metrics() -> list[Row]:
-    """Return the objective metrics: unit, better direction, source, and which commands compute them."""
+    """Return the objective metrics: unit, better direction, source, and every place that computes them."""
     from hearsim.metrics.registry import heard_names, metric, names, pair_names
 
-    commands = {
-        "experiment": heard_names(),
-        "score": pair_names("reference"),
-        "export": pair_names("reference", "stems"),
+    heard, pair = heard_names(), pair_names("reference")
+    places = {
+        "experiment": heard,
+        "result.score": [*heard, *pair],
+        "hearsim score": ["lag_samples", *pair],
+        "hearsim export": pair_names("reference", "stems"),
+        "report": _OF_A_RENDER,
     }
 
     def row(name: str) -> Row:
@@ -127,7 +134,7 @@ def metrics() -> list[Row]:
             "name": name,
             "unit": one.unit or None,
             "better": one.better or None,
-            "computed_by": ", ".join(command for command, those in commands.items() if name in those) or None,
+            "computed_by": ", ".join(place for place, those in places.items() if name in those) or None,
             "source": one.source or None,
             "description": one.sentence,
         }

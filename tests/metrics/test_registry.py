@@ -12,6 +12,7 @@ from packages import install
 
 import hearsim
 from hearsim.cli import main
+from hearsim.cli.catalogue import LISTS
 from hearsim.core.errors import HearsimError
 from hearsim.listening_test.excerpts import Excerpt
 from hearsim.listening_test.measures import measure
@@ -113,7 +114,12 @@ def test_a_metric_of_one_file_is_in_scores_and_lists(
     assert metrics["crest_db"] == pytest.approx(crest_db(processed), abs=1e-6)
     command(monkeypatch, "metrics")
     text = capsys.readouterr().out
-    assert "crest factor" in text and "unit dB" in text and "computed by experiment, score, export" in text
+    assert "crest factor" in text and "unit dB" in text
+    assert "computed by experiment, result.score, hearsim score, hearsim export" in text
+    listed = {row["name"]: str(row.get("computed_by")).split(", ") for row in LISTS["metrics"][1]()}
+    assert set(found["metrics"]) == {name for name, places in listed.items() if "hearsim score" in places}
+    scored = {*heard_names(), *pair_names("reference")} - {"lost"}
+    assert {name for name, places in listed.items() if "result.score" in places} == scored
     assert "can't be imported" in text  # the plug-in that is not there, in its own line
 
 

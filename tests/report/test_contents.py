@@ -13,6 +13,7 @@ import soundfile
 from quick_model import with_quick_model
 
 from hearsim.aid.compensation import compensation
+from hearsim.cli.catalogue import metrics
 from hearsim.core.audio import EARS, Audio
 from hearsim.core.audio_files import read, write
 from hearsim.metrics.levels import BandLevels
@@ -83,6 +84,12 @@ def test_scores_of_the_stems_and_of_the_mixture_in_their_place(run: Run) -> None
             meter = SdrMeter(RATE)
             meter.add(run.truth.samples[index], read(sound).samples if sound.is_file() else run.song.samples)
             assert run.report["metrics"][key][name] == pytest.approx(meter.sdr_db(), abs=1e-6)
+
+
+def test_the_list_of_metrics_names_those_of_the_report(run: Run) -> None:
+    listed = {row["name"] for row in metrics() if "report" in (row["computed_by"] or "").split(", ")}
+    assert listed == run.report["metrics"].keys() - {"unavailable"} | {"mpo_events", "live_delay_ms"}
+    assert "mpo_events" in run.report["levels"] and "total_ms" in run.report["latency"]
 
 
 def test_the_voice_in_the_music_is_that_of_the_remix_that_was_played(run: Run) -> None:
