@@ -203,7 +203,7 @@ def test_completion_offers_what_ships_and_files_here(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     Path("mine.toml").touch()
     assert completion.profiles("m") == ["mild-open", "moderate-vocals-up", "mine.toml"]
-    assert completion.shipped("mixes")("vocals") == ["vocals-only", "vocals-up"]
+    assert completion.shipped("mixes")("vocals") == ["vocals-6db", "vocals-only", "vocals-up"]
     assert completion.models("hs-tasnet-lite-") == ["hs-tasnet-lite-6ms"]
     assert completion.shown("li") == ["listeners"]
     assert "profiles" in completion.topics("pro")

@@ -168,6 +168,7 @@ def test_gains_are_amplitude_factors(gains_db: dict[str, float]) -> None:
     [  # vocals, drums, bass, other
         ("flat", (1, 1, 1, 1)),
         ("vocals-up", (10**0.3, 10**-0.1, 1, 1)),
+        ("vocals-6db", (10**0.3, 1, 1, 1)),
         ("drums-down", (1, 10**-0.45, 1, 1)),
         ("bass-up", (1, 1, 10**0.3, 1)),
         ("instrumental", (0, 1, 1, 1)),
