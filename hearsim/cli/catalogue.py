@@ -123,8 +123,8 @@ def metrics() -> list[Row]:
     places = {
         "experiment": heard,
         "result.score": [*heard, *pair],
-        "hearsim score": ["lag_samples", *pair],
-        "hearsim export": pair_names("reference", "stems"),
+        "hearsim score": ["lag_samples", "lufs", "peak_dbfs", *pair],
+        "hearsim export": ["lufs", "peak_dbfs", "mpo_events", *pair_names("reference", "stems")],
         "report": _OF_A_RENDER,
     }
 

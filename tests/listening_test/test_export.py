@@ -16,6 +16,7 @@ from scipy import signal
 
 from hearsim.aid.hearing_aid import hearing_aid, separate_and_remix
 from hearsim.aid.separator import Separator
+from hearsim.cli.catalogue import metrics
 from hearsim.core.audio import Audio
 from hearsim.core.processor import Processor, render
 from hearsim.listening_test.build import build
@@ -23,6 +24,7 @@ from hearsim.listening_test.excerpts import Excerpt, read_excerpt
 from hearsim.listening_test.spec import Plan, read_plan
 from hearsim.listening_test.stimuli import Fitter, Fronts, Remixed, low_pass, remixes
 from hearsim.listening_test.trials import trials
+from hearsim.metrics.registry import METRICS
 
 RATE = 44100
 
@@ -184,6 +186,12 @@ def test_the_manifest_tells_model_listener_and_mix(manifest: dict[str, Any]) -> 
     ]
     assert [one["group"] for one in manifest["participants"]] == ["N2", "N2", "severe"]
     assert manifest["songs"]["two"] == {"demo": 1, "start_s": 2.0, "seconds": 1.5}
+
+
+def test_the_list_of_metrics_names_those_of_the_manifest(manifest: dict[str, Any]) -> None:
+    listed = {row["name"] for row in metrics() if "hearsim export" in (row["computed_by"] or "").split(", ")}
+    one = manifest["stimuli"][0]
+    assert listed == one["metrics"].keys() | (one.keys() | one["ears"]["left"].keys()) & METRICS.keys()
 
 
 def test_levels_per_ear_are_those_of_the_files(exported: Path, manifest: dict[str, Any]) -> None:
