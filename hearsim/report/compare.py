@@ -119,8 +119,8 @@ def number_cells(row: Table, digits: int) -> list[str]:
     first, second = row["values"]
     difference = row["difference"]
     changed = first != second if difference is None else round(difference, digits) != 0
-    mark = "≠ " if changed else ""
-    return [number(first, digits), number(second, digits), mark + number(difference, digits, "+")]
+    marked = f"≠ {number(difference, digits, '+')}" if changed else number(difference, digits)
+    return [number(first, digits), number(second, digits), marked]
 
 
 def write_comparison(comparison: Table, path: Path) -> None:

@@ -70,7 +70,7 @@ def test_a_comparison_shows_first_second_their_difference_and_what_changed() -> 
     assert rows_of(latency) == [["stoi", "0.50", "0.75", "≠ +0.25"]]
     assert rows_of(metrics) == [
         ["stoi", "0.500", "0.750", "≠ +0.250"],
-        ["sii", "0.250", "0.250", "+0.000"],
+        ["sii", "0.250", "0.250", "0.000"],
         ["lufs", "–", "1.000", "≠ –"],
     ]
     assert [(one.title, one.columns[0].header) for one in (latency, metrics)] == [
