@@ -1,4 +1,7 @@
-"""Changes of training examples: pitch, tempo, level, equalizer and reverberation, each drawn by chance."""
+"""Changes of training examples, each drawn by chance: pitch, tempo, level, equalizer, room, and those of a mix bus.
+
+A bus works on the mixture, and its gain from sample to sample is applied to every stem, so that they still sum to it.
+"""
 
 from typing import Annotated, NamedTuple
 
@@ -23,7 +26,7 @@ Factors = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_lower_f
 
 
 class Augmentation(BaseModel):
-    """Chances and sizes of changes; by default all but `other_voice`, and `stretch`, which takes time and a package."""
+    """Chances and sizes of changes; those of 0 are off by default: `stretch` takes time and a package."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -43,11 +46,14 @@ class Augmentation(BaseModel):
     equalize_db: NonNegativeFloat = 6.0  # greatest boost or cut
     reverberate: Chance = 0.15  # chance of adding a tail of decaying noise to a stem, at -20 .. -8 dB
     low_pass: Chance = 0.1  # chance of low-passing the whole example at 6 .. 16 kHz
+    compress: Chance = 0.0  # chance of compressing the mixture, 2:1 to 6:1 above a threshold near its level
+    saturate: Chance = 0.0  # chance of saturating the mixture, peaks 0 to 12 dB over the knee
+    mono: Chance = 0.0  # chance of both channels alike
 
 
 OFF = Augmentation(
     whole_songs=1, gain_db=(0, 0), level_db=(0, 0), polarity=0, mute=0, swap=0, speed=0, equalize=0, reverberate=0,
-    low_pass=0,
+    low_pass=0, compress=0, saturate=0, mono=0,
 )  # fmt: skip
 """Unchanged songs."""
 
@@ -156,3 +162,52 @@ def low_pass(stems: FloatArray, rate: int, corner_hz: float) -> FloatArray:
     sections = signal.butter(8, corner_hz, fs=rate, output="sos")
     cut: FloatArray = signal.sosfilt(sections, stems).astype(np.float32)
     return cut
+
+
+class Bus(NamedTuple):
+    """The changes of a mixture; None for a disabled one."""
+
+    compression: tuple[float, float, float] | None  # ratio, threshold in dB re the mixture's level, seconds
+    drive_db: float | None  # of the saturation: the peak over the knee
+    mono: bool
+
+
+def draw_bus(chosen: Augmentation, rng: np.random.Generator) -> Bus:
+    """Draw compression, saturation and mono."""
+    compressed, saturated, mono = (rng.random() < chance for chance in (chosen.compress, chosen.saturate, chosen.mono))
+    compression = float(rng.uniform(2, 6)), float(rng.uniform(-6, 3)), float(np.exp(rng.uniform(-4.5, -1.5)))
+    drive_db = float(rng.uniform(0, 12))
+    return Bus(compression if compressed else None, drive_db if saturated else None, mono)
+
+
+def apply_bus(stems: FloatArray, rate: int, bus: Bus) -> FloatArray:
+    """Return stems (stems, channels, frames) whose sum is that of `stems` after the bus."""
+    if bus.mono:
+        stems = np.repeat(stems.mean(1, keepdims=True), stems.shape[1], axis=1)
+    if bus.compression is not None:
+        stems = stems * compressor_gain(stems.sum(0), rate, *bus.compression)
+    if bus.drive_db is not None:
+        stems = stems * saturation_gain(stems.sum(0), bus.drive_db)
+    return stems
+
+
+def compressor_gain(mix: FloatArray, rate: int, ratio: float, threshold_db: float, seconds: float) -> FloatArray:
+    """Return the gain (frames,) of a compressor that follows the power of (channels, frames) with one time constant.
+
+    The threshold is relative to the mean power; above it the level rises by 1 dB for `ratio` dB.
+    """
+    power = np.square(mix).mean(0, dtype=np.float64)
+    if not power.any():
+        return np.ones(mix.shape[-1], np.float32)
+    keep = float(np.exp(-1 / (rate * seconds)))
+    followed = signal.lfilter([1 - keep], [1, -keep], power, zi=[keep * power.mean()])[0]
+    over_db = 10 * np.log10(followed / power.mean() + 1e-12) - threshold_db
+    gain_db = np.maximum(over_db, 0.0) * (1 / ratio - 1)
+    return np.asarray(10 ** (gain_db / 20), np.float32)
+
+
+def saturation_gain(mix: FloatArray, drive_db: float) -> FloatArray:
+    """Return the gain of each sample of (channels, frames) under tanh, whose knee is `drive_db` below the peak."""
+    driven = mix * (db_to_gain(drive_db) / max(float(np.abs(mix).max()), 1e-6))
+    small = np.abs(driven) < 1e-3
+    return np.where(small, 1.0, np.tanh(driven) / np.where(small, 1.0, driven)).astype(np.float32)

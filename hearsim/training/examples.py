@@ -16,8 +16,10 @@ from hearsim.separation.net import STEMS
 from hearsim.training.augmentation import (
     Augmentation,
     PitchTempo,
+    apply_bus,
     apply_effects,
     change_pitch_tempo,
+    draw_bus,
     draw_effects,
     draw_pitch_tempo,
     low_pass,
@@ -90,7 +92,7 @@ class Mixer:
         Where they are not, the last one is the accompaniment: the sum of all but the vocals.
         """
         chosen = self.augmentation
-        common, *own = rng.spawn(1 + len(STEMS))
+        common, *own, bus = rng.spawn(2 + len(STEMS))
         whole, swapped, cut = (
             common.random() < chance for chance in (chosen.whole_songs, chosen.swap, chosen.low_pass)
         )
@@ -117,6 +119,7 @@ class Mixer:
             stems = low_pass(stems, self.rate, corner_hz)
         if song is not None and song[0].name in self._limits_hz:
             stems = low_pass(stems, self.rate, self._limits_hz[song[0].name])
+        stems = apply_bus(stems, self.rate, draw_bus(chosen, bus))
         return np.ascontiguousarray(stems), known
 
     def _source(self, pool: Pool, stem: str | None, rng: np.random.Generator) -> tuple[Track, PitchTempo, int]:

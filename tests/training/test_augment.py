@@ -13,9 +13,11 @@ from hearsim.training.augmentation import (
     Augmentation,
     PitchTempo,
     change_pitch_tempo,
+    compressor_gain,
     equalize,
     low_pass,
     reverberate,
+    saturation_gain,
     stretch,
 )
 from hearsim.training.examples import Mixer
@@ -34,6 +36,9 @@ ALONE: dict[str, dict[str, Any]] = {
     "equalize": {"equalize": 1.0},
     "reverberate": {"reverberate": 1.0},
     "low_pass": {"low_pass": 1.0},
+    "compress": {"compress": 1.0},
+    "saturate": {"saturate": 1.0},
+    "mono": {"mono": 1.0},
 }
 
 
@@ -182,3 +187,40 @@ def test_stretch_without_its_package_is_a_sentence(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "python_stretch", None)
     with pytest.raises(HearsimError, match=r"hearsim\[augment\]"):
         stretch(tone(440).T, RATE, 1.0, 1.0)
+
+
+def test_a_bus_keeps_the_sum_of_the_stems(tracks: list[Track]) -> None:
+    """The compressed or saturated mixture is the sum of the stems, each with the mixture's gain."""
+    plain = example(tracks, 5)
+    for change in ("compress", "saturate"):
+        found = example(tracks, 5, **{change: 1.0})
+        audible = np.abs(plain[:3]) > 1e-3  # where there is a gain to see
+        gains = [found[i][audible[i]] / plain[i][audible[i]] for i in range(3)]
+        whole = found.sum(0) / np.where(np.abs(plain.sum(0)) > 1e-2, plain.sum(0), np.nan)
+        both = audible[0] & np.isfinite(whole)
+        np.testing.assert_allclose((found[0] / np.where(plain[0] == 0, 1, plain[0]))[both], whole[both], rtol=1e-3)
+        assert all(gain.min() > 0 and gain.max() <= 1.0001 and gain.min() < 0.99 for gain in gains)
+    mono = example(tracks, 5, mono=1.0)
+    np.testing.assert_array_equal(mono[:, 0], mono[:, 1])
+    np.testing.assert_allclose(mono[:, 0], plain.mean(1), atol=1e-7)
+
+
+def test_the_compressor_has_its_ratio_above_its_threshold() -> None:
+    """A step of 12 dB in steady sound, long after it: 3:1 leaves 4 dB of what is above the threshold."""
+    sound = np.ones((2, 40000), np.float32)
+    sound[:, 20000:] *= 4.0
+    mean_db = 10 * np.log10(np.square(sound).mean())
+    low_db, high_db = -mean_db, 12.04 - mean_db
+    gain_db = 20 * np.log10(compressor_gain(sound, 8000, 3.0, low_db, 0.02))
+    assert gain_db[19000] == pytest.approx(0.0, abs=0.01)
+    assert gain_db[39000] == pytest.approx(-(high_db - low_db) * 2 / 3, abs=0.01)
+    gain_db = 20 * np.log10(compressor_gain(sound, 8000, 3.0, low_db - 6.0, 0.02))
+    assert gain_db[19000] == pytest.approx(-4.0, abs=0.01)
+    np.testing.assert_array_equal(compressor_gain(0 * sound, 8000, 3.0, 0.0, 0.02), 1.0)
+
+
+def test_saturation_is_tanh_with_the_knee_below_the_peak() -> None:
+    sound = np.linspace(-0.5, 0.5, 1001, dtype=np.float32)[None]
+    knee = 0.5 / 10 ** (6 / 20)
+    np.testing.assert_allclose(sound * saturation_gain(sound, 6.0), knee * np.tanh(sound / knee), atol=1e-6)
+    np.testing.assert_array_equal(saturation_gain(0 * sound, 6.0), 1.0)
