@@ -111,22 +111,12 @@ def stages() -> list[Row]:
     return _rows_of_plugins(plugin_names("hearsim.stages"), row)
 
 
-_OF_A_RENDER = ("stoi_vocals", "estoi_vocals", "lufs", "peak_dbfs", "sdr_db", "sdr_mixture_db", "csdr_db", "si_sdr_db",
-                "sii", "mpo_events", "live_delay_ms")  # fmt: skip
-
-
 def metrics() -> list[Row]:
     """Return the objective metrics: unit, better direction, source, and every place that computes them."""
-    from hearsim.metrics.registry import heard_names, metric, names, pair_names
+    from hearsim.metrics.places import metrics_by_place
+    from hearsim.metrics.registry import metric, names
 
-    heard, pair = heard_names(), pair_names("reference")
-    places = {
-        "experiment": heard,
-        "result.score": [*heard, *pair],
-        "hearsim score": ["lag_samples", "lufs", "peak_dbfs", *pair],
-        "hearsim export": ["lufs", "peak_dbfs", "mpo_events", *pair_names("reference", "stems")],
-        "report": _OF_A_RENDER,
-    }
+    places = metrics_by_place()
 
     def row(name: str) -> Row:
         one = metric(name)

@@ -235,10 +235,11 @@ def metric(name: str) -> Metric:
 
 def compute(name: str, condition: Condition) -> float:
     """Return a metric of a condition's heard sound; raises `HearsimError` where it can't be computed."""
-    of, of_pair = metric(name).of, metric(name).of_pair
+    of = metric(name).of
     if of is None:
-        place = "the report of hearsim render" if of_pair is None else "hearsim score"
-        raise HearsimError(f"{name} is not a metric of the heard sound: see {place}")
+        from hearsim.metrics.places import places_of
+
+        raise HearsimError(f"{name} is not a metric of the heard sound; computed by: {', '.join(places_of(name))}")
     return _number(name, lambda: of(condition))
 
 

@@ -11,6 +11,7 @@ from hearsim.core.composites import Chain
 from hearsim.core.errors import HearsimError
 from hearsim.core.latency import LatencyLedger
 from hearsim.core.processor import latency_ledger
+from hearsim.core.validation import nearest
 from hearsim.metrics.pair import Pair
 from hearsim.profile.load import load_profile
 from hearsim.profile.schema import STEMS, Profile
@@ -74,11 +75,15 @@ class Result:
         Raises `HearsimError` for an unknown name, for a measure of a report alone, and for one that needs missing true
         stems.
         """
-        from hearsim.metrics.registry import compute, compute_pair, heard_names, pair_names
+        from hearsim.metrics.registry import compute, compute_pair, heard_names, names, pair_names
 
         check_kind("score takes a measure's name", name, str, 'give "stoi", for example')
-        if name not in heard_names() and name in pair_names("reference"):
+        heard, pair = heard_names(), pair_names("reference")
+        if name not in heard and name in pair:
             return compute_pair(name, self._pair)
+        if name not in names():
+            near = nearest(name, [*heard, *pair]) or f"there are {', '.join(dict.fromkeys([*heard, *pair]))}"
+            raise HearsimError(f"no metric of the heard sound is called {name!r}: {near}")
         return compute(name, self._condition)
 
     @cached_property

@@ -182,9 +182,13 @@ SLIPS: dict[str, tuple[Callable[[], object], str]] = {
         lambda: hs.Aid(scenario="closed dome", rule="none", mpo_db_spl=100, stages=("soft",)),
         r"stages\[0\] = 'soft' is not a stage of an installed package: ",
     ),
+    "measure that does not exist": (
+        lambda: hs.listen(quick_aid(), SONG).score("clarity of voices"),
+        "no metric of the heard sound is called 'clarity of voices': there are stoi_vocals, (?!.*(sii|lag_samples))",
+    ),
     "measure of a report": (
         lambda: hs.listen(quick_aid(), SONG).score("sii"),
-        "^sii is not a metric of the heard sound: see the report of hearsim render$",
+        "^sii is not a metric of the heard sound; computed by: report$",
     ),
     "chain for an aid": (lambda: hs.listen(hs.Chain(hs.Delay(1)), SONG), "listen needs an aid that knows its listener"),
 }

@@ -50,7 +50,7 @@ def test_stoi_is_against_the_song_and_needs_no_stems() -> None:
     expected = stoi(song.samples.mean(axis=0), result.heard.samples.mean(axis=0), song.rate)
     assert result.score("stoi") == pytest.approx(expected, abs=1e-3) and 0.1 < expected < 0.99
     assert result.score("si_sdr_db") < 20
-    with pytest.raises(hs.HearsimError, match="no metric is called 'stoy': did you mean stoi"):
+    with pytest.raises(hs.HearsimError, match="no metric of the heard sound is called 'stoy': did you mean stoi"):
         result.score("stoy")
 
 
