@@ -236,7 +236,13 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="of speech, at most, of a voice")
     parser.add_argument("--seconds", type=float, default=20.0, help="of speech for a take")
     chosen = parser.parse_args()
-    for name, files in plan(chosen.speech, chosen.minutes, chosen.seconds):
+    try:
+        takes = list(plan(chosen.speech, chosen.minutes, chosen.seconds))
+    except soundfile.LibsndfileError as error:
+        parser.error(f"{error}: leave only sound in the folders of the voices")
+    if not takes:
+        parser.error(f"{chosen.speech} has no folders with 5 seconds of speech: give one with a folder for each voice")
+    for name, files in takes:
         folder = chosen.out / name
         if not (folder / "vocals.flac").exists() and len(samples := take(files, name)):
             folder.mkdir(parents=True, exist_ok=True)

@@ -176,7 +176,7 @@ def warn_of_short(tracks: Iterable[Track], seconds: float, rate: int, where: str
         name, length_s = short[0].name, math.floor(10 * short[0].frames / rate) / 10
         text = f"the track {name} is only {length_s:.1f} s long and is taken whole"
         if len(short) > 1:
-            text = f"{len(short)} of {len(tracks)} tracks are shorter and are taken whole, as {name} ({length_s:.1f} s)"
+            text = f"{len(short)} of {len(tracks)} tracks are shorter and taken whole, {name} ({length_s:.1f} s) first"
         warnings.warn(f"{where} = {seconds:g}: {text}", HearsimWarning, stacklevel=2)
 
 

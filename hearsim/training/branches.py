@@ -13,14 +13,16 @@ LOWEST_DB = -200.0
 
 
 @torch.no_grad()
-def branch_levels_db(net: SeparatorNet, mix: Tensor, recurrent_states: tuple[Tensor, ...]) -> dict[str, float | None]:
+def branch_levels_db(net: SeparatorNet, mix: Tensor) -> dict[str, float | None]:
     """Return the level of each branch's stems re the mixture, in dB; None for a branch that the network lacks.
 
-    The level is that of the energies of all windowed spectra, added. `mix` is (batch, channels, context + frames)
-    as in `hearsim.training.losses`.
+    The level is that of the energies of all windowed spectra, added. `mix` is (batch, channels, context + frames) as in
+    `hearsim.training.losses`. The network, not in training (`net.eval()`), begins in silence.
     """
+    if net.training:
+        raise ValueError("a network in training would change its batch norms by this: give net.eval(), or the average")
     frames = mix.unfold(-1, net.window, net.hop).transpose(1, 2)
-    estimate = net.estimate_masks(frames, recurrent_states)
+    estimate = net.estimate_masks(frames, net.initial_recurrent_states(len(mix)))
     mixed = spectrum(frames, net.analysis).square().sum() + 1e-12
     spectral, filters = estimate._replace(weights=None), net.spectrum_filters()
     parts = {

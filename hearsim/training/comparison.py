@@ -68,7 +68,8 @@ class Variants:
             spec = self.specs[name, variants_spec.seeds[0]]
             if spec.data.cache != base.data.cache or not spec.data.folders.items() <= base.data.folders.items():
                 raise HearsimError(
-                    f"{path}: variants.{name} has tracks of its own: name root, cache and sources in the base"
+                    f"{path}: variants.{name} has tracks of its own: name root, cache and all sources in the base, "
+                    "with a weight above 0"
                 )
             if spec.model.config("").rate != self.rate:
                 raise HearsimError(f"{path}: variants.{name} has a rate of its own: name model.rate in the base spec")
@@ -78,7 +79,10 @@ def _changed(base: TrainSpec, name: str, seed: int, changes: dict[str, dict[str,
     """Return a base spec with some keys changed."""
     tables = base.model_dump()
     for table, keys in changes.items():
-        tables[table] = {**tables.get(table, {}), **keys}
+        before = tables.get(table, {})
+        sources = {name: {**before["sources"].get(name, {}), **one} for name, one in keys.get("sources", {}).items()}
+        merged = {"sources": {**before["sources"], **sources}} if sources else {}
+        tables[table] = {**before, **keys, **merged}
     tables["model"]["name"], tables["optimizer"]["seed"] = name, seed
     try:
         spec = TrainSpec.model_validate(tables)

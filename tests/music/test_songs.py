@@ -41,8 +41,8 @@ def tracks_of(folder: Path, seconds: dict[str, float]) -> None:
 @pytest.mark.parametrize(
     ("seconds", "tracks", "text"),
     [
-        (4.5, "*", "2 of 3 tracks are shorter and are taken whole, as a (4.0 s)"),
-        (5.001, "*", "3 of 3 tracks are shorter and are taken whole, as a (4.0 s)"),
+        (4.5, "*", "2 of 3 tracks are shorter and taken whole, a (4.0 s) first"),
+        (5.001, "*", "3 of 3 tracks are shorter and taken whole, a (4.0 s) first"),
         (100, "c", "the track c is only 3.9 s long and is taken whole"),
         (4, "[ab]", ""),
     ],

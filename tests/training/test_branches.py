@@ -19,24 +19,34 @@ def mix() -> torch.Tensor:
 
 
 def test_equal_shares_of_four_stems_are_6_db_under_the_mixture(mix: torch.Tensor) -> None:
-    net = build(system("x-umx-23ms")).with_passthrough_masks()
-    levels = branch_levels_db(net, mix, net.initial_recurrent_states())
+    net = build(system("x-umx-23ms")).eval().with_passthrough_masks()
+    levels = branch_levels_db(net, mix)
     assert levels == {"spectrogram_db": pytest.approx(-6.02, abs=0.01), "waveform_db": None}
 
 
 def test_the_waveform_branch_follows_its_decoder_and_is_at_the_floor_without_it(mix: torch.Tensor) -> None:
     torch.manual_seed(1)
-    net = build(system("hs-tasnet-lite"))
+    net = build(system("hs-tasnet-lite")).eval()
     assert net.decoder is not None
-    before = branch_levels_db(net, mix, net.initial_recurrent_states())
+    before = branch_levels_db(net, mix)
     with torch.no_grad():
         net.decoder.weight *= 2
-    after = branch_levels_db(net, mix, net.initial_recurrent_states())
+    after = branch_levels_db(net, mix)
     assert before["spectrogram_db"] == pytest.approx(after["spectrogram_db"])
     assert after["waveform_db"] == pytest.approx((before["waveform_db"] or 0) + 6.02, abs=0.01)
     with torch.no_grad():
         net.decoder.weight *= 0
-    assert branch_levels_db(net, mix, net.initial_recurrent_states())["waveform_db"] == LOWEST_DB
+    assert branch_levels_db(net, mix)["waveform_db"] == LOWEST_DB
+
+
+def test_levels_change_nothing_in_the_network(mix: torch.Tensor) -> None:
+    """The batch norms of X-UMX follow what a network in training hears."""
+    net = build(system("x-umx-23ms"))
+    with pytest.raises(ValueError, match="in training"):
+        branch_levels_db(net, mix)
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    branch_levels_db(net.eval(), mix)
+    assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
 
 
 def test_a_log_without_these_columns_goes_on(tmp_path: Path) -> None:

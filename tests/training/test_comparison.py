@@ -100,6 +100,16 @@ def energy_sdr_db(truth: np.ndarray, estimate: np.ndarray) -> list[float]:
     ]
 
 
+def test_a_variant_that_changes_a_source_keeps_the_others(file: Path, tmp_path: Path) -> None:
+    teacher = '[data.sources.teacher]\nroot = "a"\nweight = 0.1\nup_to_hz = 900.0\n'
+    base = tmp_path / "base.toml"
+    base.write_text(f'{base.read_text()}{teacher}[data.sources.voices]\nroot = "b"\nweight = 0.2\n')
+    file.write_text(VARIANTS.replace('data.left_out = ["song1"]', "data.sources.voices.weight = 0"))
+    data = comparison.Variants(file).specs["small-gru", 1].data
+    assert data.all_weights == {"teacher/*": 0.1, "voices/*": 0.0} and data.limits_hz == {"teacher/*": 900.0}
+    assert set(data.folders) == {"", "teacher/"}
+
+
 def test_every_run_is_the_one_that_its_spec_gives_and_scored_on_the_middle(file: Path, tmp_path: Path) -> None:
     said = compare(file, "--table", str(tmp_path / "table.csv"))
     with (tmp_path / "table.csv").open(newline="") as table:
@@ -198,7 +208,7 @@ def test_songs_shorter_than_the_scored_excerpt_are_said(file: Path) -> None:
         comparison._excerpts(variants, read_data(variants.base.data, RATE))
     assert [str(note.message) for note in notes] == [
         "test.tracks.one: seconds = 60: the track song2 is only 2.0 s long and is taken whole",
-        "test.tracks.two: seconds = 60: 2 of 2 tracks are shorter and are taken whole, as song2 (2.0 s)",
+        "test.tracks.two: seconds = 60: 2 of 2 tracks are shorter and taken whole, song2 (2.0 s) first",
     ]
 
 

@@ -18,7 +18,7 @@ def load_script() -> ModuleType:
     path = Path(__file__).parents[2] / "experiments" / "sung-speech" / "make.py"
     spec = importlib.util.spec_from_file_location("sung_speech", path)
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look for their module
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
