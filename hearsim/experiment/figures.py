@@ -79,6 +79,7 @@ def pictures(study: Study, results: Results, summaries: Sequence[Summary], folde
     for metric in results.values:
         of_metric = [one for one in summaries if one.metric == metric]
         plots = _plots(axis, results, of_metric)
+        limits = _limits(of_metric, metric_of(metric).unit)
         if len(plots) > 1:
             plots.insert(0, _pooled(plots))
         for rest, lines, places in plots:
@@ -87,7 +88,9 @@ def pictures(study: Study, results: Results, summaries: Sequence[Summary], folde
             names[name] += 1
             if names[name] > 1:  # "6 dB" and "-6 dB", as file names
                 name = f"{name}-{names[name]}"
-            pictures.append(_save(folder, name, metric, caption, _plot(metric, axis, lines, places), lines, places))
+            pictures.append(
+                _save(folder, name, metric, caption, _plot(metric, axis, lines, places, limits), lines, places)
+            )
     return pictures
 
 
@@ -136,7 +139,9 @@ def _file_name(text: str) -> str:
     return "-".join("".join(c if c.isalnum() or c in "+_" else " " for c in text).split())
 
 
-def _plot(metric: str, axis: str, lines: Sequence[_Line], places: Sequence[str]) -> Callable[["Axes"], None]:
+def _plot(
+    metric: str, axis: str, lines: Sequence[_Line], places: Sequence[str], limits: tuple[float, float]
+) -> Callable[["Axes"], None]:
     """Return a function that draws lines with intervals; the pooled one is black and bold, points are shifted."""
 
     def draw(axes: "Axes") -> None:
@@ -155,7 +160,7 @@ def _plot(metric: str, axis: str, lines: Sequence[_Line], places: Sequence[str])
         wide = max(map(len, places)) * len(places) > 50
         axes.set_xticks(range(len(places)), places, rotation=30 if wide else 0, ha="right" if wide else "center")
         axes.set(xlabel=axis, ylabel=f"{metric}, {metric_of(metric).unit}", xlim=(-0.5, len(places) - 0.5))
-        axes.set_ylim(*_limits(axes.get_ylim(), metric_of(metric).unit))
+        axes.set_ylim(*limits)
         axes.grid(alpha=0.3)
         figure = axes.get_figure()
         assert figure is not None
@@ -164,10 +169,15 @@ def _plot(metric: str, axis: str, lines: Sequence[_Line], places: Sequence[str])
     return draw
 
 
-def _limits(extent: tuple[float, float], unit: str) -> tuple[float, float]:
-    """Return limits at least a relevant difference of the unit apart, so that smaller differences look flat."""
-    low, high = extent
-    room = max(0.0, _LEAST_SPAN.get(unit, 0.0) - (high - low)) / 2
+def _limits(summaries: Sequence[Summary], unit: str) -> tuple[float, float]:
+    """Return the limits of all pictures of a metric, so that they compare.
+
+    They are at least a relevant difference of the unit apart, so that smaller differences look flat.
+    """
+    ends = [one for summary in summaries for one in summary.estimate[:3] if one is not None]
+    low, high = min(ends), max(ends)
+    span = 1.1 * (high - low)
+    room = (max(span, _LEAST_SPAN.get(unit, 0.0)) - (high - low)) / 2 or 0.5  # of a constant without a unit's span
     return low - room, high + room
 
 

@@ -76,14 +76,13 @@ def _findings(results: Results, means: list[Summary], against: list[Summary], ba
     sentences = [
         f"{results.label(one.condition)}: {one.metric} {_change(one)} {baseline} ({people})."
         for one in shown
-        if not _is_none(one)
+        if not _shows_none(one)
     ]
     for metric in results.values:
-        if alike := [results.label(one.condition) for one in shown if one.metric == metric and _is_none(one)]:
-            sentences.append(
-                f"{metric} shows no difference to {baseline} (the interval includes 0) with {'; '.join(alike)} "
-                f"({people})."
-            )
+        if alike := [one for one in shown if one.metric == metric and _shows_none(one)]:
+            why = "equal figures of a single take" if alike[0].estimate.low is None else "the interval includes 0"
+            conditions = "; ".join(results.label(one.condition) for one in alike)
+            sentences.append(f"{metric} shows no difference to {baseline} ({why}) with {conditions} ({people}).")
     for metric in results.values if not against else ():
         ranked = sorted((one.estimate.mean, one) for one in means if one.metric == metric and one.listener == listener)
         if len(ranked) > 1:
@@ -95,10 +94,10 @@ def _findings(results: Results, means: list[Summary], against: list[Summary], ba
     return sentences
 
 
-def _is_none(one: Summary) -> bool:
-    """Return whether the interval of a difference includes 0."""
-    _, low, high, _ = one.estimate
-    return low is not None and high is not None and low <= 0 <= high
+def _shows_none(one: Summary) -> bool:
+    """Return whether the interval of a difference includes 0, or a single take has none."""
+    mean, low, high, _ = one.estimate
+    return mean == 0 if low is None or high is None else low <= 0 <= high
 
 
 def _change(one: Summary) -> str:

@@ -1,6 +1,7 @@
 """`hearsim experiment report`: means, intervals and differences to be checked by hand, pictures with numbers."""
 
 import csv
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,11 +11,11 @@ from report_sample import Reader
 from specs import write_spec
 
 from hearsim.core.errors import HearsimError
-from hearsim.experiment.figures import _limits
+from hearsim.experiment.figures import _limits, pictures
 from hearsim.experiment.page import write_report
 from hearsim.experiment.plan import cells_of
 from hearsim.experiment.spec import FACTORS, Study, read_study
-from hearsim.experiment.statistics import differences, mean_interval, read_results, summarise
+from hearsim.experiment.statistics import Estimate, Summary, differences, mean_interval, read_results, summarise
 from hearsim.experiment.store import COLUMNS
 
 CEPSTRAL = "cepstral_correlation_unprocessed"
@@ -214,6 +215,12 @@ def test_a_single_take_has_a_difference_without_an_interval(tmp_path: Path) -> N
     assert "mpo_events differs by +2.0 (a single take, so no interval) from mix flat" in text
 
 
+def test_equal_figures_of_a_single_take_are_no_difference(tmp_path: Path) -> None:
+    _, text = findings(tmp_path, "mpo_events", lambda mix, _: 2.0, seeds=1)
+    assert "mpo_events shows no difference to mix flat (equal figures of a single take) with vocals-up" in text
+    assert "differs by" not in text
+
+
 def findings(folder: Path, metric: str, value: Callable[[str, int], float], seeds: int) -> tuple[Study, str]:
     """Return a study of two mixes and one listener with made-up figures, and the text of its page."""
     listed = ", ".join(map(str, range(seeds)))
@@ -262,9 +269,30 @@ def test_several_models_or_aids_stand_in_one_picture(study: Study, tmp_path: Pat
     }
 
 
-@pytest.mark.parametrize(("drawn", "shown"), [((0.500, 0.504), (0.402, 0.602)), ((0.1, 0.9), (0.1, 0.9))])
-def test_small_differences_look_small(drawn: tuple[float, float], shown: tuple[float, float]) -> None:
-    assert _limits(drawn, "0–1") == pytest.approx(shown)
+@pytest.mark.parametrize(
+    ("means", "unit", "shown"),
+    [
+        ((0.500, 0.504), "0–1", (0.402, 0.602)),
+        ((0.1, 0.9), "0–1", (0.06, 0.94)),
+        ((24.0, 24.0), "ms", (23.5, 24.5)),
+    ],
+)
+def test_small_differences_look_small(means: tuple[float, float], unit: str, shown: tuple[float, float]) -> None:
+    summaries = [Summary("metric", ("flat",), "N2", Estimate(mean, None, None, 1)) for mean in means]
+    assert _limits(summaries, unit) == pytest.approx(shown)
+
+
+def test_pictures_of_a_metric_have_one_scale(study: Study, tmp_path: Path) -> None:
+    """Their lowest and highest labels of the vertical axis are the same."""
+    results = read_results(study, tmp_path / "results.csv")
+    drawn = [
+        one for one in pictures(study, results, summarise(results), tmp_path / "f") if one.metric == "estoi_vocals"
+    ]
+    scales = set()
+    for one in drawn:
+        text = (tmp_path / "f" / f"{one.name}.svg").read_text()
+        scales.add(tuple(re.findall(r"<!-- (0\.\d+) -->", text)))
+    assert len(drawn) > 1 and len(scales) == 1
 
 
 def test_no_table_is_wider_than_a_screen_with_many_listeners(study: Study, tmp_path: Path) -> None:
