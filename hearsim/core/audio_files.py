@@ -186,6 +186,9 @@ def read(path: str | Path, rate: int | None = AID_RATE_HZ) -> Audio:
     return open_source(path, rate).read()
 
 
+_SET_ADD_PEAK_CHUNK = 0x1050  # SFC_SET_ADD_PEAK_CHUNK of libsndfile's sf_command, which soundfile has no name for
+
+
 class WaveWriter:
     """An audio file (a float32 WAV) that is being written into `part`; raises `WriteError`, with its name `path`."""
 
@@ -197,6 +200,8 @@ class WaveWriter:
             part.touch()  # for the system's reason, where libsndfile has only "System error"
         with self._naming_errors():
             self._file = soundfile.SoundFile(part, "w", rate, channels, subtype, format=form)
+        no_peak = (_SET_ADD_PEAK_CHUNK, soundfile._ffi.NULL, 0)  # it would hold the time: equal sounds, other files
+        soundfile._snd.sf_command(self._file._file, *no_peak)
 
     def write(self, samples: FloatArray) -> None:
         """Append samples (channels, frames)."""

@@ -315,6 +315,14 @@ def test_write_goes_by_the_suffix(tmp_path: Path, name: str, start: bytes) -> No
     assert soundfile.info(tmp_path / "x.mp3").format == "MP3"
 
 
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "flac", "mp3"])
+def test_equal_sounds_make_equal_files_at_any_time(tmp_path: Path, suffix: str) -> None:
+    """libsndfile writes the second of its PEAK chunk into float files unless it is told not to."""
+    path = tmp_path / f"x.{suffix}"
+    write(path, Audio(music(), RATE))
+    assert b"PEAK" not in path.read_bytes()[:4096]
+
+
 def test_write_refuses_what_it_can_not_keep(tmp_path: Path) -> None:
     hot = Audio(4 * music(), RATE)
     assert np.abs(hot.samples).max() > 1
