@@ -56,7 +56,7 @@ def latency(report_latency: dict[str, Any]) -> str:
     load = Load(report_latency["deadline_ms"], *(report_latency["compute_ms"][key] for key in ("p50", "p99", "max")))
     verdicts = [f"{way_of_listening(one, report_latency)}: {one['sentence']}" for one in report_latency["verdicts"]]
     times = f"compute per block: {load}; load (p99 / deadline) {100 * load.load_p99:.0f} %"
-    times += ", of this machine as busy as it was: its other jobs count"
+    times += " (other jobs of this machine are in it)"
     return "\n".join([str(LatencyLedger.from_json(report_latency)), times, *verdicts])
 
 
@@ -79,12 +79,12 @@ def metrics(report_metrics: dict[str, Any]) -> Table:
 
 def renders(reports: dict[str, dict[str, Any]]) -> Table:
     """Return length, loudness and limiting of several rendered songs, by name."""
-    table = Table("song", title="Songs", title_justify="left")
+    table = Table("song", title="Songs (loudness: BS.1770, both ears added)", title_justify="left")
     for header in (
         "length, s",
-        "input, dB SPL",
-        "aided, dB SPL",
-        "heard, dB SPL",
+        "input loudness, dB SPL",
+        "aided loudness, dB SPL",
+        "heard loudness, dB SPL",
         "aided peak, dBFS",
         "limiter events",
     ):

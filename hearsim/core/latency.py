@@ -225,7 +225,11 @@ def latency_json(ledger: LatencyLedger, load: Load, scenario: Scenario | None = 
     return {**table, "verdicts": [verdict._asdict() for verdict in verdicts(ledger.total_ms)], "scenario": scenario}
 
 
+def is_own(verdict: Mapping[str, Any], latency: Mapping[str, Any]) -> bool:
+    """Return whether a verdict of a report.json's `latency` is on the aid's own scenario; earlier reports lack it."""
+    return bool(verdict["scenario"] == latency.get("scenario"))
+
+
 def way_of_listening(verdict: Mapping[str, Any], latency: Mapping[str, Any]) -> str:
     """Return a verdict's way of listening; in a report.json's `latency` that of the aid itself is marked."""
-    own = verdict["scenario"] == latency.get("scenario")  # which reports of earlier versions lack
-    return f"{verdict['scenario']}{' (this aid)' if own else ''}"
+    return f"{verdict['scenario']}{' (this aid)' if is_own(verdict, latency) else ''}"

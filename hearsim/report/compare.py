@@ -111,16 +111,16 @@ def text_of(value: Any) -> str:
     return ", ".join(map(text_of, value)) if isinstance(value, list) else str(value)
 
 
-LEGEND = "≠: not the same in both"
+LEGEND = "≠: differs in the figures shown"
 
 
 def number_cells(row: Table, digits: int) -> list[str]:
     """Return both values of a row and their difference as text, marked where it isn't zero as shown."""
     first, second = row["values"]
     difference = row["difference"]
-    changed = first != second if difference is None else round(difference, digits) != 0
-    marked = f"≠ {number(difference, digits, '+')}" if changed else number(difference, digits)
-    return [number(first, digits), number(second, digits), marked]
+    shown, delta = [number(first, digits), number(second, digits)], number(difference, digits, "+")
+    changed = shown[0] != shown[1] or (difference is not None and round(difference, digits) != 0)
+    return [*shown, f"≠ {delta}" if changed else number(difference, digits)]
 
 
 def write_comparison(comparison: Table, path: Path) -> None:
@@ -148,7 +148,8 @@ def _summary(comparison: Table) -> str:
     )
     if comparison["not_recorded"]:
         settings += f" (unknown, in a report of an earlier version: {', '.join(comparison['not_recorded'])})"
-    return f"{settings}; {song}; from A to B the live delay changes by {number(delay, 2, '+')} ms."
+    change = "the same" if not round(delay, 2) else f"{number(delay, 2, '+')} ms from A to B"
+    return f"{settings}; {song}; the live delay is {change}."
 
 
 def _numbers(caption: str, head: str, rows: list[Table], names: list[str], digits: int) -> str:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from hearsim.core.audio import EARS
 from hearsim.core.errors import HearsimError
 from hearsim.core.files import write_text
-from hearsim.core.latency import COLUMNS, LatencyLedger, way_of_listening
+from hearsim.core.latency import COLUMNS, LatencyLedger, is_own, way_of_listening
 from hearsim.core.units import Curve, FloatArray, counted
 from hearsim.ear.vent import eardrum_level_db
 from hearsim.metrics.metric import Metric
@@ -123,6 +123,7 @@ def page(report: Table, sounds: Excerpts) -> str:
         mix=_mix(report["mix"]),
         files=_files(report),
         rig=report["rig"],
+        scales_differ=len({report["rig"][f"{end}_full_scale_db_spl"] for end in ("microphone", "headphones")}) > 1,
         made=report["made"],
         **_latency(report["latency"]),
         **_metrics(report["metrics"]),
@@ -205,8 +206,7 @@ def _verdicts(latency: Table) -> Markup:
     rows: list[list[Cell]] = []
     for one in latency["verdicts"]:
         limit = "none" if one["limit_ms"] is None else f"{one['limit_ms']:g}\u00a0ms"
-        own = one["scenario"] == latency.get("scenario")
-        name = Markup("<strong>{}</strong>" if own else "{}").format(way_of_listening(one, latency))
+        name = Markup("<strong>{}</strong>" if is_own(one, latency) else "{}").format(way_of_listening(one, latency))
         rows.append([name, limit, _verdict(one["ok"], one["sentence"], one["sentence"])])
     return table("Is the live delay short enough?", ("way of listening", "limit", "verdict"), rows, 0)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -291,6 +292,17 @@ def test_words_stand_out(browser: "Browser", stage: Stage, scheme: str) -> None:
             assert page.evaluate(FAINT) == []
     controls.panic = 0
     controls.set_muted("drums", False)
+
+
+def test_nothing_is_ordered_before_the_session_is_drawn(browser: "Browser", stage: Stage) -> None:
+    """A page that is connected and has heard nothing yet: its controls don't stand where the session does."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.route_web_socket(re.compile("/live$"), lambda _: None)  # opens, and is silent
+    page.goto(stage.page.link)
+    page.wait_for_function("document.getElementById('sound').textContent === 'connecting …'")
+    assert page.locator("main").get_attribute("inert") is not None
+    context.close()
 
 
 def test_it_comes_back_after_its_server_was_killed(stage: Stage, page: "Page") -> None:

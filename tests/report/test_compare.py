@@ -63,7 +63,7 @@ def test_the_page_plays_both_on_one_scale(runs: tuple[Path, Path], tmp_path: Pat
     assert ["mix.vocals", "muted", "6"] in read.rows and ["live delay", "26.00", "27.00", "≠ +1.00"] in read.rows
     changed = [row[0] for row in read.rows if "≠" in row[-1]]
     assert changed == ["live delay", "second tube", "stoi_vocals.aided"]
-    assert read.text.count("≠: not the same in both") == 2
+    assert read.text.count("≠: differs in the figures shown") == 2
     heads = [row for row in read.rows if row[-1] == "B less A"]
     assert [row[0] for row in heads] == ["part", "metric"]
     assert f"{runs[0]} and {runs[1]}, compared" in read.text
