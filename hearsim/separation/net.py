@@ -91,6 +91,7 @@ class SeparatorNet(nn.Module, abc.ABC):
 
     analysis: Tensor
     synthesis: Tensor
+    pool: Tensor | None
     spread: Tensor | None
     complex_masks = False
     """Whether masks have a real and an imaginary part."""
@@ -105,7 +106,8 @@ class SeparatorNet(nn.Module, abc.ABC):
         analysis, synthesis = windows(config.window, config.synthesis_length)
         self.register_buffer("analysis", analysis, persistent=False)
         self.register_buffer("synthesis", synthesis, persistent=False)
-        self.register_buffer("spread", None, persistent=False)  # (bands, K) where masks are of bands
+        self.register_buffer("pool", None, persistent=False)  # (K, bands) where masks are of bands
+        self.register_buffer("spread", None, persistent=False)  # (bands, K)
 
     @property
     def latency(self) -> int:

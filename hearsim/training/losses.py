@@ -2,7 +2,7 @@
 
 Estimates, losses and gradients are computed for one example at a time, so that the large arrays (frames x stems x
 channels x window) fit the processor's cache: with all examples at once, most of a step was memory traffic. All
-losses are in units of the mixture's standard deviation.
+losses but that of masks are in units of the mixture's standard deviation.
 
 | name | signals compared |
 |---|---|
@@ -10,6 +10,7 @@ losses are in units of the mixture's standard deviation.
 | l1_wave | waveforms |
 | multi_resolution_stft | waveforms, and magnitudes at three resolutions (Yamamoto et al. 2020, arXiv 1910.11480) |
 | si_sdr | waveforms up to their scale (Le Roux et al. 2019, arXiv 1811.02508), which is not learned |
+| band_masks | masks of bands with those of the least squared error (`hearsim.training.band_masks`) |
 """
 
 from collections.abc import Callable
@@ -20,9 +21,10 @@ from torch import Tensor
 
 from hearsim.separation.framing import overlap_add, spectrum
 from hearsim.separation.net import MaskEstimate, SeparatorNet
+from hearsim.training.band_masks import band_mask_loss, mask_errors, pool_of
 from hearsim.training.fast_synthesis import FastSynthesis
 
-Criterion = Literal["l1", "l1_wave", "multi_resolution_stft", "si_sdr"]
+Criterion = Literal["l1", "l1_wave", "multi_resolution_stft", "si_sdr", "band_masks"]
 RESOLUTIONS = (512, 1024, 2048)
 """Windows of the multi-resolution loss, in samples; hops are a quarter of them."""
 SILENT = 1e-3
@@ -145,6 +147,7 @@ def loss_of(
     scale = 1 / (mix.std((1, 2)) + 1e-3)  # (batch,): to units of the mixture's standard deviation
     with torch.autocast(mix.device.type, precision, enabled=precision != torch.float32):
         estimate = net.estimate_masks(mix.unfold(-1, net.window, net.hop).transpose(1, 2), recurrent_states)
+    pool = pool_of(net) if criterion == "band_masks" else None
     spectral = criterion == "l1" and net.synthesis_length == net.window
     filters = net.spectrum_filters() if spectral else net.synthesis_filters()
     synthesis, both = FastSynthesis(net, precision), net.analysis[-net.synthesis_length :] * net.synthesis
@@ -160,6 +163,9 @@ def loss_of(
         part = MaskEstimate(masks, None if estimate.bins is None else estimate.bins[index].detach(), weights, ())
         target = parts(index, stems[index], 0)
         cut = target.unfold(-1, net.window, net.hop).permute(2, 0, 1, 3)  # (T, stems, channels, window)
+        if pool is not None and masks is not None:
+            part = part._replace(masks=parts(index, masks, 1))
+            return band_mask_loss(*mask_errors(part, spectrum(cut, net.analysis), pool))
         if spectral:
             spectra = parts(index, synthesis.spectra(part, filters), 1)
             return scale[index] * mean_absolute(spectra, spectrum(cut, net.analysis))
