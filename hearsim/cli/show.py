@@ -1,5 +1,6 @@
 """`hearsim show`, `hearsim metrics` and `hearsim latency`: profiles, shipped files, and the delay of an aid."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from hearsim.cli.output import print_json, print_tables
 
 if TYPE_CHECKING:
     from hearsim.core.audio import Format
+    from hearsim.profile.schema import Profile
 
 
 def show(
@@ -54,7 +56,7 @@ def show(
         ledger = latency_ledger(aid, fmt).to_json()
         print_json({"profile": loaded.model_dump(mode="json"), "latency": ledger, "fitting": gains})
         return
-    typer.echo(describe(aid, fmt))
+    typer.echo(f"{summary(loaded)}\n{describe(aid, fmt)}")
     print_tables(fitting(gains), *eardrum(gains))
     if stages := loaded.aid.stages:
         typer.echo(f"not in these gains: the aid's own stages, which come after ({', '.join(stages)})")
@@ -62,6 +64,22 @@ def show(
     if others:  # a mix can have the name of a profile
         typer.echo()
         print_entries(others, as_json)
+
+
+def summary(profile: "Profile") -> str:
+    """Return the parts of a profile in one sentence."""
+    from hearsim.core.units import gain_to_db
+    from hearsim.profile.schema import STEMS
+
+    gains = {stem: gain_to_db(profile.mix.gain(stem)) if profile.mix.gain(stem) else -math.inf for stem in STEMS}
+    moved = ", ".join(f"{stem} {'muted' if db == -math.inf else f'{db:+.1f} dB'}" for stem, db in gains.items() if db)
+    compression = profile.aid.compression
+    kind = f"ratio {compression.ratio:g}" if compression else "linear"
+    return (
+        f"listener {profile.listener.name}; mix {profile.mix.name} ({moved or 'all stems as they are'}); aid "
+        f"{profile.aid.name} ({profile.aid.scenario}, rule {profile.aid.rule}, {kind}); rig {profile.rig.name}; "
+        f"model {profile.model}"
+    )
 
 
 def metrics(as_json: Json = False) -> None:

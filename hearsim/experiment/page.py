@@ -1,7 +1,7 @@
 """`hearsim experiment report`: tables as CSV, pictures, and a page with all of them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,9 @@ def write_report(study: Study, folder: Path) -> Path:
         title=study.report.title or f"Experiment {study.name}",
         summary=_summary(results),
         findings=[*_findings(results, means, against, baseline), *(f"{one}." for one in without_effect(results))],
-        note="Means over takes (a song and a seed); in brackets the 95 % interval by Student's t over takes, none for "
-        f"one take. It is not over listeners: {POOLED!r} is the mean over these listeners.",
+        note=f"{_beside(results, study.report.baseline)}Means over takes (a song and a seed); in brackets the 95 % "
+        f"interval by Student's t over takes, none for one take. It is not over listeners: {POOLED!r} is the mean over "
+        "these listeners.",
         sections=[_section(results, metric, all_pictures, means, against, baseline) for metric in results.values],
         missing=_missing(results),
     )
@@ -92,6 +93,15 @@ def _findings(results: Results, means: list[Summary], against: list[Summary], ba
                 f"{results.label(last.condition)}, {_interval(last)} ({people})."
             )
     return sentences
+
+
+def _beside(results: Results, baseline: Mapping[str, str]) -> str:
+    """Return a sentence on the factors of the condition whose levels are not compared in the findings."""
+    others = [name for name in results.condition if name not in baseline and len(results.levels[name]) > 1]
+    if not baseline or not others:
+        return ""
+    which = ", ".join(others)
+    return f"Findings compare levels of {', '.join(baseline)}; for those of {which} name one in report.baseline. "
 
 
 def _shows_none(one: Summary) -> bool:

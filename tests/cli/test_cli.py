@@ -143,6 +143,9 @@ def test_the_command_itself(tmp_path: Path) -> None:
 
 def test_commands_print_what_they_should(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "moderate-vocals-up" in run("show")[1]
+    parts, _ = run("show", "moderate-vocals-up")[1].split("\n", 1)
+    assert "listener N3; mix vocals-up (vocals +6.0 dB, drums -2.0 dB); aid closed (closed dome, rule nal-r" in parts
+    assert "mix instrumental (vocals muted)" in run("show", "asymmetric-instrumental")[1]
     ledger = run("latency", "moderate-vocals-up")[1]
     for source in ("declared", "measured"):
         assert re.search(rf"^live delay +{source} +1068 +24\.22$", ledger, re.MULTILINE)

@@ -183,9 +183,11 @@ def test_findings_come_first_and_say_what_the_intervals_say(study: Study, tmp_pa
     )
     assert text.index(higher) < text.index(none) < text.index("estoi_vocals along mix")
     assert text.count("shows no difference") == 1 and text.count("(mean of 2 listeners).") == 3  # two aids are higher
+    assert "Findings compare levels of mix; for those of aid name one in report.baseline." in text
     study.path.write_text(study.path.read_text().replace('baseline = { mix = "flat" }', ""))
     text = Reader(write_report(read_study(study.path), tmp_path).read_text()).text
     assert "estoi_vocals is highest with vocals-up, power, 0.5" in text and "lowest with flat, closed, 0.4" in text
+    assert "Findings compare" not in text
 
 
 @pytest.mark.parametrize(
