@@ -9,9 +9,9 @@ from hearsim.live.session import Session
 PATIENCE_S = 300.0
 
 
-def wait(session: Session, there: Callable[[], bool]) -> list[str]:
+def wait(session: Session, there: Callable[[], bool], patience_s: float = PATIENCE_S) -> list[str]:
     """Poll until something is so; return what the session said meanwhile."""
-    said, until = [], time.monotonic() + PATIENCE_S
+    said, until = [], time.monotonic() + patience_s
     while not there():
         assert time.monotonic() < until, said
         assert not session.ended or there(), said
