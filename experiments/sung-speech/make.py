@@ -224,7 +224,7 @@ def plan(folder: Path, minutes: float, source_seconds: float) -> Iterator[tuple[
                 used += seconds[file]
         named = [(f"w_{voice.name}_{number:02d}", group) for number, group in enumerate(groups)]
         takes.append([(name, group) for name, group in named if sum(map(seconds.__getitem__, group)) > 5])
-    for turn in range(max(map(len, takes))):
+    for turn in range(max(map(len, takes), default=0)):
         yield from (one[turn] for one in takes if turn < len(one))
 
 
