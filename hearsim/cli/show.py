@@ -1,6 +1,5 @@
 """`hearsim show`, `hearsim metrics` and `hearsim latency`: profiles, shipped files, and the delay of an aid."""
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -68,11 +67,8 @@ def show(
 
 def summary(profile: "Profile") -> str:
     """Return the parts of a profile in one sentence."""
-    from hearsim.core.units import gain_to_db
-    from hearsim.profile.schema import STEMS
-
-    gains = {stem: gain_to_db(profile.mix.gain(stem)) if profile.mix.gain(stem) else -math.inf for stem in STEMS}
-    moved = ", ".join(f"{stem} {'muted' if db == -math.inf else f'{db:+.1f} dB'}" for stem, db in gains.items() if db)
+    gains = profile.mix.gains_db.model_dump()
+    moved = ", ".join(f"{stem} {'muted' if db == 'mute' else f'{db:+.1f} dB'}" for stem, db in gains.items() if db)
     compression = profile.aid.compression
     kind = f"ratio {compression.ratio:g}" if compression else "linear"
     return (

@@ -106,7 +106,9 @@ def _train(
                 score_db = learner.validate(validation, run)
             if state.step % LOG_EVERY == 0 or score_db is not None:
                 speed = (state.step - first) * optim.batch * piece / net.rate / (now - started)
-                levels_db = branch_levels_db(_net_of(learner.average), stems[:1].sum(1).to(group.device))
+                levels_db: dict[str, float | None] = {}
+                if group.rank == 0:  # the others write no log
+                    levels_db = branch_levels_db(_net_of(learner.average), stems[:1].sum(1).to(group.device))
                 log.row(state.step, float(np.mean(state.recent)), state.hours, speed, rate, score_db, levels_db)
                 state.recent.clear()
             log.step(state.step)
